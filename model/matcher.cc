@@ -1,0 +1,166 @@
+#include "model/matcher.h"
+
+#include <re2/re2.h>
+
+#include "base/check.h"
+
+namespace tocsin::model {
+
+struct Matcher::Compiled {
+  std::unique_ptr<RE2> regex;
+  std::vector<std::string> set_matches;
+  std::string prefix;
+};
+
+namespace {
+
+constexpr std::string_view kMetaCharacters = R"(\.+*?()|[]{}^$)";
+
+bool IsLiteral(std::string_view text) {
+  return text.find_first_of(kMetaCharacters) == std::string_view::npos;
+}
+
+// (?P<name>…) is RE2's spelling of Go's newer (?<name>…).
+std::string ToRe2Syntax(std::string_view pattern) {
+  std::string out;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\' && i + 1 < pattern.size()) {
+      out += pattern[i];
+      out += pattern[++i];
+      continue;
+    }
+    out += pattern[i];
+    if (pattern.substr(i, 3) == "(?<" && pattern.substr(i, 4) != "(?<=" &&
+        pattern.substr(i, 4) != "(?<!") {
+      out += "?P";
+      ++i;
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> LiteralAlternatives(std::string_view pattern) {
+  std::vector<std::string> literals;
+  if (pattern.size() >= 2 && pattern.front() == '(' && pattern.back() == ')' &&
+      pattern.substr(1, pattern.size() - 2).find_first_of("()") == std::string_view::npos) {
+    pattern = pattern.substr(1, pattern.size() - 2);
+    if (pattern.substr(0, 2) == "?:") pattern.remove_prefix(2);
+  }
+  while (true) {
+    const size_t bar = pattern.find('|');
+    const std::string_view part = pattern.substr(0, bar);
+    if (!IsLiteral(part)) return {};
+    literals.emplace_back(part);
+    if (bar == std::string_view::npos) return literals;
+    pattern.remove_prefix(bar + 1);
+  }
+}
+
+std::string LiteralPrefix(std::string_view pattern) {
+  // An alternation or a flag anywhere makes a leading literal unsafe to rely on.
+  if (pattern.find('|') != std::string_view::npos || pattern.find("(?") != std::string_view::npos)
+    return {};
+  size_t end = pattern.find_first_of(kMetaCharacters);
+  if (end == std::string_view::npos) return std::string(pattern);
+  // `ab*` does not promise the b.
+  if (end > 0 && (pattern[end] == '*' || pattern[end] == '?' || pattern[end] == '{')) {
+    --end;
+    while (end > 0 && (static_cast<uint8_t>(pattern[end]) & 0xc0) == 0x80) --end;
+  }
+  return std::string(pattern.substr(0, end));
+}
+
+}  // namespace
+
+std::string_view MatchTypeSymbol(MatchType type) {
+  switch (type) {
+    case MatchType::kEqual:
+      return "=";
+    case MatchType::kNotEqual:
+      return "!=";
+    case MatchType::kRegex:
+      return "=~";
+    case MatchType::kNotRegex:
+      return "!~";
+  }
+  return "?";
+}
+
+Result<Matcher> Matcher::Create(MatchType type, std::string name, std::string value) {
+  Matcher m;
+  m.type_ = type;
+  m.name_ = std::move(name);
+  m.value_ = std::move(value);
+  if (type == MatchType::kRegex || type == MatchType::kNotRegex) {
+    auto compiled = std::make_shared<Compiled>();
+    RE2::Options options;
+    options.set_log_errors(false);
+    options.set_dot_nl(true);
+    options.set_never_capture(true);
+    compiled->regex = std::make_unique<RE2>("^(?:" + ToRe2Syntax(m.value_) + ")$", options);
+    if (!compiled->regex->ok()) {
+      return Error(Code::kInvalidArgument, "error parsing regexp: " + compiled->regex->error());
+    }
+    compiled->set_matches = LiteralAlternatives(m.value_);
+    compiled->prefix = LiteralPrefix(m.value_);
+    m.compiled_ = std::move(compiled);
+  }
+  m.matches_empty_ = m.Matches(std::string_view());
+  return m;
+}
+
+Matcher Matcher::Equal(std::string name, std::string value) {
+  return *Create(MatchType::kEqual, std::move(name), std::move(value));
+}
+
+Matcher Matcher::NotEqual(std::string name, std::string value) {
+  return *Create(MatchType::kNotEqual, std::move(name), std::move(value));
+}
+
+bool Matcher::Matches(std::string_view label_value) const {
+  switch (type_) {
+    case MatchType::kEqual:
+      return label_value == value_;
+    case MatchType::kNotEqual:
+      return label_value != value_;
+    case MatchType::kRegex:
+    case MatchType::kNotRegex:
+      break;
+  }
+  const bool want = type_ == MatchType::kRegex;
+  if (!compiled_->set_matches.empty()) {
+    for (const std::string& literal : compiled_->set_matches) {
+      if (label_value == literal) return want;
+    }
+    return !want;
+  }
+  if (!label_value.starts_with(compiled_->prefix)) return !want;
+  return RE2::PartialMatch(re2::StringPiece(label_value.data(), label_value.size()),
+                           *compiled_->regex) == want;
+}
+
+const std::vector<std::string>& Matcher::set_matches() const {
+  static const std::vector<std::string> kNone;
+  return compiled_ ? compiled_->set_matches : kNone;
+}
+
+const std::string& Matcher::prefix() const {
+  static const std::string kNone;
+  return compiled_ ? compiled_->prefix : kNone;
+}
+
+std::string Matcher::ToString() const {
+  std::string text = IsLegacyLabelName(name_) ? name_ : QuoteString(name_);
+  text += MatchTypeSymbol(type_);
+  text += QuoteString(value_);
+  return text;
+}
+
+bool MatchesAll(const std::vector<Matcher>& matchers, const Labels& labels) {
+  for (const Matcher& m : matchers) {
+    if (!m.Matches(labels)) return false;
+  }
+  return true;
+}
+
+}  // namespace tocsin::model
