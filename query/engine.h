@@ -1,0 +1,79 @@
+// Engine: answers PromQL over a model::Queryable. Parse → plan → select → vectorised evaluation
+// over batches of (series × steps) → value. Thread-safe: one engine serves all queries of the
+// daemon, on its own pool of threads.
+//
+//   Engine engine(options);
+//   Result<QueryResult> r = engine.Instant(store, "sum by (job) (up)", now_ms, {});
+//
+// Errors by code: kInvalidArgument: does not parse or type-check, or bad step/range ("1:3: parse
+// error: …", bare); kExecution: failed while running (many-to-many matching, too many samples, …);
+// kDeadlineExceeded: timeout; kCancelled: `cancel` was set; kResourceExhausted: memory budget or
+// queue; others: from the store.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/status.h"
+#include "model/storage.h"
+#include "query/value.h"
+
+namespace tocsin::query {
+
+// Syntax that the reference keeps behind --enable-feature. All off by default.
+struct LanguageOptions {
+  bool experimental_functions = false;    // promql-experimental-functions
+  bool duration_expressions = false;      // promql-duration-expr
+  bool extended_range_selectors = false;  // promql-extended-range-selectors (anchored, smoothed)
+  bool binop_fill_modifiers = false;      // promql-binop-fill-modifiers
+  bool delayed_name_removal = false;      // promql-delayed-name-removal
+  bool start_timestamps =
+      false;  // rate & co. use stored start timestamps (created-timestamp features)
+  bool type_and_unit_labels = false;  // type-and-unit-labels
+};
+
+struct EngineOptions {
+  LanguageOptions language;
+  int64_t lookback_delta_ms = 5 * 60 * 1000;
+  int64_t default_subquery_step_ms = 60 * 1000;  // `[5m:]`: the global evaluation interval
+  int64_t timeout_ms = 2 * 60 * 1000;
+  int64_t max_samples = 50'000'000;
+  int64_t memory_budget_bytes = int64_t{4} << 30;  // of all running queries together
+  int threads = 0;                                 // 0: one per core
+};
+
+enum class QueryLane : uint8_t { kUser, kRules };
+
+struct QueryOptions {
+  int64_t lookback_delta_ms = 0;  // 0: the engine's
+  int64_t timeout_ms = 0;         // 0: the engine's; never above it
+  bool per_step_stats = false;
+  QueryLane lane = QueryLane::kUser;
+  const std::atomic<bool>* cancel = nullptr;  // set by another thread to stop the query
+};
+
+class Engine {
+ public:
+  explicit Engine(const EngineOptions& options);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const EngineOptions& options() const;
+
+  // Scalar, String, Vector, or (for a range selector) Matrix.
+  Result<QueryResult> Instant(const model::Queryable& store, std::string_view query,
+                              model::Timestamp time_ms, const QueryOptions& options);
+  // Always a Matrix, sorted by labels. Points are start, start + step, … ≤ end.
+  Result<QueryResult> Range(const model::Queryable& store, std::string_view query,
+                            model::Timestamp start_ms, model::Timestamp end_ms, int64_t step_ms,
+                            const QueryOptions& options);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tocsin::query
