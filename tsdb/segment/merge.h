@@ -1,0 +1,47 @@
+// MergeSegments: several segments become one of a higher level.
+//
+// Inputs are joined by sources (origin + labels) and keys, compared by their labels. A series'
+// samples are merged by timestamp; of equal timestamps the sample of the earlier input (the lower
+// cut) stays, which is also what readers answered before the merge. Works column by column in file
+// order: memory is bounded by one column of all inputs plus dictionaries and timestamps, never by
+// the data.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "model/labels.h"
+#include "model/sample.h"
+#include "tsdb/segment/meta.h"
+#include "tsdb/segment/reader.h"
+
+namespace tocsin {
+class Env;
+}
+
+namespace tocsin::tsdb {
+
+struct MergeOptions {
+  // Time ranges of one input's column to drop (tombstones, retention per matcher), given its
+  // series' labels in two parts. Null = keep everything. Must not throw.
+  using Filter = std::function<std::vector<model::TimeRange>(
+      const SegmentReader& input, const model::Labels& source, const model::Labels& key)>;
+  Filter drop;
+  // Asked between columns; true ends the merge with kCancelled.
+  std::function<bool()> cancelled;
+};
+
+// Writes `path` under `meta` (id, level, shard, generation and seed are the caller's; cuts and
+// `replaces` are made from the inputs). `inputs` ascend by cut: of samples with equal timestamps
+// the earlier input's wins. An empty result is a footer-only segment. The file is synced, its
+// directory is not.
+Result<SegmentMeta> MergeSegments(Env& env,
+                                  std::span<const std::shared_ptr<const SegmentReader>> inputs,
+                                  const std::string& path, SegmentMeta meta,
+                                  const MergeOptions& options);
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,115 @@
+// SegmentReader: one open segment file: selects through the file's own index and decodes columns.
+//
+//   auto segment = SegmentReader::Open(env, path, seed);               // checks header, footer,
+//   index auto columns = (*segment)->Select(matchers, range);                // (source, key)
+//   pairs, file order SegmentCursor cursor(**segment);                                   // one per
+//   ColumnReader cursor.Read((*columns)[i], range, &batch, &column);                // views into
+//   batch
+//
+// The file is mapped. Every 64 KiB page is checked against its CRC32C before its first use in this
+// reader, and every decoder is bounded: damaged bytes give kCorruption naming file and offset,
+// never a crash and never unbounded memory.
+//
+// SegmentReader is thread-safe and immutable but for the set of pages already verified; the mapping
+// outlives unlinking the file. SegmentCursor: one thread at a time; must not outlive its reader.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "model/labels.h"
+#include "model/matcher.h"
+#include "model/sample.h"
+#include "model/storage.h"
+#include "tsdb/segment/meta.h"
+#include "tsdb/types.h"
+
+namespace tocsin {
+class Env;
+}
+
+namespace tocsin::tsdb {
+
+// Where a column's bytes are. A plain value: valid for the reader that gave it.
+struct ColumnRef {
+  uint32_t source = 0;  // local ids
+  uint32_t key = 0;
+  uint64_t offset = 0;
+  uint32_t length = 0;
+  uint32_t flags = 0;  // kColumn… in segment/format.h
+};
+
+class SegmentReader {
+ public:
+  // `fingerprint_seed`: of the data directory. When the file was written under another one,
+  // fingerprints are computed from the labels instead of read.
+  static Result<std::shared_ptr<const SegmentReader>> Open(Env& env, const std::string& path,
+                                                           uint64_t fingerprint_seed);
+  // For tests and fuzzing: over bytes in memory, which must outlive the reader; with
+  // `verify_checksums` false, damaged bytes reach the decoders.
+  static Result<std::shared_ptr<const SegmentReader>> OpenBytes(std::string_view bytes,
+                                                                const std::string& name,
+                                                                uint64_t fingerprint_seed,
+                                                                bool verify_checksums);
+  virtual ~SegmentReader() = default;
+
+  virtual const SegmentMeta& meta() const = 0;
+  virtual const std::string& path() const = 0;
+
+  // --- dictionaries, by local id. Ids at or past the count give kInvalidArgument. ---
+  virtual uint32_t source_count() const = 0;
+  virtual uint32_t key_count() const = 0;
+  virtual Result<model::Labels> SourceLabels(uint32_t source) const = 0;
+  virtual Result<model::Origin> SourceOrigin(uint32_t source) const = 0;
+  virtual Result<Fingerprint> SourceFingerprint(uint32_t source) const = 0;
+  virtual Result<model::Labels> KeyLabels(uint32_t key) const = 0;
+  virtual Result<Fingerprint> KeyFingerprint(uint32_t key) const = 0;
+
+  // --- selection ---
+  // Columns whose series match, in file order (by family, source, key). Empty when the segment's
+  // range does not meet `range`; a column returned may still have no sample in it.
+  virtual Result<std::vector<ColumnRef>> Select(const model::MatcherSet& matchers,
+                                                model::TimeRange range) const = 0;
+  // Every column, in file order, until `visit` returns false.
+  virtual Status ForEachColumn(const std::function<bool(const ColumnRef&)>& visit) const = 0;
+  // Sorted. `matcher_sets` are or-ed; none = all.
+  virtual Result<std::vector<std::string>> LabelNames(
+      std::span<const model::MatcherSet> matcher_sets) const = 0;
+  virtual Result<std::vector<std::string>> LabelValues(
+      std::string_view name, std::span<const model::MatcherSet> matcher_sets) const = 0;
+
+  // Reads every page and decodes every column: the whole file is sound.
+  virtual Status Verify() const = 0;
+};
+
+// Decodes columns. Remembers the timestamps last decoded, since neighbouring columns share them:
+// they are decoded once into the batch for all columns of a source that follow one another.
+class SegmentCursor {
+ public:
+  explicit SegmentCursor(const SegmentReader& reader);
+  ~SegmentCursor();
+  SegmentCursor(SegmentCursor&&) noexcept;
+
+  // Sets `column` to the samples of `ref` within `range`. The views are into `batch` and live until
+  // its Clear(). Columns of one source that are read into the same batch one after another for the
+  // same range share their timestamps.
+  Status Read(const ColumnRef& ref, model::TimeRange range, model::ColumnBatch* batch,
+              model::Column* column);
+  // All row timestamps of a source: what a merge aligns columns to. `out` is replaced.
+  Status ReadRowTimestamps(uint32_t source, std::vector<model::Timestamp>* out);
+  // Forget timestamps that view into a batch: call when the batch was cleared.
+  void BatchCleared();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,89 @@
+// SegmentWriter: writes one segment file (docs/format/segment.md), from head rows at a seal or from
+// other segments at a merge.
+//
+//   SegmentWriter writer(env, dir + "/" + SegmentFileName(meta), meta, {});
+//   TOCSIN_RETURN_IF_ERROR(writer.Open());
+//   uint32_t source = writer.AddSource(origin, labels, row_timestamps);   // its shared timestamps
+//   uint32_t key = writer.AddKey(key_labels);                             // once, for all sources
+//   writer.AddColumn(source, key, column);
+//   Result<SegmentMeta> written = writer.Finish();                        // synced; dir is not
+//
+// Columns come as model::Column, the form in which they are read, each in ascending time. A column
+// whose float timestamps are a subset of its source's rows costs at most a bitmap; where they are
+// not (own timestamps), the column gets an axis of its own, stored once for all columns of the
+// source that share it. Passing the very span given to AddSource as `column.timestamps` is the fast
+// path: "every row has a value" is then seen without comparing.
+//
+// Memory: encoded columns wait in memory until Finish (they are stored metric by metric and come
+// source by source), unless Options::sorted_input promises that they come in file order, as merging
+// does: then only 64 KiB is buffered. File order: KeyOrder below, then source id, then key.
+//
+// One thread at a time. Failures stick: after the first, Finish returns it, and removes the file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/status.h"
+#include "model/labels.h"
+#include "model/sample.h"
+#include "model/storage.h"
+#include "tsdb/segment/meta.h"
+#include "tsdb/types.h"
+
+namespace tocsin {
+class Env;
+}
+
+namespace tocsin::tsdb {
+
+// Rows of one chunk: a column (values or timestamps) restarts every so many rows, so that a short
+// range of a day's column decodes little. 1,024 rows are 4 h at 15 s: a rate over an hour decodes
+// one chunk or two, and the restart costs under 0.02 B/sample.
+inline constexpr uint32_t kChunkRows = 1024;
+
+// The metric a series belongs to: the name without _bucket, _sum or _count. Families are kept
+// together so that the columns of one histogram of one source are neighbours.
+std::string_view MetricFamily(std::string_view metric_name);
+// Order of keys in a file: by family, then by full label set.
+bool KeyOrder(const model::Labels& a, const model::Labels& b);
+
+class SegmentWriter {
+ public:
+  struct Options {
+    // AddColumn is called in file order, after the last AddSource and AddKey, and AddKey was called
+    // in KeyOrder.
+    bool sorted_input = false;
+  };
+
+  // `meta`: id, level, shard, generation, seed, cuts, replaces. The rest is filled in.
+  SegmentWriter(Env& env, std::string path, SegmentMeta meta, Options options);
+  ~SegmentWriter();  // without Finish: the unfinished file is removed
+  SegmentWriter(const SegmentWriter&) = delete;
+  SegmentWriter& operator=(const SegmentWriter&) = delete;
+
+  Status Open();
+
+  // `row_timestamps`: strictly ascending; the bytes must stay where they are until the source's
+  // last AddColumn. Returns the local id, counted from 0. Each (origin, labels) at most once.
+  uint32_t AddSource(const model::Origin& origin, const model::Labels& labels,
+                     std::span<const model::Timestamp> row_timestamps);
+  // Returns the local id: the same one for the same labels.
+  uint32_t AddKey(const model::Labels& labels);
+  // At most once per (source, key). A column without samples is left out.
+  void AddColumn(uint32_t source, uint32_t key, const model::Column& column);
+
+  // Writes what waits, index, footer; syncs and closes the file. The caller syncs the directory.
+  Result<SegmentMeta> Finish();
+
+  // Encoded bytes that wait in memory.
+  size_t buffered_bytes() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tocsin::tsdb
