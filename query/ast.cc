@@ -147,17 +147,6 @@ auto Dispatch(const Expr& expr, const F& f) {
 
 }  // namespace
 
-std::string_view ValueTypeName(ValueType type) {
-  static constexpr std::string_view kNames[] = {"none", "scalar", "vector", "matrix", "string"};
-  return kNames[static_cast<size_t>(type)];
-}
-
-std::string_view DocumentedType(ValueType type) {
-  static constexpr std::string_view kNames[] = {"nothing", "scalar", "instant vector",
-                                                "range vector", "string"};
-  return kNames[static_cast<size_t>(type)];
-}
-
 ValueType TypeOf(const Expr& expr) {
   switch (expr.kind) {
     case NodeKind::kNumberLiteral:
@@ -254,7 +243,7 @@ ExprPtr Clone(const Expr& expr) {
 }
 
 std::string PositionText(std::string_view text, PositionRange position) {
-  if (position.start == 0 && position.end == 0) return "unknown position";
+  if (text.empty()) return "unknown position";
   if (position.start < 0 || static_cast<size_t>(position.start) > text.size()) {
     return "invalid position";
   }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "model/matcher.h"
+#include "query/value.h"
 
 namespace tocsin::query {
 
@@ -34,13 +35,6 @@ struct PositionRange {
   int32_t end = 0;
   friend bool operator==(const PositionRange&, const PositionRange&) = default;
 };
-
-enum class ValueType : uint8_t { kNone, kScalar, kVector, kMatrix, kString };
-
-// "none", "scalar", "vector", "matrix", "string": the words of the HTTP API.
-std::string_view ValueTypeName(ValueType type);
-// "nothing", "scalar", "instant vector", "range vector", "string": the words of error messages.
-std::string_view DocumentedType(ValueType type);
 
 enum class NodeKind : uint8_t {
   kNumberLiteral,
@@ -287,8 +281,8 @@ void Inspect(const Expr& expr, const Visit& visit) {
 // A deep copy; positions included.
 ExprPtr Clone(const Expr& expr);
 
-// "LINE:COLUMN" of a byte offset in the text (both from 1, columns in bytes as the reference counts
-// them); "unknown position" when the range is empty at 0, "invalid position" when past the end.
+// "LINE:COLUMN" of the range's start (both from 1, columns in bytes, as the reference counts them);
+// "unknown position" in an empty text, "invalid position" past the end.
 std::string PositionText(std::string_view text, PositionRange position);
 
 }  // namespace tocsin::query

@@ -18,21 +18,10 @@
 
 #include "base/status.h"
 #include "model/storage.h"
+#include "query/language_options.h"
 #include "query/value.h"
 
 namespace tocsin::query {
-
-// Syntax that the reference keeps behind --enable-feature. All off by default.
-struct LanguageOptions {
-  bool experimental_functions = false;    // promql-experimental-functions
-  bool duration_expressions = false;      // promql-duration-expr
-  bool extended_range_selectors = false;  // promql-extended-range-selectors (anchored, smoothed)
-  bool binop_fill_modifiers = false;      // promql-binop-fill-modifiers
-  bool delayed_name_removal = false;      // promql-delayed-name-removal
-  bool start_timestamps =
-      false;  // rate & co. use stored start timestamps (created-timestamp features)
-  bool type_and_unit_labels = false;  // type-and-unit-labels
-};
 
 struct EngineOptions {
   LanguageOptions language;

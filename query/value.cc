@@ -21,7 +21,7 @@ std::string_view ValueTypeName(ValueType type) {
 std::string_view ValueTypeText(ValueType type) {
   switch (type) {
     case ValueType::kNone:
-      return "none";
+      return "nothing";
     case ValueType::kScalar:
       return "scalar";
     case ValueType::kVector:
