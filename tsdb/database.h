@@ -1,0 +1,165 @@
+// Database: the storage as one object. Appender and Queryable over the head (recent rows, in
+// memory and in the WAL) and the sealed segments of one data directory.
+//
+//   auto database = Database::Open({.dir = "/var/lib/tocsin"});       // replays the WAL
+//   model::Appender& in = **database;  model::Queryable& out = **database;
+//   …
+//   (*database)->Close();                                             // flushes; a fast next start
+//
+// Directory:   lock · seed · wal/<shard>-<number>.log · segments/*.seg · quarantine/*
+//
+// Sealing: windows are UTC half hours. Window W is written as an L0 segment kSealDelayMs after its
+// end (or earlier when the head outgrows head_bytes_max), then its rows leave memory and log. When
+// a UTC day has closed, its L0 files become one segment of level 2. Days older than retention_ms
+// are deleted. All of this is done by the thread `compact`; with Options::background = false
+// nothing runs by itself and tests call RunMaintenance().
+//
+// Thread contract: thread-safe, but for Close(), after which (and before whose end) nothing else
+// may be called. Readers (Pin, Select, Read) take no lock and never wait for writers, seals or
+// merges.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "model/storage.h"
+
+namespace tocsin::tsdb {
+
+// A window is sealed this long after its end: slow scrapes and pushes mostly have arrived by then,
+// and what comes later makes one more small file, never an error.
+inline constexpr int64_t kSealDelayMs = 2 * 60 * 1000;
+
+struct DatabaseOptions {
+  std::string dir;     // made if absent
+  Env* env = nullptr;  // null = Env::Default()
+
+  // Samples older than their slot's last one are accepted this far behind the newest row of the
+  // head; 0 = never (kOutOfOrder), as Prometheus does by default.
+  int64_t out_of_order_window_ms = 60 * 60 * 1000;
+  // A slot without history accepts any past timestamp, not only from an hour behind the newest row
+  // on: for test stores and backfill.
+  bool accept_any_first_timestamp = false;
+  int64_t retention_ms = int64_t{15} * 24 * 60 * 60 * 1000;  // 0 = for ever
+
+  // Power of two, 1…64. Another count than the log's is taken over at the next start.
+  uint32_t shards = 8;
+  bool wal = true;         // false: what is not sealed is lost at Close (test stores)
+  bool background = true;  // threads wal-write, wal-sync, compact
+
+  int64_t wal_write_interval_ms = 100;
+  int64_t wal_sync_interval_ms = 1000;  // 0: never synced but for Durability::kSynced
+  // The weakest durability any commit gets: kSynced makes every commit wait for the disk.
+  model::Durability minimum_durability = model::Durability::kGrouped;
+
+  // Limits on live series; 0 = none. Over them AddSlot gives kResourceExhausted and counts.
+  uint64_t series_limit = 0;
+  uint64_t source_series_limit = 0;
+  // Frames, restarts and late rows in memory; above it windows are sealed ahead of time.
+  uint64_t head_bytes_max = uint64_t{512} << 20;
+  size_t exemplars_max = 100'000;
+};
+
+// Everything ever counted since Open. For self metrics (tocsin_tsdb_…) and tests.
+struct DatabaseCounters {
+  uint64_t batches_committed = 0;
+  uint64_t rows_committed = 0;
+  uint64_t samples_committed = 0;
+  uint64_t samples_late = 0;  // of the committed ones: older than their slot's last sample
+  // By AppendOutcome: tocsin_lost_samples_total{reason}. [kOk] stays 0.
+  uint64_t samples_refused[8] = {};
+  uint64_t batches_refused = 0;  // all_or_nothing, or the log could not be written
+  uint64_t series_refused = 0;   // over a limit
+  uint64_t wal_bytes_written = 0;
+  uint64_t wal_write_failures = 0;
+  uint64_t wal_syncs = 0;
+  uint64_t wal_backpressure_waits = 0;
+  uint64_t seals = 0;
+  uint64_t seal_failures = 0;
+  uint64_t samples_sealed = 0;
+  uint64_t merges = 0;
+  uint64_t merge_failures = 0;
+  uint64_t segments_deleted_by_retention = 0;
+  // Recovery, fixed after Open but for quarantined_files.
+  int64_t replay_ms = 0;
+  uint64_t replayed_rows = 0;
+  uint64_t replayed_samples = 0;       // changed values decoded
+  uint64_t replay_damaged_places = 0;  // runs of bytes that were skipped
+  uint64_t replay_lost_frames = 0;     // frames dropped for a gap before them, or without commit
+  uint64_t replay_missing_log_files = 0;
+  uint64_t quarantined_files = 0;
+};
+
+struct NameCount {
+  std::string name;
+  uint64_t value = 0;
+};
+
+// For /api/v1/status/tsdb: the head's cardinality. Lists are sorted by value, descending.
+struct DatabaseStats {
+  uint64_t series = 0;
+  uint64_t sources = 0;
+  uint64_t keys = 0;
+  uint64_t label_pairs = 0;
+  uint64_t runs = 0;  // open and unsealed pieces in memory; what Prometheus would call chunks
+  model::Timestamp min_ms = model::kMaxTimestamp;  // of head rows; min > max when there are none
+  model::Timestamp max_ms = model::kMinTimestamp;
+  std::vector<NameCount> series_by_metric_name;
+  std::vector<NameCount> values_by_label_name;
+  std::vector<NameCount> bytes_by_label_name;
+  std::vector<NameCount> series_by_label_pair;  // "job=x"
+};
+
+// Gauges.
+struct DatabaseSizes {
+  uint64_t head_bytes = 0;  // frames, restarts, late rows
+  uint64_t index_bytes = 0;
+  uint64_t series = 0;
+  uint64_t wal_bytes = 0;
+  uint64_t segment_bytes = 0;
+  uint64_t segments = 0;
+  model::Timestamp lowest_ms = model::kMaxTimestamp;  // of all that is stored
+};
+
+class Database : public model::Appender, public model::Queryable {
+ public:
+  using Options = DatabaseOptions;
+
+  // Takes the lock file (kUnavailable: another process has it), opens the segments, replays the
+  // WAL. Damage is put aside (quarantine/), counted and logged; it never makes Open fail.
+  static Result<std::unique_ptr<Database>> Open(Options options);
+  ~Database() override = default;  // closes if need be
+
+  // Flushes and syncs everything, stops the threads, gives the lock file back. Idempotent.
+  virtual Status Close() = 0;
+
+  // Seals every row and merges every day, the open one included, into one segment each; answers
+  // when done (POST /api/v1/admin/tsdb/compact).
+  virtual Status Compact() = 0;
+  // Seals the rows committed so far that lie in `range` (widened to whole windows).
+  virtual Status Seal(model::TimeRange range) = 0;
+  // One round of what `compact` does: due seals, due merges, retention.
+  virtual Status RunMaintenance() = 0;
+  // Waits until everything committed so far is in the kernel (or synced).
+  virtual Status FlushWal(bool sync) = 0;
+
+  // The bytes last committed under a mark's key, also after a restart.
+  virtual std::optional<std::string> FindMark(std::string_view key) const = 0;
+
+  virtual DatabaseCounters counters() const = 0;
+  virtual DatabaseSizes sizes() const = 0;
+  virtual DatabaseStats Stats(size_t limit) const = 0;
+  virtual const Options& options() const = 0;
+  // What Open and later seals put aside: "path: reason".
+  virtual std::vector<std::string> quarantined() const = 0;
+};
+
+}  // namespace tocsin::tsdb
