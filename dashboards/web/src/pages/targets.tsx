@@ -1,0 +1,155 @@
+// Targets by job: health, last scrape, and the whole error where one failed. Filters live in the address.
+import './lists.css';
+
+import { useMemo } from 'preact/hooks';
+
+import { targets as loadTargets } from '../api/client';
+import type { Target } from '../api/types';
+import { useLive } from '../app/live';
+import { href, navigate, search } from '../app/router';
+import { seriesName } from '../model/labels';
+import { formatAge, formatTime } from '../model/units';
+import { Badge, DataLink, ErrorBox, LabelChips } from '../ui/states';
+
+const refreshMs = 5000;
+
+function matches(target: Target, health: string, text: string): boolean {
+  if (health !== '' && target.health !== health) return false;
+  if (text === '') return true;
+  const all = `${seriesName(target.labels)} ${target.scrapeUrl} ${target.lastError}`.toLowerCase();
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => all.includes(word));
+}
+
+function setFilter(name: string, value: string) {
+  const params = new URLSearchParams(search.value);
+  if (value === '') params.delete(name);
+  else params.set(name, value);
+  const text = params.toString();
+  navigate('/targets' + (text === '' ? '' : `?${text}`), true);
+}
+
+function Row({ target, now }: { target: Target; now: number }) {
+  const last = Date.parse(target.lastScrape);
+  const scraped = last > 0;
+  return (
+    <tr>
+      <td>
+        <DataLink text={target.scrapeUrl} />
+        {target.lastError !== '' && <p class="row-error">{target.lastError}</p>}
+      </td>
+      <td>
+        <Badge state={target.health} />
+      </td>
+      <td>
+        <LabelChips labels={target.labels} hide={['job']} />
+      </td>
+      <td class="number">
+        {scraped ? (
+          <time dateTime={target.lastScrape} title={formatTime(last)}>
+            {formatAge(last, now)} ago
+          </time>
+        ) : (
+          'never'
+        )}
+      </td>
+      <td class="number">{scraped ? `${(target.lastScrapeDuration * 1000).toFixed(1)} ms` : ''}</td>
+      <td class="number">{target.scrapeInterval}</td>
+    </tr>
+  );
+}
+
+function Pool({ name, list, now }: { name: string; list: Target[]; now: number }) {
+  const up = list.filter((t) => t.health === 'up').length;
+  return (
+    <section class="card">
+      <h2>
+        {name}{' '}
+        <span class={up === list.length ? 'secondary' : 'bad-text'}>
+          {up} of {list.length} up
+        </span>
+      </h2>
+      <div class="table-wrap" tabIndex={0} role="region" aria-label={`Targets of ${name}`}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Endpoint</th>
+              <th scope="col">State</th>
+              <th scope="col">Labels</th>
+              <th scope="col">Last scrape</th>
+              <th scope="col">Took</th>
+              <th scope="col">Every</th>
+            </tr>
+          </thead>
+          <tbody>
+            {list.map((t) => (
+              <Row key={t.scrapeUrl + seriesName(t.labels)} target={t} now={now} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+export function TargetsPage() {
+  const live = useLive(loadTargets, refreshMs);
+  const params = new URLSearchParams(search.value);
+  const health = params.get('health') ?? '';
+  const text = params.get('search') ?? '';
+  const pools = useMemo(() => {
+    const byPool = new Map<string, Target[]>();
+    for (const target of live.data?.activeTargets ?? []) {
+      if (!matches(target, health, text)) continue;
+      byPool.set(target.scrapePool, [...(byPool.get(target.scrapePool) ?? []), target]);
+    }
+    return [...byPool].sort(([a], [b]) => (a < b ? -1 : 1));
+  }, [live.data, health, text]);
+  const total = live.data?.activeTargets.length ?? 0;
+  const dropped = Object.values(live.data?.droppedTargetCounts ?? {}).reduce((sum, n) => sum + n, 0);
+  return (
+    <>
+      <div class="page-head">
+        <h1>Targets</h1>
+        <label>
+          State{' '}
+          <select value={health} onChange={(e) => setFilter('health', e.currentTarget.value)}>
+            <option value="">all</option>
+            <option value="up">up</option>
+            <option value="down">down</option>
+            <option value="unknown">unknown</option>
+          </select>
+        </label>
+        <label class="grow">
+          Search{' '}
+          <input
+            type="search"
+            value={text}
+            placeholder="label, address or error"
+            onInput={(e) => setFilter('search', e.currentTarget.value)}
+          />
+        </label>
+        {dropped > 0 && <span class="secondary">{dropped} dropped by relabelling</span>}
+      </div>
+      {live.error && <ErrorBox error={live.error} onRetry={live.reload} />}
+      {live.data && total === 0 && (
+        <p class="empty">
+          No targets. Add a scrape job to the configuration:{' '}
+          <code>
+            scrape_configs: [{'{'}job_name: node, static_configs: …{'}'}]
+          </code>
+        </p>
+      )}
+      {live.data && total > 0 && pools.length === 0 && (
+        <p class="empty">
+          None of {total} targets matches the filter. <a href={href('/targets')}>Show all</a>
+        </p>
+      )}
+      {pools.map(([name, list]) => (
+        <Pool key={name} name={name} list={list} now={live.loadedAt} />
+      ))}
+    </>
+  );
+}

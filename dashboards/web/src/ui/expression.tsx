@@ -1,0 +1,64 @@
+// The expression field: a plain textarea at once, replaced by the editor when its chunk has arrived. Text typed meanwhile
+// is kept.
+import { useEffect, useRef, useState } from 'preact/hooks';
+
+import type { Editor } from '../editor/editor';
+
+interface Props {
+  text: string;
+  onChange: (text: string) => void;
+  onRun: () => void;
+}
+
+export function Expression({ text, onChange, onRun }: Props) {
+  const host = useRef<HTMLDivElement>(null);
+  const editor = useRef<Editor | null>(null);
+  const [ready, setReady] = useState(false);
+  const latest = useRef({ text, onChange, onRun });
+  latest.current = { text, onChange, onRun };
+
+  useEffect(() => {
+    let gone = false;
+    void import('../editor/editor').then(({ mountEditor }) => {
+      if (gone || !host.current) return;
+      const typing = document.activeElement?.classList.contains('expression-plain') ?? false;
+      editor.current = mountEditor(
+        host.current,
+        latest.current.text,
+        (next) => latest.current.onChange(next),
+        () => latest.current.onRun(),
+      );
+      setReady(true);
+      if (typing) editor.current.focus();
+    });
+    return () => {
+      gone = true;
+      editor.current?.destroy();
+      editor.current = null;
+    };
+  }, []);
+
+  useEffect(() => editor.current?.setText(text), [text]);
+
+  return (
+    <div class="expression-field">
+      <div ref={host} class="expression-host" />
+      {!ready && (
+        <textarea
+          class="expression-plain"
+          aria-label="PromQL expression"
+          rows={1}
+          spellcheck={false}
+          value={text}
+          onInput={(e) => onChange(e.currentTarget.value)}
+          onKeyDown={(e) => {
+            if (e.key === 'Enter' && !e.shiftKey) {
+              e.preventDefault();
+              onRun();
+            }
+          }}
+        />
+      )}
+    </div>
+  );
+}
