@@ -1,13 +1,12 @@
 #include "model/matcher.h"
 
-#include <re2/re2.h>
-
 #include "base/check.h"
+#include "base/regex.h"
 
 namespace tocsin::model {
 
 struct Matcher::Compiled {
-  std::unique_ptr<RE2> regex;
+  Regex regex;
   std::vector<std::string> set_matches;
   std::string prefix;
 };
@@ -18,25 +17,6 @@ constexpr std::string_view kMetaCharacters = R"(\.+*?()|[]{}^$)";
 
 bool IsLiteral(std::string_view text) {
   return text.find_first_of(kMetaCharacters) == std::string_view::npos;
-}
-
-// (?P<name>…) is RE2's spelling of Go's newer (?<name>…).
-std::string ToRe2Syntax(std::string_view pattern) {
-  std::string out;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] == '\\' && i + 1 < pattern.size()) {
-      out += pattern[i];
-      out += pattern[++i];
-      continue;
-    }
-    out += pattern[i];
-    if (pattern.substr(i, 3) == "(?<" && pattern.substr(i, 4) != "(?<=" &&
-        pattern.substr(i, 4) != "(?<!") {
-      out += "?P";
-      ++i;
-    }
-  }
-  return out;
 }
 
 std::vector<std::string> LiteralAlternatives(std::string_view pattern) {
@@ -93,14 +73,7 @@ Result<Matcher> Matcher::Create(MatchType type, std::string name, std::string va
   m.value_ = std::move(value);
   if (type == MatchType::kRegex || type == MatchType::kNotRegex) {
     auto compiled = std::make_shared<Compiled>();
-    RE2::Options options;
-    options.set_log_errors(false);
-    options.set_dot_nl(true);
-    options.set_never_capture(true);
-    compiled->regex = std::make_unique<RE2>("^(?:" + ToRe2Syntax(m.value_) + ")$", options);
-    if (!compiled->regex->ok()) {
-      return Error(Code::kInvalidArgument, "error parsing regexp: " + compiled->regex->error());
-    }
+    TOCSIN_ASSIGN_OR_RETURN(compiled->regex, Regex::Compile(m.value_));
     compiled->set_matches = LiteralAlternatives(m.value_);
     compiled->prefix = LiteralPrefix(m.value_);
     m.compiled_ = std::move(compiled);
@@ -135,8 +108,7 @@ bool Matcher::Matches(std::string_view label_value) const {
     return !want;
   }
   if (!label_value.starts_with(compiled_->prefix)) return !want;
-  return RE2::PartialMatch(re2::StringPiece(label_value.data(), label_value.size()),
-                           *compiled_->regex) == want;
+  return compiled_->regex.FullMatch(label_value) == want;
 }
 
 const std::vector<std::string>& Matcher::set_matches() const {
