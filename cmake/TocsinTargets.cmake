@@ -43,8 +43,9 @@ function(tocsin_test name)
   else()
     target_precompile_headers(${name}_tests PRIVATE <boost/test/unit_test.hpp> <string> <vector> <memory>)
   endif()
+  set_property(GLOBAL APPEND PROPERTY TOCSIN_TEST_TARGETS ${name}_tests)
   add_test(NAME unit_${name} COMMAND ${name}_tests --report_level=short --log_level=test_suite)
-  set_tests_properties(unit_${name} PROPERTIES WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} SKIP_RETURN_CODE 77)
+  set_tests_properties(unit_${name} PROPERTIES WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} SKIP_RETURN_CODE 77 LABELS unit)
 endfunction()
 
 # tocsin_bench(tsdb SRCS tsdb_bench.cc DEPS tsdb): a Google Benchmark executable under tests/bench.

@@ -1,0 +1,170 @@
+"""Peers that tests control: a scrape target, a webhook receiver, a remote-write sender."""
+
+import http.server
+import json
+import socket
+import struct
+import threading
+import time
+import urllib.error
+import urllib.request
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def handle_error(self, request, client_address):
+        pass  # peers that hang up are part of the tests
+
+
+class FakeTarget:
+    """Serves `page` (text, bytes, or a function that writes the whole answer to the handler)."""
+
+    def __init__(self, page=""):
+        self.page = page
+        self.content_type = "text/plain; version=0.0.4"
+        self.scrapes = 0
+        self.headers = {}
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                outer.scrapes += 1
+                outer.headers = dict(self.headers)
+                page = outer.page
+                if callable(page):
+                    page(self)
+                    return
+                body = page.encode() if isinstance(page, str) else page
+                self.send_response(200)
+                self.send_header("Content-Type", outer.content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = _Server(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+class SilentTarget:
+    """Accepts connections and never answers."""
+
+    def __init__(self):
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(16)
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
+
+    def close(self):
+        self.socket.close()
+
+
+class WebhookSink:
+    """Records every POST as (arrival time, body)."""
+
+    def __init__(self):
+        self.received = []
+        self.status = 200
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.received.append((time.time(), json.loads(body)))
+                self.send_response(outer.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self.server = _Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread.start()
+
+    def alerts(self, name, status):
+        """All alerts called `name` that were notified with `status`."""
+        return [
+            alert
+            for _, body in list(self.received)
+            for alert in body["alerts"]
+            if alert["labels"].get("alertname") == name and alert["status"] == status
+        ]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+# ------------------------------------------------------------------------------------------- remote write 1.0, by hand
+
+
+def _varint(n):
+    out = bytearray()
+    while n >= 0x80:
+        out.append(n & 0x7F | 0x80)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def _field(number, payload):
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+def snappy_literals(data):
+    """The snappy block format with literals only: valid, not compressed."""
+    out = bytearray(_varint(len(data)))
+    for at in range(0, len(data), 65536):
+        chunk = data[at : at + 65536]
+        out += b"\xf4" + struct.pack("<H", len(chunk) - 1) + chunk
+    return bytes(out)
+
+
+def write_request(series):
+    """series: list of (labels dict, [(timestamp ms, value)]). The uncompressed WriteRequest."""
+    out = bytearray()
+    for labels, samples in series:
+        one = bytearray()
+        for name in sorted(labels):
+            one += _field(1, _field(1, name.encode()) + _field(2, labels[name].encode()))
+        for t, v in samples:
+            one += _field(2, b"\x09" + struct.pack("<d", v) + b"\x10" + _varint(t & (2**64 - 1)))
+        out += _field(1, bytes(one))
+    return bytes(out)
+
+
+def remote_write(url, series, timeout=30):
+    """(status, body) of one push; OSError when the connection broke."""
+    request = urllib.request.Request(
+        url + "/api/v1/write",
+        data=snappy_literals(write_request(series)),
+        headers={
+            "Content-Encoding": "snappy",
+            "Content-Type": "application/x-protobuf",
+            "X-Prometheus-Remote-Write-Version": "0.1.0",
+        },
+        method="POST",
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as r:
+            return r.status, r.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
