@@ -19,7 +19,7 @@ class Secret {
   const std::string& Reveal() const { return value_; }
   bool empty() const { return value_.empty(); }
   // What may be shown: "<secret>", or "" when there is none.
-  std::string_view Masked() const { return value_.empty() ? std::string_view() : kSecretMask; }
+  std::string Show() const { return value_.empty() ? std::string() : std::string(kSecretMask); }
 
   friend bool operator==(const Secret&, const Secret&) = default;
 

@@ -2,7 +2,6 @@
 
 #include <locale.h>
 #include <openssl/evp.h>
-#include <re2/re2.h>
 #include <wctype.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <cctype>
 
 #include "base/check.h"
+#include "base/regex.h"
 
 namespace tocsin::model {
 namespace {
@@ -83,59 +83,6 @@ bool IsLegacyNameTemplate(std::string_view text) {
 bool IsValidNameTemplate(std::string_view text, NameScheme scheme) {
   return scheme == NameScheme::kLegacy ? IsLegacyNameTemplate(text)
                                        : IsValidLabelName(text, scheme);
-}
-
-// Names of templates resolve as in Go: a number is a group's index, anything else its name.
-int GroupIndex(const RE2& regex, std::string_view name) {
-  if (std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-    if (name.size() > 3) return -1;
-    const int index = std::stoi(std::string(name));
-    return index <= regex.NumberOfCapturingGroups() ? index : -1;
-  }
-  const auto& groups = regex.NamedCapturingGroups();
-  const auto it = groups.find(std::string(name));
-  return it == groups.end() ? -1 : it->second;
-}
-
-std::string Expand(const RE2& regex, std::string_view text,
-                   const std::vector<re2::StringPiece>& groups) {
-  std::string out;
-  while (!text.empty()) {
-    const size_t dollar = text.find('$');
-    out.append(text.substr(0, dollar));
-    if (dollar == std::string_view::npos) break;
-    text.remove_prefix(dollar);
-    if (text.substr(0, 2) == "$$") {
-      out += '$';
-      text.remove_prefix(2);
-      continue;
-    }
-    const Reference reference = ReadReference(text);
-    if (reference.length == 0) {
-      out += '$';
-      text.remove_prefix(1);
-      continue;
-    }
-    const int index = GroupIndex(regex, reference.name);
-    if (index >= 0 && static_cast<size_t>(index) < groups.size() &&
-        groups[static_cast<size_t>(index)].data() != nullptr) {
-      const re2::StringPiece& group = groups[static_cast<size_t>(index)];
-      out.append(group.data(), group.size());
-    }
-    text.remove_prefix(reference.length);
-  }
-  return out;
-}
-
-bool MatchGroups(const RE2& regex, std::string_view text, std::vector<re2::StringPiece>* groups) {
-  groups->assign(static_cast<size_t>(regex.NumberOfCapturingGroups()) + 1, re2::StringPiece());
-  return regex.Match(re2::StringPiece(text.data(), text.size()), 0, text.size(), RE2::ANCHOR_BOTH,
-                     groups->data(), static_cast<int>(groups->size()));
-}
-
-bool FullMatch(const RE2& regex, std::string_view text) {
-  return regex.Match(re2::StringPiece(text.data(), text.size()), 0, text.size(), RE2::ANCHOR_BOTH,
-                     nullptr, 0);
 }
 
 // The last 8 bytes of the MD5, as Prometheus takes them.
@@ -241,26 +188,10 @@ Status Validate(const RelabelConfig& c, NameScheme scheme) {
   return Status::Ok();
 }
 
-// (?P<name>…) is RE2's spelling of Go's newer (?<name>…).
-std::string ToRe2Syntax(std::string_view pattern) {
-  std::string out;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    out += pattern[i];
-    if (pattern[i] == '\\' && i + 1 < pattern.size()) {
-      out += pattern[++i];
-    } else if (pattern.substr(i, 3) == "(?<") {
-      out += "?P";
-      ++i;
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 struct RelabelRule::Compiled {
-  Compiled(const std::string& pattern, const RE2::Options& options) : regex(pattern, options) {}
-  RE2 regex;
+  Regex regex;
   bool default_regex = false;     // "(.*)": matches anything
   bool constant_replace = false;  // default regex, no variables in target and replacement
 };
@@ -293,12 +224,8 @@ bool IsValidMetricName(std::string_view name, NameScheme scheme) {
 
 Result<RelabelRule> RelabelRule::Create(RelabelConfig config, NameScheme scheme) {
   TOCSIN_TRY(Validate(config, scheme));
-  RE2::Options options;
-  options.set_log_errors(false);
-  auto compiled = std::make_shared<Compiled>("(?s:" + ToRe2Syntax(config.regex) + ")", options);
-  if (!compiled->regex.ok()) {
-    return Error(Code::kInvalidArgument, "error parsing regexp: " + compiled->regex.error());
-  }
+  auto compiled = std::make_shared<Compiled>();
+  TOCSIN_ASSIGN_OR_RETURN(compiled->regex, Regex::Compile(config.regex));
   compiled->default_regex = config.regex == Defaults().regex;
   compiled->constant_replace = compiled->default_regex && !HasVariable(config.target_label) &&
                                !HasVariable(config.replacement);
@@ -320,30 +247,30 @@ std::string JoinSourceLabels(const RelabelConfig& config, const LabelsBuilder& l
   return joined;
 }
 
-void Replace(const RelabelConfig& config, NameScheme scheme, const RE2& regex,
+void Replace(const RelabelConfig& config, NameScheme scheme, const Regex& regex,
              std::string_view value, LabelsBuilder* labels) {
-  std::vector<re2::StringPiece> groups;
-  if (!MatchGroups(regex, value, &groups)) return;
-  const std::string target = Expand(regex, config.target_label, groups);
-  if (!IsValidLabelName(target, scheme)) return;
-  labels->Set(target, Expand(regex, config.replacement, groups));
+  const auto replacement = regex.MatchAndExpand(value, config.replacement);
+  if (!replacement) return;
+  const std::string target = HasVariable(config.target_label)
+                                 ? *regex.MatchAndExpand(value, config.target_label)
+                                 : config.target_label;
+  if (IsValidLabelName(target, scheme)) labels->Set(target, *replacement);
 }
 
 // Sets from a copy: a mapped name may be one that is still to be looked at, with its old value.
-void MapLabels(const RelabelConfig& config, const RE2& regex, LabelsBuilder* labels) {
+void MapLabels(const RelabelConfig& config, const Regex& regex, LabelsBuilder* labels) {
   const auto before = labels->pairs();
-  std::vector<re2::StringPiece> groups;
   for (const auto& [name, value] : before) {
-    if (MatchGroups(regex, name, &groups)) {
-      labels->Set(Expand(regex, config.replacement, groups), value);
+    if (const auto mapped = regex.MatchAndExpand(name, config.replacement)) {
+      labels->Set(*mapped, value);
     }
   }
 }
 
-void RemoveLabels(const RE2& regex, bool matching, LabelsBuilder* labels) {
+void RemoveLabels(const Regex& regex, bool matching, LabelsBuilder* labels) {
   const auto before = labels->pairs();
   for (const auto& [name, value] : before) {
-    if (FullMatch(regex, name) == matching) labels->Del(name);
+    if (regex.FullMatch(name) == matching) labels->Del(name);
   }
 }
 
@@ -351,7 +278,7 @@ void RemoveLabels(const RE2& regex, bool matching, LabelsBuilder* labels) {
 
 bool RelabelRule::Apply(LabelsBuilder* labels) const {
   const std::string value = JoinSourceLabels(config_, *labels);
-  const RE2& regex = compiled_->regex;
+  const Regex& regex = compiled_->regex;
   switch (config_.action) {
     case RelabelAction::kReplace:
       if (compiled_->constant_replace) {
@@ -361,9 +288,9 @@ bool RelabelRule::Apply(LabelsBuilder* labels) const {
       }
       return true;
     case RelabelAction::kKeep:
-      return compiled_->default_regex || FullMatch(regex, value);
+      return compiled_->default_regex || regex.FullMatch(value);
     case RelabelAction::kDrop:
-      return !compiled_->default_regex && !FullMatch(regex, value);
+      return !compiled_->default_regex && !regex.FullMatch(value);
     case RelabelAction::kKeepEqual:
       return labels->Get(config_.target_label) == value;
     case RelabelAction::kDropEqual:

@@ -10,21 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/secret.h"
+
 namespace tocsin {
-
-// Text that must not be printed: Show() gives "<secret>", the form for every page and log.
-class Secret {
- public:
-  Secret() = default;
-  explicit Secret(std::string text) : text_(std::move(text)) {}
-  const std::string& Reveal() const { return text_; }
-  std::string Show() const { return text_.empty() ? std::string() : std::string("<secret>"); }
-  bool empty() const { return text_.empty(); }
-  friend bool operator==(const Secret&, const Secret&) = default;
-
- private:
-  std::string text_;
-};
 
 struct BasicAuthConfig {
   bool enabled = false;
