@@ -19,6 +19,11 @@ type Column = 'name' | keyof Summary;
 const rowPx = 28;
 const viewRows = 10;
 
+// Sizes go through CSSOM: the policy forbids style attributes.
+function place(element: HTMLElement | null, property: 'height' | 'transform', value: string): void {
+  if (element) element.style[property] = value;
+}
+
 export function Legend({ series, onShow, onFocus }: Props) {
   const [sort, setSort] = useState<{ by: Column; down: boolean }>({ by: 'name', down: false });
   const [top, setTop] = useState(0);
@@ -76,8 +81,8 @@ export function Legend({ series, onShow, onFocus }: Props) {
         aria-label="Legend"
         onScroll={(e) => setTop(e.currentTarget.scrollTop)}
       >
-        <div ref={(el) => void (el && (el.style.height = `${rows.length * rowPx}px`))}>
-          <div ref={(el) => void (el && (el.style.transform = `translateY(${first * rowPx}px)`))}>
+        <div ref={(el) => place(el, 'height', `${rows.length * rowPx}px`)}>
+          <div ref={(el) => place(el, 'transform', `translateY(${first * rowPx}px)`)}>
             {shown.map(({ one, index, last, min, max, mean }) => (
               <div
                 key={one.name}
