@@ -239,6 +239,7 @@ std::vector<const Expr*> Children(const Expr& expr) {
 ExprPtr Clone(const Expr& expr) {
   ExprPtr copy = Dispatch(expr, [](const auto& node) { return CloneNode(node); });
   copy->position = expr.position;
+  copy->height = expr.height;
   return copy;
 }
 

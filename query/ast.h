@@ -57,6 +57,7 @@ struct Expr {
 
   const NodeKind kind;
   PositionRange position;
+  int32_t height = 1;  // levels of the tree from here down, as parsed: at most kMaxExpressionDepth
 
  protected:
   explicit Expr(NodeKind node_kind) : kind(node_kind) {}
