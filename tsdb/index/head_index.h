@@ -9,7 +9,7 @@
 //   auto selection = pin.Select(matchers);                    // sources × slots
 //
 // Costs: a layout is a list of pages of up to 4,096 slots; sources that add the same keys in the
-// same order share one page, so that 2,000 targets with the same 500 keys store them once. A series
+// same order share one page (layout.h), so that 2,000 targets with the same 500 keys store them once. A series
 // of a shared layout costs nothing here, a series of its own about 70 bytes
 // (tests/bench/RESULTS.md).
 //
@@ -38,8 +38,6 @@
 #include "tsdb/types.h"
 
 namespace tocsin::tsdb {
-
-inline constexpr uint32_t kLayoutPageSlots = 4096;
 
 struct SlotKey {
   model::Slot slot;
@@ -111,12 +109,14 @@ class HeadIndex {
     Pin& operator=(Pin&&) noexcept;
     ~Pin();
 
-    // Pairs that match. Only kInvalidArgument-free matchers reach here: it cannot fail.
-    HeadSelection Select(const model::MatcherSet& matchers) const;
+    // Pairs that match. kResourceExhausted when there are more matchers than kMatchersMax
+    // (selector.h); nothing else can fail.
+    Result<HeadSelection> Select(const model::MatcherSet& matchers) const;
     // Sorted. `matcher_sets` are or-ed; none = all.
-    std::vector<std::string> LabelNames(std::span<const model::MatcherSet> matcher_sets) const;
-    std::vector<std::string> LabelValues(std::string_view name,
-                                         std::span<const model::MatcherSet> matcher_sets) const;
+    Result<std::vector<std::string>> LabelNames(
+        std::span<const model::MatcherSet> matcher_sets) const;
+    Result<std::vector<std::string>> LabelValues(
+        std::string_view name, std::span<const model::MatcherSet> matcher_sets) const;
 
     // Empty labels for ids that were removed.
     model::Labels SourceLabels(SourceId source) const;

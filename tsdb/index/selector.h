@@ -9,8 +9,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,30 +16,39 @@
 #include "model/matcher.h"
 #include "model/storage.h"
 #include "tsdb/index/postings.h"
+#include "tsdb/types.h"
 
 namespace tocsin::tsdb {
 
-// One side, sources or keys, of an index.
+// One side, sources or keys, of an index. Spans returned live as long as the side, or, where the
+// side had to decode, as long as `scratch` is left alone.
 class LabelSide {
  public:
   virtual ~LabelSide() = default;
   virtual uint32_t schema_count() const = 0;
-  virtual bool SchemaHas(uint32_t schema, std::string_view name) const = 0;
-  virtual Result<IdList> SchemaIds(uint32_t schema) const = 0;
+  // A label name as this side knows it; kNoId when no id of this side carries it.
+  virtual uint32_t ResolveName(std::string_view name) const = 0;
+  virtual bool SchemaHas(uint32_t schema, uint32_t name) const = 0;
+  virtual Result<IdSpan> SchemaIds(uint32_t schema, IdList* scratch) const = 0;
   // Ids with exactly this label; empty when there are none.
-  virtual Result<IdList> Lookup(std::string_view name, std::string_view value) const = 0;
-  // Every distinct value of `name` that begins with `prefix`, in any order. `ids` fetches the list.
-  using ValueVisitor =
-      std::function<Status(std::string_view value, const std::function<Result<IdList>()>& ids)>;
-  virtual Status ForEachValue(std::string_view name, std::string_view prefix,
-                              const ValueVisitor& visit) const = 0;
+  virtual Result<IdSpan> Lookup(uint32_t name, std::string_view value,
+                                IdList* scratch) const = 0;
+  // Every distinct value of `name` that begins with `prefix`, in any order. Where `matches` says
+  // true, the value's ids are appended to `ids`; *all tells whether it always did.
+  virtual Status CollectValues(uint32_t name, std::string_view prefix,
+                               const std::function<bool(std::string_view)>& matches, IdList* ids,
+                               bool* all) const = 0;
 };
 
-// Every source × every key of it satisfies the matchers.
+// Every source × every key of it satisfies the matchers. A source is in at most one product.
 struct SelectedProduct {
   IdList sources;
   IdList keys;
 };
+
+// More matchers than this are refused with kResourceExhausted: which of them a schema decides is a
+// 64-bit mask.
+inline constexpr size_t kMatchersMax = 64;
 
 Result<std::vector<SelectedProduct>> SelectProducts(const LabelSide& sources, const LabelSide& keys,
                                                     const model::MatcherSet& matchers);

@@ -1,0 +1,214 @@
+#include "tsdb/index/label_index.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/check.h"
+
+namespace tocsin::tsdb {
+
+LabelIndex::LabelIndex(EpochDomain& domain, SymbolTable& symbols)
+    : domain_(domain), symbols_(symbols), names_(domain), schemas_(domain) {}
+
+LabelIndex::~LabelIndex() {
+  names_.ForEach([](SymbolId, SymbolMap::Word word) {
+    Name* name = reinterpret_cast<Name*>(word);
+    name->values.ForEach([](SymbolId, SymbolMap::Word list) {
+      PostingList::Delete(list);
+      return true;
+    });
+    delete name;
+    return true;
+  });
+  for (uint32_t id = 0; id < schemas_.end(); ++id) {
+    Schema* schema = schemas_.Get(id);
+    if (schema == nullptr) continue;
+    PostingList::Delete(schema->ids.load(std::memory_order_relaxed));
+    delete schema;
+  }
+}
+
+// A schema holds one reference on each of its names; a value's non-empty list holds one on the
+// value.
+uint32_t LabelIndex::SchemaFor(const model::Labels& labels) {
+  std::string names_key;
+  for (const model::LabelView label : labels) PutString(names_key, label.name);
+  const auto known = schema_by_names_.find(names_key);
+  if (known != schema_by_names_.end()) return known->second;
+  auto* schema = new Schema();
+  for (const model::LabelView label : labels) {
+    const SymbolId name = symbols_.Intern(label.name);
+    schema->names.push_back(name);
+    if (names_.Find(name) == 0) {
+      // Names are few: an entry stays, and keeps a reference of its own on the symbol.
+      symbols_.AddReference(name);
+      names_.Put(name, reinterpret_cast<SymbolMap::Word>(new Name(domain_)));
+    }
+  }
+  schema->names_key = names_key;
+  const uint32_t id = schemas_.Append(schema);
+  schema_by_names_.emplace(std::move(names_key), id);
+  return id;
+}
+
+LabelIndex::Entry LabelIndex::Add(uint32_t id, const model::Labels& labels) {
+  Entry entry{SchemaFor(labels), {}};
+  Schema* schema = schemas_.Get(entry.schema);
+  entry.values.reserve(schema->names.size());
+  size_t position = 0;
+  for (const model::LabelView label : labels) {
+    SymbolMap& values = FindName(schema->names[position++])->values;
+    SymbolId value = symbols_.Find(label.value);
+    PostingList::Word list = value == kNoId ? 0 : values.Find(value);
+    if (list == 0) value = symbols_.Intern(label.value);  // the new table entry's reference
+    const size_t before = PostingList::MemoryBytes(list);
+    list = PostingList::Append(list, id, domain_);
+    list_bytes_ += PostingList::MemoryBytes(list) - before;
+    values.Put(value, list);
+    entry.values.push_back(value);
+  }
+  const PostingList::Word ids = schema->ids.load(std::memory_order_relaxed);
+  const PostingList::Word longer = PostingList::Append(ids, id, domain_);
+  list_bytes_ += PostingList::MemoryBytes(longer) - PostingList::MemoryBytes(ids);
+  schema->ids.store(longer, std::memory_order_release);
+  return entry;
+}
+
+LabelIndex::Removal LabelIndex::PlanRemoval(IdSpan dead, const std::vector<Entry>& entries) const {
+  Removal removal{IdSet(dead), {}, {}, {}, 0};
+  for (const Entry& entry : entries) {
+    const Schema* schema = schemas_.Get(entry.schema);
+    removal.schemas.push_back(entry.schema);
+    for (size_t i = 0; i < entry.values.size(); ++i) {
+      removal.lists.emplace_back(schema->names[i], entry.values[i]);
+      removal.names.push_back(schema->names[i]);
+    }
+  }
+  const auto unique = [](auto& list) {
+    std::sort(list.begin(), list.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+  };
+  unique(removal.lists);
+  unique(removal.schemas);
+  unique(removal.names);
+  return removal;
+}
+
+bool LabelIndex::RemoveStep(Removal* removal) {
+  size_t step = removal->step++;
+  if (step < removal->lists.size()) {
+    const auto [name, value] = removal->lists[step];
+    SymbolMap& values = FindName(name)->values;
+    const PostingList::Word list = values.Find(value);
+    const size_t before = PostingList::MemoryBytes(list);
+    const PostingList::Word rest = PostingList::Without(list, removal->dead, domain_);
+    list_bytes_ -= before;
+    list_bytes_ += PostingList::MemoryBytes(rest);
+    if (rest != list) values.Put(value, rest);
+    // The emptied entry keeps its place, under a symbol that may be gone, until the table is
+    // compacted; filling it again takes a new reference.
+    if (rest == 0 && list != 0) symbols_.Release(value);
+    return true;
+  }
+  step -= removal->lists.size();
+  if (step < removal->schemas.size()) {
+    Schema* schema = schemas_.Get(removal->schemas[step]);
+    const PostingList::Word ids = schema->ids.load(std::memory_order_relaxed);
+    const size_t before = PostingList::MemoryBytes(ids);
+    const PostingList::Word rest = PostingList::Without(ids, removal->dead, domain_);
+    list_bytes_ -= before;
+    list_bytes_ += PostingList::MemoryBytes(rest);
+    schema->ids.store(rest, std::memory_order_release);
+    if (rest == 0) {
+      for (const SymbolId name : schema->names) symbols_.Release(name);
+      schema_by_names_.erase(schema->names_key);
+      schemas_.Erase(removal->schemas[step]);
+      domain_.RetireDelete(schema);
+    }
+    return true;
+  }
+  step -= removal->schemas.size();
+  if (step < removal->names.size()) {
+    FindName(removal->names[step])->values.Compact();
+    return true;
+  }
+  return false;
+}
+
+uint32_t LabelIndex::ResolveName(std::string_view name) const {
+  const SymbolId symbol = symbols_.Find(name);
+  return symbol != kNoId && names_.Find(symbol) != 0 ? symbol : kNoId;
+}
+
+bool LabelIndex::SchemaHas(uint32_t schema, uint32_t name) const {
+  const std::span<const SymbolId> names = SchemaNames(schema);
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Result<IdSpan> LabelIndex::SchemaIds(uint32_t schema, IdList* scratch) const {
+  const Schema* s = schemas_.Get(schema);
+  if (s == nullptr) return IdSpan();
+  return PostingList::View(s->ids.load(std::memory_order_acquire), scratch);
+}
+
+Result<IdSpan> LabelIndex::Lookup(uint32_t name, std::string_view value, IdList* scratch) const {
+  const Name* entry = FindName(name);
+  const SymbolId symbol = symbols_.Find(value);
+  if (entry == nullptr || symbol == kNoId) return IdSpan();
+  return PostingList::View(entry->values.Find(symbol), scratch);
+}
+
+Status LabelIndex::CollectValues(uint32_t name, std::string_view prefix,
+                                 const std::function<bool(std::string_view)>& matches, IdList* ids,
+                                 bool* all) const {
+  *all = true;
+  const Name* entry = FindName(name);
+  if (entry == nullptr) return Status::Ok();
+  IdList scratch;
+  entry->values.ForEach([&](SymbolId symbol, SymbolMap::Word list) {
+    const std::string_view value = symbols_.Text(symbol);
+    if (!value.starts_with(prefix) || !matches(value)) {
+      *all = false;
+      return true;
+    }
+    const IdSpan span = PostingList::View(list, &scratch);
+    ids->insert(ids->end(), span.begin(), span.end());
+    return true;
+  });
+  return Status::Ok();
+}
+
+std::span<const SymbolId> LabelIndex::SchemaNames(uint32_t schema) const {
+  const Schema* s = schemas_.Get(schema);
+  if (s == nullptr) return {};
+  return s->names;
+}
+
+void LabelIndex::ForEachName(const std::function<void(std::string_view)>& visit) const {
+  names_.ForEach([&](SymbolId symbol, SymbolMap::Word word) {
+    if (reinterpret_cast<const Name*>(word)->values.HasAny()) visit(symbols_.Text(symbol));
+    return true;
+  });
+}
+
+void LabelIndex::ForEachValueOf(std::string_view name,
+                                const std::function<void(std::string_view)>& visit) const {
+  const SymbolId symbol = symbols_.Find(name);
+  const Name* entry = symbol == kNoId ? nullptr : FindName(symbol);
+  if (entry == nullptr) return;
+  entry->values.ForEach([&](SymbolId value, SymbolMap::Word) {
+    visit(symbols_.Text(value));
+    return true;
+  });
+}
+
+size_t LabelIndex::memory_bytes() const {
+  size_t bytes = list_bytes_ + names_.memory_bytes();
+  names_.ForEach([&](SymbolId, SymbolMap::Word word) {
+    bytes += sizeof(Name) + reinterpret_cast<const Name*>(word)->values.memory_bytes();
+    return true;
+  });
+  return bytes + schemas_.end() * sizeof(Schema);
+}
+
+}  // namespace tocsin::tsdb
