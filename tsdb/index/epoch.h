@@ -1,14 +1,14 @@
 // EpochDomain: lets readers walk structures that a writer replaces piecewise, without a lock. A
-// reader holds a pin; memory that the writer has unlinked is retired and freed once no pin that could
-// have seen it is left.
+// reader holds a pin; memory that the writer has unlinked is retired and freed once no pin that
+// could have seen it is left.
 //
 //   auto pin = domain.NewPin();            // reader: then load pointers, follow them
 //   list.store(new_list); domain.Retire(old_list, bytes, [](void* p) { … });      // writer
 //
 // How: pins are references to the current generation; retired memory belongs to the generation that
 // was current then; generations form a chain in which each keeps its successor alive. So a
-// generation, and its garbage, dies when it is no longer current and no pin on it or on an older one
-// is left.
+// generation, and its garbage, dies when it is no longer current and no pin on it or on an older
+// one is left.
 //
 // Thread contract: NewPin and dropping a pin: any thread. Retire and Collect: one writer at a time
 // (the caller's lock).

@@ -39,8 +39,7 @@ struct Key {
   const SymbolId* values() const { return reinterpret_cast<const SymbolId*>(this + 1); }
 
   static Key* New(Fingerprint fingerprint, const LabelIndex::Entry& labels) {
-    auto* key =
-        new (::operator new(sizeof(Key) + labels.values.size() * sizeof(SymbolId))) Key{};
+    auto* key = new (::operator new(sizeof(Key) + labels.values.size() * sizeof(SymbolId))) Key{};
     key->fingerprint = fingerprint;
     key->schema = labels.schema;
     key->value_count = static_cast<uint32_t>(labels.values.size());
@@ -168,8 +167,8 @@ SourceId HeadIndex::AddSource(const model::Origin& origin, const model::Labels& 
   d.source_table.Insert(source->table_hash(), id,
                         [&](uint32_t other) { return d.sources.Get(other)->table_hash(); });
   ++d.source_count;
-  d.item_bytes += sizeof(Source) + origin.id.size() + labels.size() * sizeof(SymbolId) +
-                  3 * kAllocationBytes;
+  d.item_bytes +=
+      sizeof(Source) + origin.id.size() + labels.size() * sizeof(SymbolId) + 3 * kAllocationBytes;
   return id;
 }
 

@@ -9,8 +9,8 @@
 //   auto selection = pin.Select(matchers);                    // sources × slots
 //
 // Costs: a layout is a list of pages of up to 4,096 slots; sources that add the same keys in the
-// same order share one page (layout.h), so that 2,000 targets with the same 500 keys store them once. A series
-// of a shared layout costs nothing here, a series of its own about 70 bytes
+// same order share one page (layout.h), so that 2,000 targets with the same 500 keys store them
+// once. A series of a shared layout costs nothing here, a series of its own about 70 bytes
 // (tests/bench/RESULTS.md).
 //
 // Thread contract: thread-safe. Writing calls take one internal mutex, briefly and without I/O.

@@ -44,7 +44,8 @@ class IdTable {
     }
     slots_[hole] = kNoId;
     --used_;
-    if (slots_.size() > kFirstSlots && used_ * 8 < slots_.size()) Resize(slots_.size() / 2, hash_of);
+    if (slots_.size() > kFirstSlots && used_ * 8 < slots_.size())
+      Resize(slots_.size() / 2, hash_of);
   }
 
   size_t memory_bytes() const { return slots_.capacity() * sizeof(uint32_t); }

@@ -1,5 +1,5 @@
-// LabelIndex: one side, sources or keys, of the head's index: postings per label name and value, and
-// ids by schema (set of label names).
+// LabelIndex: one side, sources or keys, of the head's index: postings per label name and value,
+// and ids by schema (set of label names).
 //
 // Thread contract: Add and the Remove calls: one writer at a time. The LabelSide face and the other
 // const calls: any thread that holds a pin on the domain.

@@ -1,13 +1,15 @@
 // Layouts: which key each slot of a source stands for.
 //
-// A layout is a list of pages of kLayoutPageSlots slots. Pages are shared between sources, by content,
-// and grow together: a source's layout is its pages plus its own length, so a source that adds the
-// same keys in the same order as an earlier one walks along that one's page and stores nothing.
+// A layout is a list of pages of kLayoutPageSlots slots. Pages are shared between sources, by
+// content, and grow together: a source's layout is its pages plus its own length, so a source that
+// adds the same keys in the same order as an earlier one walks along that one's page and stores
+// nothing.
 //
 //   page      k0 k1 k2 k3 k4          keys by slot; only ever appended to while shared
 //   source A  ----------------|       length 5
 //   source B  -----------|            length 4: its next key, k4, is there already
-//   source C  -------| then k9        differs: gets a copy of its part, found by hash by the next one
+//   source C  -------| then k9        differs: gets a copy of its part, found by hash by the next
+//   one
 //
 // Thread contract: LayoutStore's writing calls: one writer at a time. Layout's reading calls: any
 // thread that holds a pin on the domain.

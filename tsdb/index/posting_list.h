@@ -23,7 +23,8 @@ class PostingList {
 
   // Precondition: `id` is above every id in the list.
   static Word Append(Word list, uint32_t id, EpochDomain& domain);
-  // The list without the ids of `dead`; the old block is retired. The same word when none was in it.
+  // The list without the ids of `dead`; the old block is retired. The same word when none was in
+  // it.
   static Word Without(Word list, const IdSet& dead, EpochDomain& domain);
   // `scratch` holds the span of a one-id list.
   static IdSpan View(Word list, IdList* scratch);

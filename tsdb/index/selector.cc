@@ -91,8 +91,8 @@ class SideFilters {
     bool all = true;
     const std::string_view prefix = negative ? std::string_view() : matcher.prefix();
     TOCSIN_TRY(side_.CollectValues(
-        name, prefix, [&](std::string_view value) { return matcher.Matches(value); },
-        &filter.ids, &all));
+        name, prefix, [&](std::string_view value) { return matcher.Matches(value); }, &filter.ids,
+        &all));
     if (all) return Filter{};
     SortUnique(&filter.ids);
     return filter;
@@ -128,8 +128,7 @@ Result<IdList> KeysFor(const LabelSide& keys, SideFilters& filters,
   for (uint32_t schema = 0; schema < keys.schema_count(); ++schema) {
     const uint64_t decided = filters.DecidedMask(schema);
     if ((empty_fails & ~source_mask & ~decided) != 0) continue;
-    TOCSIN_ASSIGN_OR_RETURN(const IdList ids,
-                            filters.Apply(schema, decided & ~source_mask));
+    TOCSIN_ASSIGN_OR_RETURN(const IdList ids, filters.Apply(schema, decided & ~source_mask));
     all.insert(all.end(), ids.begin(), ids.end());
   }
   SortUnique(&all);

@@ -31,8 +31,7 @@ class LabelSide {
   virtual bool SchemaHas(uint32_t schema, uint32_t name) const = 0;
   virtual Result<IdSpan> SchemaIds(uint32_t schema, IdList* scratch) const = 0;
   // Ids with exactly this label; empty when there are none.
-  virtual Result<IdSpan> Lookup(uint32_t name, std::string_view value,
-                                IdList* scratch) const = 0;
+  virtual Result<IdSpan> Lookup(uint32_t name, std::string_view value, IdList* scratch) const = 0;
   // Every distinct value of `name` that begins with `prefix`, in any order. Where `matches` says
   // true, the value's ids are appended to `ids`; *all tells whether it always did.
   virtual Status CollectValues(uint32_t name, std::string_view prefix,

@@ -1,8 +1,8 @@
 // SymbolTable: label names and values, interned: one number a distinct string.
 //
-// Thread contract: one writer at a time (Intern, Release); Find and Text from any thread that holds a
-// pin on the domain. Ids are never reused; a string lives as long as it is referenced, and then as
-// long as the pins of that moment.
+// Thread contract: one writer at a time (Intern, Release); Find and Text from any thread that holds
+// a pin on the domain. Ids are never reused; a string lives as long as it is referenced, and then
+// as long as the pins of that moment.
 #pragma once
 
 #include <atomic>

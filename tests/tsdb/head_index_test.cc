@@ -1,0 +1,344 @@
+#include "tsdb/index/head_index.h"
+
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <random>
+#include <set>
+
+#include "base/thread.h"
+#include "model/matcher.h"
+#include "tsdb/index/layout.h"
+
+namespace tocsin::tsdb::head_index_test {
+namespace {
+
+using model::Labels;
+using model::Matcher;
+using model::MatcherSet;
+using model::MatchType;
+using model::Origin;
+using model::OriginKind;
+
+constexpr uint64_t kSeed = 42;
+
+Matcher Match(MatchType type, std::string name, std::string value) {
+  Result<Matcher> matcher = Matcher::Create(type, std::move(name), std::move(value));
+  BOOST_REQUIRE(matcher.has_value());
+  return *matcher;
+}
+
+std::multiset<std::string> SeriesOf(const HeadIndex::Pin& pin, const MatcherSet& matchers) {
+  std::multiset<std::string> series;
+  const Result<HeadSelection> selection = pin.Select(matchers);
+  BOOST_REQUIRE(selection.has_value());
+  size_t count = 0;
+  for (const HeadSelection::Entry& entry : selection->entries) {
+    for (const SlotKey& slot : selection->lists[entry.list]) {
+      BOOST_TEST(pin.KeyAt(entry.source, entry.slot_base + slot.slot) == slot.key);
+      series.insert(pin.SeriesLabels(entry.source, slot.key).ToString());
+      ++count;
+    }
+  }
+  BOOST_TEST(count == selection->series_count);
+  return series;
+}
+
+// Every (source, key) pair in a plain list.
+struct NaiveIndex {
+  struct Pair {
+    SourceId source;
+    Labels labels;
+  };
+  std::vector<Pair> pairs;
+
+  std::multiset<std::string> SeriesOf(const MatcherSet& matchers) const {
+    std::multiset<std::string> series;
+    for (const Pair& pair : pairs) {
+      if (MatchesAll(matchers, pair.labels)) series.insert(pair.labels.ToString());
+    }
+    return series;
+  }
+};
+
+Labels Merged(const Labels& a, const Labels& b) {
+  model::LabelsBuilder builder(a);
+  for (const model::LabelView label : b) builder.Set(label.name, label.value);
+  return builder.Build();
+}
+
+class Random {
+ public:
+  explicit Random(uint64_t seed) : engine_(seed) {}
+  uint32_t Below(uint32_t n) { return static_cast<uint32_t>(engine_() % n); }
+  template <typename T>
+  const T& Pick(const std::vector<T>& from) {
+    return from[Below(static_cast<uint32_t>(from.size()))];
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+// Label names that may be on either side, so that schemas decide.
+const std::vector<std::string> kNames = {"job", "instance", "le", "mode", "zone"};
+const std::vector<std::string> kValues = {"a", "ab", "b", "c", "0.5", "+Inf", "long-value\n"};
+const std::vector<std::string> kMetrics = {"up", "cpu_total", "cpu_bucket", "mem"};
+
+std::pair<Labels, Labels> RandomSplit(Random& random) {
+  std::vector<std::pair<std::string, std::string>> source;
+  std::vector<std::pair<std::string, std::string>> key = {{"__name__", random.Pick(kMetrics)}};
+  for (const std::string& name : kNames) {
+    const uint32_t where = random.Below(3);
+    if (where == 0) source.emplace_back(name, random.Pick(kValues));
+    if (where == 1) key.emplace_back(name, random.Pick(kValues));
+  }
+  return {Labels::FromPairs(source), Labels::FromPairs(key)};
+}
+
+MatcherSet RandomMatchers(Random& random) {
+  static const std::vector<std::string> patterns = {
+      "a.*", "a|b", ".+", ".*", "", "ab?", "a|", "[0-9.]+", "b|c|zz", "^a$", "cpu_.*"};
+  MatcherSet matchers;
+  const uint32_t count = random.Below(4);
+  for (uint32_t i = 0; i < count; ++i) {
+    const bool name = random.Below(3) == 0;
+    const auto type = static_cast<MatchType>(random.Below(4));
+    std::string label = name ? "__name__" : random.Below(8) == 0 ? "absent" : random.Pick(kNames);
+    std::string value;
+    if (type == MatchType::kEqual || type == MatchType::kNotEqual) {
+      value = name ? random.Pick(kMetrics) : random.Below(6) == 0 ? "" : random.Pick(kValues);
+    } else {
+      value = random.Pick(patterns);
+    }
+    matchers.push_back(Match(type, label, value));
+  }
+  return matchers;
+}
+
+std::string Describe(const MatcherSet& matchers) {
+  std::string text;
+  for (const Matcher& matcher : matchers) text += matcher.ToString() + " ";
+  return text;
+}
+
+BOOST_AUTO_TEST_SUITE(HeadIndex_)
+
+BOOST_AUTO_TEST_CASE(SelectEqualsBruteForceOverAnySplitWithChurn) {
+  const uint64_t seed = std::random_device()();
+  BOOST_TEST_MESSAGE("seed " << seed);
+  BOOST_TEST_CONTEXT("seed " << seed) {
+    Random random(seed);
+    HeadIndex index(kSeed);
+    NaiveIndex naive;
+    std::vector<SourceId> sources;
+    for (int round = 0; round < 60; ++round) {
+      for (int i = 0; i < 30; ++i) {
+        const auto [source_labels, key_labels] = RandomSplit(random);
+        const Origin origin{OriginKind::kScrape, std::to_string(random.Below(2))};
+        const SourceId source = index.AddSource(origin, source_labels);
+        BOOST_TEST(index.FindSource(origin, source_labels) == source);
+        const KeyId key = index.AddKey(key_labels);
+        BOOST_TEST(index.FindKey(key_labels) == key);
+        if (index.FindSlot(source, key) != model::kNoSlot) continue;
+        const model::Slot slot = index.AddSlot(source, key);
+        BOOST_TEST(index.FindSlot(source, key) == slot);
+        naive.pairs.push_back({source, Merged(source_labels, key_labels)});
+        if (std::find(sources.begin(), sources.end(), source) == sources.end()) {
+          sources.push_back(source);
+        }
+      }
+      if (round % 3 == 2) {
+        const uint32_t victim = random.Below(static_cast<uint32_t>(sources.size()));
+        index.RemoveSource(sources[victim]);
+        std::erase_if(naive.pairs, [&](const auto& p) { return p.source == sources[victim]; });
+        sources.erase(sources.begin() + victim);
+      }
+      if (round % 5 == 4) index.Sweep();
+      BOOST_TEST(index.series_count() == naive.pairs.size());
+      const HeadIndex::Pin pin = index.NewPin();
+      for (int i = 0; i < 20; ++i) {
+        const MatcherSet matchers = RandomMatchers(random);
+        BOOST_TEST_CONTEXT(Describe(matchers)) {
+          const bool equal = SeriesOf(pin, matchers) == naive.SeriesOf(matchers);
+          BOOST_TEST(equal);
+          std::set<std::string> names;
+          std::set<std::string> modes;
+          for (const auto& pair : naive.pairs) {
+            if (!MatchesAll(matchers, pair.labels)) continue;
+            for (const model::LabelView label : pair.labels) names.emplace(label.name);
+            if (pair.labels.Has("mode")) modes.emplace(pair.labels.Get("mode"));
+          }
+          const std::vector<MatcherSet> sets = {matchers};
+          const bool names_equal =
+              *pin.LabelNames(sets) == std::vector<std::string>(names.begin(), names.end());
+          BOOST_TEST(names_equal);
+          const bool values_equal = *pin.LabelValues("mode", sets) ==
+                                    std::vector<std::string>(modes.begin(), modes.end());
+          BOOST_TEST(values_equal);
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(SourcesWithTheSameKeysStoreThemOnce) {
+  HeadIndex index(kSeed);
+  std::vector<KeyId> keys;
+  for (int k = 0; k < 500; ++k) {
+    keys.push_back(index.AddKey(Labels::FromPairs({{"__name__", "m" + std::to_string(k)}})));
+  }
+  const auto add = [&](int n) {
+    const SourceId source = index.AddSource({OriginKind::kScrape, std::to_string(n)},
+                                            Labels::FromPairs({{"instance", std::to_string(n)}}));
+    for (const KeyId key : keys) index.AddSlot(source, key);
+  };
+  add(0);
+  const size_t one = index.memory_bytes();
+  for (int n = 1; n < 101; ++n) add(n);
+  BOOST_TEST(index.series_count() == 101u * 500);
+  BOOST_TEST((index.memory_bytes() - one) / 100 < 1000u);  // a source, not its 500 slots
+  const HeadIndex::Pin pin = index.NewPin();
+  const Result<HeadSelection> all = pin.Select({});
+  BOOST_TEST(all->lists.size() == 1u);
+  BOOST_TEST(all->series_count == 101u * 500);
+}
+
+BOOST_AUTO_TEST_CASE(LayoutsThatDivergeAreSharedAgain) {
+  HeadIndex index(kSeed);
+  std::vector<KeyId> keys;
+  for (int k = 0; k < 10000; ++k) {
+    keys.push_back(index.AddKey(Labels::FromPairs({{"__name__", "m" + std::to_string(k)}})));
+  }
+  std::vector<SourceId> sources;
+  for (int n = 0; n < 6; ++n) {
+    sources.push_back(index.AddSource({OriginKind::kScrape, std::to_string(n)}, Labels()));
+    for (size_t k = 0; k < 9000; ++k) {
+      // Every other source leaves out key 5000.
+      if (n % 2 == 1 && k == 5000) continue;
+      index.AddSlot(sources.back(), keys[k]);
+    }
+  }
+  const HeadIndex::Pin pin = index.NewPin();
+  BOOST_TEST(pin.Select({})->lists.size() == 5u);  // the first page common, two more of each kind
+  for (int n = 0; n < 6; ++n) {
+    BOOST_TEST(pin.slot_count(sources[n]) == (n % 2 == 1 ? 8999u : 9000u));
+    BOOST_TEST(pin.KeyAt(sources[n], 5000) == keys[n % 2 == 1 ? 5001 : 5000]);
+    BOOST_TEST(index.FindSlot(sources[n], keys[8999]) == (n % 2 == 1 ? 8998u : 8999u));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ReplacedSlotsChangeOneSourceOnly) {
+  HeadIndex index(kSeed);
+  std::vector<KeyId> keys;
+  for (int k = 0; k < 40; ++k) {
+    keys.push_back(index.AddKey(Labels::FromPairs({{"__name__", "m" + std::to_string(k)}})));
+  }
+  const SourceId a = index.AddSource({OriginKind::kScrape, "a"}, Labels());
+  const SourceId b = index.AddSource({OriginKind::kScrape, "b"}, Labels());
+  for (int k = 0; k < 30; ++k) index.AddSlot(a, keys[k]);
+  for (int k = 0; k < 30; ++k) index.AddSlot(b, keys[k]);
+  index.ReplaceSlot(a, 3, keys[35]);
+  index.ReplaceSlot(a, 29, kNoId);
+  const HeadIndex::Pin pin = index.NewPin();
+  BOOST_TEST(pin.KeyAt(a, 3) == keys[35]);
+  BOOST_TEST(pin.KeyAt(a, 29) == kNoId);
+  BOOST_TEST(pin.KeyAt(b, 3) == keys[3]);
+  BOOST_TEST(index.FindSlot(a, keys[35]) == 3u);
+  BOOST_TEST(index.FindSlot(a, keys[3]) == model::kNoSlot);
+  BOOST_TEST(index.FindSlot(b, keys[3]) == 3u);
+  BOOST_TEST(index.series_count() == 59u);
+  index.Sweep();
+  index.Sweep();  // keys 36… are in no layout and were there at the first sweep
+  BOOST_TEST(index.FindKey(Labels::FromPairs({{"__name__", "m38"}})) == kNoId);
+  BOOST_TEST(index.FindKey(Labels::FromPairs({{"__name__", "m35"}})) == keys[35]);
+}
+
+BOOST_AUTO_TEST_CASE(ChurnDoesNotGrowMemory) {
+  HeadIndex index(kSeed);
+  std::vector<SourceId> live;
+  size_t settled = 0;
+  for (int round = 0; round < 60; ++round) {
+    for (int n = 0; n < 50; ++n) {
+      const std::string name = std::to_string(round) + "-" + std::to_string(n);
+      live.push_back(index.AddSource({OriginKind::kScrape, name},
+                                     Labels::FromPairs({{"instance", name}, {"job", "x"}})));
+      for (int k = 0; k < 20; ++k) {
+        const KeyId key =
+            index.AddKey(Labels::FromPairs({{"__name__", "m" + std::to_string(k)}, {"pod", name}}));
+        index.AddSlot(live.back(), key);
+      }
+    }
+    while (live.size() > 100) {
+      index.RemoveSource(live.front());
+      live.erase(live.begin());
+    }
+    index.Sweep();
+    if (round == 10) settled = index.memory_bytes();
+  }
+  BOOST_TEST(index.memory_bytes() < settled + settled / 4);
+  BOOST_TEST(index.NewPin().LabelValues("pod", {})->size() <= 150u);
+}
+
+BOOST_AUTO_TEST_CASE(ReadersRunBesideWritersAndSweeps) {
+  HeadIndex index(kSeed);
+  std::atomic<bool> stop{false};
+  std::atomic<size_t> seen{0};
+  std::vector<Thread> readers;
+  for (int r = 0; r < 2; ++r) {
+    readers.emplace_back("query-test", [&] {
+      const MatcherSet matchers = {Match(MatchType::kRegex, "pod", "1.*"),
+                                   Match(MatchType::kNotEqual, "job", "y")};
+      do {
+        const HeadIndex::Pin pin = index.NewPin();
+        const Result<HeadSelection> selection = pin.Select(matchers);
+        for (const HeadSelection::Entry& entry : selection->entries) {
+          for (const SlotKey& slot : selection->lists[entry.list]) {
+            seen += pin.SeriesLabels(entry.source, slot.key).size();
+            seen += pin.KeyFingerprint(slot.key).low & 1;
+          }
+        }
+        seen += pin.LabelValues("pod", {})->size();
+      } while (!stop);
+    });
+  }
+  std::vector<SourceId> live;
+  for (int round = 0; round < 300; ++round) {
+    const std::string name = std::to_string(round);
+    live.push_back(index.AddSource({OriginKind::kScrape, name},
+                                   Labels::FromPairs({{"instance", name}, {"job", "x"}})));
+    for (int k = 0; k < 20; ++k) {
+      index.AddSlot(live.back(),
+                    index.AddKey(Labels::FromPairs({{"__name__", "m" + std::to_string(k)},
+                                                    {"pod", std::to_string(round / 3)}})));
+    }
+    index.ReplaceSlot(live.back(), 5, kNoId);
+    if (live.size() > 20) {
+      index.RemoveSource(live.front());
+      live.erase(live.begin());
+    }
+    if (round % 10 == 0) index.Sweep();
+  }
+  stop = true;
+  for (Thread& reader : readers) reader.Join();
+  BOOST_TEST(seen > 0u);
+}
+
+BOOST_AUTO_TEST_CASE(FingerprintsAddUpWhateverTheSplit) {
+  const Labels all = Labels::FromPairs({{"__name__", "up"}, {"instance", "i"}, {"job", "j"}});
+  const Labels a = Labels::FromPairs({{"instance", "i"}, {"job", "j"}});
+  const Labels b = Labels::FromPairs({{"__name__", "up"}});
+  const Fingerprint whole = FingerprintOf(all, kSeed);
+  BOOST_TEST((FingerprintOf(a, kSeed) + FingerprintOf(b, kSeed) == whole));
+  BOOST_TEST((FingerprintOf(all, kSeed + 1) != whole));
+  Fingerprint sum;
+  for (const model::LabelView l : all) sum = sum + FingerprintOfPair(l.name, l.value, kSeed);
+  BOOST_TEST((sum == whole));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace tocsin::tsdb::head_index_test
