@@ -14,7 +14,7 @@ struct Unit {
 constexpr Unit kUnits[] = {
     {"y", int64_t{365} * 24 * 3600 * 1000, true},
     {"w", int64_t{7} * 24 * 3600 * 1000, true},
-    {"d", int64_t{24} * 3600 * 1000, true},
+    {"d", int64_t{24} * 3600 * 1000, false},
     {"h", int64_t{3600} * 1000, false},
     {"m", int64_t{60} * 1000, false},
     {"s", 1000, false},

@@ -13,7 +13,8 @@ namespace tocsin {
 // Not negative. The message is Prometheus': `not a valid duration string: "1"`.
 Result<int64_t> ParseDuration(std::string_view text);
 
-// The shortest such form: "1h30m", "1d", "0s"; years, weeks and days only when they divide evenly.
+// The shortest such form: "1h30m", "1d1h", "0s"; years and weeks only when nothing remains
+// (90d, not 12w6d).
 std::string FormatDuration(int64_t duration_ms);
 
 }  // namespace tocsin

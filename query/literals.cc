@@ -1,18 +1,12 @@
 #include "query/literals.h"
 
 #include <charconv>
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <limits>
 
+#include "base/number.h"
 #include "model/labels.h"
-#include "model/sample.h"
 
 namespace tocsin::query {
 namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 int HexValue(uint32_t c) {
   if (c >= '0' && c <= '9') return static_cast<int>(c - '0');
@@ -21,42 +15,8 @@ int HexValue(uint32_t c) {
   return 16;
 }
 
-bool IsHexLiteral(std::string_view text) {
-  return text.size() > 1 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-}
-
-// Underscores may stand between digits, and between a base prefix and the first digit.
-bool UnderscoresWellPlaced(std::string_view text) {
-  const bool hex = IsHexLiteral(text);
-  const auto digit = [hex](char c) {
-    return IsDigit(c) || (hex && HexValue(static_cast<uint8_t>(c)) < 16);
-  };
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '_') continue;
-    const bool after_prefix = hex && i == 2;
-    if (i == 0 || !(after_prefix || digit(text[i - 1]))) return false;
-    if (i + 1 == text.size() || !digit(text[i + 1])) return false;
-  }
-  return true;
-}
-
-std::string WithoutUnderscores(std::string_view text) {
-  std::string plain;
-  for (const char c : text) {
-    if (c != '_') plain += c;
-  }
-  return plain;
-}
-
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
-// Go's ParseInt with base 0 for an unsigned text: prefix 0x, 0o, 0b, or 0 for octal.
+// Go's ParseInt with base 0 for an unsigned text: prefix 0x, 0o, 0b, or 0 for octal. Underscores
+// are left to ParseFloat.
 std::optional<int64_t> ParseIntegerAnyBase(std::string_view text) {
   int base = 10;
   if (text.size() > 1 && text[0] == '0') {
@@ -137,133 +97,18 @@ bool UnescapeOne(std::string_view text, char quote, size_t* position, std::strin
   return true;
 }
 
-std::string_view NonFiniteText(double value) {
-  if (std::isnan(value)) return "NaN";
-  return value > 0 ? "+Inf" : "-Inf";
-}
-
-// The shortest digits of a finite value and the exponent of the first one (d.ddd × 10^exponent).
-struct ShortestDecimal {
-  bool negative = false;
-  std::string digits;
-  int exponent = 0;
-};
-
-ShortestDecimal Shortest(double value) {
-  char buffer[64];
-  const auto [end, error] =
-      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
-  (void)error;  // 64 bytes hold every double
-  std::string_view text(buffer, static_cast<size_t>(end - buffer));
-  ShortestDecimal shortest;
-  if (text.front() == '-') {
-    shortest.negative = true;
-    text.remove_prefix(1);
-  }
-  const size_t e = text.find('e');
-  for (const char c : text.substr(0, e)) {
-    if (c != '.') shortest.digits += c;
-  }
-  std::string_view exponent = text.substr(e + 1);
-  if (exponent.front() == '+') exponent.remove_prefix(1);
-  std::from_chars(exponent.data(), exponent.data() + exponent.size(), shortest.exponent);
-  return shortest;
-}
-
 }  // namespace
 
 Result<double> ParseNumber(std::string_view text) {
-  const auto error = [text](std::string_view what) {
-    return Error(Code::kInvalidArgument, "strconv.ParseFloat: parsing " + model::QuoteString(text) +
-                                             ": " + std::string(what));
-  };
-  const std::string lower = Lower(text);
-  if (lower == "inf" || lower == "+inf") return std::numeric_limits<double>::infinity();
-  if (lower == "-inf") return -std::numeric_limits<double>::infinity();
-  if (lower == "nan") return model::NormalNan();
-  if (!UnderscoresWellPlaced(text)) return error("invalid syntax");
-  const std::string plain = WithoutUnderscores(text);
-  if (const auto integer = ParseIntegerAnyBase(plain)) return static_cast<double>(*integer);
-  if (IsHexLiteral(plain)) return error("invalid syntax");
+  if (const auto integer = ParseIntegerAnyBase(text)) return static_cast<double>(*integer);
+  if (const auto value = ParseFloat(text)) return *value;
+  // Refused either for its form, or because the magnitude does not fit a double.
   double value = 0;
-  const char* first = plain.data();
-  const char* last = first + plain.size();
-  const auto [end, code] = std::from_chars(first, last, value);
-  if (end != last || plain.empty() || code == std::errc::invalid_argument) {
-    return error("invalid syntax");
-  }
-  if (code == std::errc::result_out_of_range) {
-    // Too small reads as zero (or a denormal), too large is an error.
-    value = std::strtod(plain.c_str(), nullptr);
-    if (std::isinf(value)) return error("value out of range");
-  }
-  return value;
-}
-
-Result<int64_t> ParseDuration(std::string_view text) {
-  struct Unit {
-    std::string_view name;
-    int64_t ms;
-  };
-  static constexpr int64_t kDayMs = 24LL * 60 * 60 * 1000;
-  static constexpr Unit kUnits[] = {
-      {"y", 365 * kDayMs}, {"w", 7 * kDayMs}, {"d", kDayMs}, {"h", 3'600'000},
-      {"m", 60'000},       {"s", 1000},       {"ms", 1}};
-  // The reference holds durations in nanoseconds.
-  static constexpr int64_t kMaxMs = std::numeric_limits<int64_t>::max() / 1'000'000;
-  if (text.empty()) return Error(Code::kInvalidArgument, "empty duration string");
-  if (text == "0") return 0;
-  const auto malformed = [text] {
-    return Error(Code::kInvalidArgument,
-                 "not a valid duration string: " + model::QuoteString(text));
-  };
-  int64_t total = 0;
-  size_t next_unit = 0;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    uint64_t count = 0;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), count);
-    const bool overflow = error == std::errc::result_out_of_range;
-    if (error != std::errc() && !overflow) return malformed();
-    rest.remove_prefix(static_cast<size_t>(end - rest.data()));
-    size_t letters = 0;
-    while (letters < rest.size() && !IsDigit(rest[letters])) ++letters;
-    const std::string_view name = rest.substr(0, letters);
-    rest.remove_prefix(letters);
-    while (next_unit < std::size(kUnits) && kUnits[next_unit].name != name) ++next_unit;
-    if (next_unit == std::size(kUnits)) return malformed();
-    const int64_t unit_ms = kUnits[next_unit++].ms;
-    if (overflow || count > static_cast<uint64_t>((kMaxMs - total) / unit_ms)) {
-      return Error(Code::kInvalidArgument, "duration out of range");
-    }
-    total += static_cast<int64_t>(count) * unit_ms;
-  }
-  return total;
-}
-
-std::string FormatDuration(int64_t duration_ms) {
-  struct Unit {
-    const char* name;
-    uint64_t ms;
-    bool only_whole;  // years and weeks only when nothing remains
-  };
-  static constexpr uint64_t kDayMs = 24ULL * 60 * 60 * 1000;
-  static constexpr Unit kUnits[] = {{"y", 365 * kDayMs, true}, {"w", 7 * kDayMs, true},
-                                    {"d", kDayMs, false},      {"h", 3'600'000, false},
-                                    {"m", 60'000, false},      {"s", 1000, false},
-                                    {"ms", 1, false}};
-  if (duration_ms == 0) return "0s";
-  std::string text = duration_ms < 0 ? "-" : "";
-  uint64_t rest =
-      duration_ms < 0 ? 0 - static_cast<uint64_t>(duration_ms) : static_cast<uint64_t>(duration_ms);
-  for (const Unit& unit : kUnits) {
-    if (unit.only_whole && rest % unit.ms != 0) continue;
-    if (const uint64_t count = rest / unit.ms; count > 0) {
-      text += std::to_string(count) + unit.name;
-      rest -= count * unit.ms;
-    }
-  }
-  return text;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool too_large = code == std::errc::result_out_of_range && end == text.data() + text.size();
+  return Error(Code::kInvalidArgument, "strconv.ParseFloat: parsing " + model::QuoteString(text) +
+                                           ": " +
+                                           (too_large ? "value out of range" : "invalid syntax"));
 }
 
 std::optional<std::string> UnquoteString(std::string_view quoted) {
@@ -287,38 +132,6 @@ std::optional<std::string> UnquoteString(std::string_view quoted) {
     }
   }
   return value;
-}
-
-std::string FormatFloatPlain(double value) {
-  if (!std::isfinite(value)) return std::string(NonFiniteText(value));
-  const ShortestDecimal shortest = Shortest(value);
-  const int count = static_cast<int>(shortest.digits.size());
-  const int whole = shortest.exponent + 1;  // digits before the point
-  std::string text = shortest.negative ? "-" : "";
-  if (whole <= 0) {
-    text += "0." + std::string(static_cast<size_t>(-whole), '0') + shortest.digits;
-  } else if (count <= whole) {
-    text += shortest.digits + std::string(static_cast<size_t>(whole - count), '0');
-  } else {
-    text += shortest.digits.substr(0, static_cast<size_t>(whole)) + "." +
-            shortest.digits.substr(static_cast<size_t>(whole));
-  }
-  return text;
-}
-
-std::string FormatFloatShort(double value) {
-  if (!std::isfinite(value)) return std::string(NonFiniteText(value));
-  const ShortestDecimal shortest = Shortest(value);
-  // Go's %g of the shortest digits writes an exponent below -4 and from 6 on.
-  if (value == 0 || (shortest.exponent >= -4 && shortest.exponent < 6)) {
-    return FormatFloatPlain(value);
-  }
-  std::string text = shortest.negative ? "-" : "";
-  text += shortest.digits.substr(0, 1);
-  if (shortest.digits.size() > 1) text += "." + shortest.digits.substr(1);
-  char exponent[8];
-  std::snprintf(exponent, sizeof exponent, "e%+03d", shortest.exponent);
-  return text + exponent;
 }
 
 int DecodeCharacter(std::string_view text, size_t position, uint32_t* rune) {

@@ -6,6 +6,8 @@
 #include <limits>
 #include <string>
 
+#include "base/duration.h"
+#include "base/number.h"
 #include "query/function_signatures.h"
 #include "query/lexer.h"
 #include "query/literals.h"
@@ -518,7 +520,7 @@ ExprPtr Parser::ParseNumberLiteral() {
   literal->position = PositionOf(token_);
   if (Is(TokenType::kDuration)) {
     literal->is_duration = true;
-    const Result<int64_t> ms = query::ParseDuration(token_.text);
+    const Result<int64_t> ms = tocsin::ParseDuration(token_.text);
     if (!ms) return Fail(PositionOf(token_), ms.error().message());
     literal->value = static_cast<double>(*ms) / 1000;
   } else {
@@ -848,7 +850,7 @@ ExprPtr Parser::ParseAt(ExprPtr expr) {
       std::snprintf(text, sizeof text, "%f", *seconds);
       return Fail(expr->position,
                   "timestamp out of bounds for @ modifier: " +
-                      (std::isfinite(*seconds) ? std::string(text) : FormatFloatPlain(*seconds)));
+                      (std::isfinite(*seconds) ? std::string(text) : FormatFloatDecimal(*seconds)));
     }
     if (seconds) {
       const double ms = std::round(*seconds * 1000);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/duration.h"
+#include "base/number.h"
 #include "model/labels.h"
 #include "query/function_signatures.h"
 #include "query/literals.h"
@@ -167,10 +169,10 @@ void AppendMatching(const VectorMatching& matching, std::string* out) {
     *out += ')';
   }
   const auto fill = [out](const char* name, double value) {
-    *out += std::string(" ") + name + " (" + FormatFloatShort(value) + ")";
+    *out += std::string(" ") + name + " (" + FormatFloatGo(value) + ")";
   };
-  const std::string lhs = matching.fill_lhs ? FormatFloatShort(*matching.fill_lhs) : "";
-  const std::string rhs = matching.fill_rhs ? FormatFloatShort(*matching.fill_rhs) : "";
+  const std::string lhs = matching.fill_lhs ? FormatFloatGo(*matching.fill_lhs) : "";
+  const std::string rhs = matching.fill_rhs ? FormatFloatGo(*matching.fill_rhs) : "";
   if (!lhs.empty() && lhs == rhs) {
     fill("fill", *matching.fill_lhs);
   } else {
@@ -187,7 +189,7 @@ void AppendOperator(const Binary& binary, std::string* out) {
 }
 
 std::string NumberText(const NumberLiteral& literal) {
-  if (!literal.is_duration) return FormatFloatPlain(literal.value);
+  if (!literal.is_duration) return FormatFloatDecimal(literal.value);
   return FormatDuration(
       static_cast<int64_t>(literal.value * 1000 + (literal.value < 0 ? -0.5 : 0.5)));
 }
