@@ -64,7 +64,7 @@ struct RuleFileReport {
 RuleFileReport ParseRuleFile(std::string path, std::string_view text,
                              const RuleFileOptions& options);
 
-// Rules that promtool's default lint "duplicate-rules" names: same kind, name and labels (group's
+// Rules that promtool's default lint "duplicate-rules" names: same name and labels (group's
 // and own), in the order of the file; one entry per rule that repeats an earlier one.
 struct DuplicateRule {
   std::string name;
