@@ -134,6 +134,56 @@ size_t CharacterLength(std::string_view text) {
   return length;
 }
 
+// RE2's complaint in the words of Go's regexp: "missing closing ): `(a`".
+std::string ErrorText(const RE2& failed) {
+  std::string_view what = "internal error";
+  switch (failed.error_code()) {
+    case RE2::ErrorBadEscape:
+      what = "invalid escape sequence";
+      break;
+    case RE2::ErrorBadCharClass:
+      what = "invalid character class";
+      break;
+    case RE2::ErrorBadCharRange:
+      what = "invalid character class range";
+      break;
+    case RE2::ErrorMissingBracket:
+      what = "missing closing ]";
+      break;
+    case RE2::ErrorMissingParen:
+      what = "missing closing )";
+      break;
+    case RE2::ErrorUnexpectedParen:
+      what = "unexpected )";
+      break;
+    case RE2::ErrorTrailingBackslash:
+      return "trailing backslash at end of expression: ``";
+    case RE2::ErrorRepeatArgument:
+      what = "missing argument to repetition operator";
+      break;
+    case RE2::ErrorRepeatSize:
+      what = "invalid repeat count";
+      break;
+    case RE2::ErrorRepeatOp:
+      what = "invalid nested repetition operator";
+      break;
+    case RE2::ErrorBadPerlOp:
+      what = "invalid or unsupported Perl syntax";
+      break;
+    case RE2::ErrorBadUTF8:
+      what = "invalid UTF-8";
+      break;
+    case RE2::ErrorBadNamedCapture:
+      what = "invalid named capture";
+      break;
+    case RE2::ErrorPatternTooLarge:
+      return "expression too large";
+    default:
+      break;
+  }
+  return std::string(what) + ": `" + failed.error_arg() + "`";
+}
+
 }  // namespace
 
 Result<Regex> Regex::Compile(std::string_view pattern, Dot dot) {
@@ -143,7 +193,7 @@ Result<Regex> Regex::Compile(std::string_view pattern, Dot dot) {
   options.set_max_mem(kRegexMemoryMaxBytes);
   auto compiled = std::make_shared<const RE2>(Piece(ToRe2Syntax(pattern)), options);
   if (!compiled->ok()) {
-    return Error(Code::kInvalidArgument, "error parsing regexp: " + compiled->error());
+    return Error(Code::kInvalidArgument, "error parsing regexp: " + ErrorText(*compiled));
   }
   Regex regex;
   regex.pattern_ = pattern;

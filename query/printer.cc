@@ -239,7 +239,13 @@ void Append(const Expr& expr, std::string* out) {
     }
     case NodeKind::kBinary: {
       const auto& binary = *As<Binary>(expr);
+      const size_t start = out->size();
       Append(*binary.lhs, out);
+      // ^ binds tighter than the sign in +Inf.
+      if (binary.op == BinaryOp::kPow && binary.lhs->kind == NodeKind::kNumberLiteral &&
+          (*out)[start] == '+') {
+        out->erase(start, 1);
+      }
       *out += ' ';
       AppendOperator(binary, out);
       *out += ' ';
