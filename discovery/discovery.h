@@ -29,14 +29,16 @@ using TargetGroupList = std::vector<TargetGroup>;
 // Thread-safe.
 class Discovery {
  public:
-  // Called on the `discover` thread (from Apply for what is known at once), without locks held.
+  // Called from Apply or on the `discover` thread, one call at a time and in order; must not call
+  // back into Discovery.
   using OnChange = std::function<void(const std::string& name, const TargetGroupList& groups)>;
 
   Discovery(Env* env, OnChange on_change);
-  ~Discovery();
+  ~Discovery();  // stops
 
   // Replaces the whole set. Static groups and readable files are published before it returns, so a
-  // start needs no waiting; names that are gone are not called again.
+  // start needs no waiting. A name whose configuration did not change keeps its state and is
+  // published again (its consumer may be new); names that are gone are not called again.
   void Apply(const std::map<std::string, DiscoveryConfig>& configs);
   // Starts the `discover` thread (tests call PollOnce instead).
   void Start();
@@ -45,20 +47,37 @@ class Discovery {
   // One round: polls what is due at `now_ms`; milliseconds until the next one is due.
   int64_t PollOnce(int64_t now_ms);
 
-  // Complaints of providers by name ("" removed): for the status pages.
+  // Complaints of providers by name: for the status pages.
   std::map<std::string, std::vector<std::string>> Errors() const;
 
  private:
-  struct Job;
+  struct Running {
+    std::unique_ptr<Provider> provider;
+    int64_t next_ms = 0;
+  };
+  struct Job {
+    DiscoveryConfig config;
+    std::vector<Running> providers;
+  };
   void Run();
+  bool PollJob(int64_t now_ms, Job* job);
+  void Publish(const std::string& name, const Job& job);
+
+  static constexpr int64_t kIdleMs = 60 * 1000;
 
   Env* const env_;
   const OnChange on_change_;
-  mutable Mutex mu_;
+  Thread thread_;
+
+  // Held for a whole round, file reads and callbacks included: only pollers and Apply wait for it.
+  Mutex poll_mu_;
+  std::map<std::string, std::unique_ptr<Job>> jobs_ GUARDED_BY(poll_mu_);
+
+  mutable Mutex mu_;  // after poll_mu_
   CondVar wake_;
   bool stopping_ GUARDED_BY(mu_) = false;
-  std::map<std::string, std::unique_ptr<Job>> jobs_ GUARDED_BY(mu_);
-  Thread thread_;
+  bool changed_ GUARDED_BY(mu_) = false;  // by Apply: the thread must look at its due times anew
+  std::map<std::string, std::vector<std::string>> errors_ GUARDED_BY(mu_);
 };
 
 }  // namespace tocsin::discovery
