@@ -25,11 +25,12 @@
 
 namespace tocsin::http {
 
+// Every field has its default written down, so that designated initializers may leave it out.
 struct ClientTlsOptions {
-  std::string ca_file;    // "": the system's
-  std::string cert_file;  // client certificate
-  std::string key_file;
-  std::string server_name;  // expected in the certificate instead of the URL's host
+  std::string ca_file{};    // "": the system's
+  std::string cert_file{};  // client certificate
+  std::string key_file{};
+  std::string server_name{};  // expected in the certificate instead of the URL's host
   bool insecure_skip_verify = false;
 };
 
@@ -38,13 +39,13 @@ struct ClientOptions {
   size_t response_bytes_max = 1024 * 1024;
   bool follow_redirects = false;
   std::string user_agent = "tocsin";
-  std::string proxy_url;
+  std::string proxy_url{};
   // At most one of the two kinds of credentials.
-  std::string basic_username;
-  std::string basic_password;
-  std::string bearer_token;  // sent as "Authorization: Bearer …"
-  ClientTlsOptions tls;
-  std::vector<std::pair<std::string, std::string>> headers;  // added to every request
+  std::string basic_username{};
+  std::string basic_password{};
+  std::string bearer_token{};  // sent as "Authorization: Bearer …"
+  ClientTlsOptions tls{};
+  std::vector<std::pair<std::string, std::string>> headers{};  // added to every request
 };
 
 struct ClientResponse {

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/http/byte_budget.h"
+#include "base/budget.h"
 
 namespace tocsin::http {
 
@@ -72,7 +72,7 @@ class ResponseBody {
   static constexpr size_t kPieceBytes = 64 * 1024;
 
   ResponseBody() = default;
-  explicit ResponseBody(ByteBudget* budget) : budget_(budget) {}
+  explicit ResponseBody(Budget* budget) : budget_(budget) {}
   ~ResponseBody();
   ResponseBody(ResponseBody&& other) noexcept;
   ResponseBody& operator=(ResponseBody&& other) noexcept;
@@ -100,7 +100,7 @@ class ResponseBody {
   void PopFront();
 
  private:
-  ByteBudget* budget_ = nullptr;
+  Budget* budget_ = nullptr;
   std::deque<std::string> sealed_;
   std::string tail_;
   size_t sealed_bytes_ = 0;
@@ -118,7 +118,7 @@ struct HttpResponse {
   bool compressible = true;
 
   HttpResponse() = default;
-  explicit HttpResponse(ByteBudget* budget) : body(budget) {}
+  explicit HttpResponse(Budget* budget) : body(budget) {}
 
   // text/plain; charset=utf-8.
   void SetText(int http_status, std::string text);

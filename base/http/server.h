@@ -28,6 +28,10 @@
 #include "base/http/router.h"
 #include "base/status.h"
 
+namespace tocsin {
+class Env;
+}
+
 namespace tocsin::http {
 
 struct LaneOptions {
@@ -70,9 +74,7 @@ struct ServerOptions {
   // Cheap: may run on `http`. Empty: plain text 503.
   std::function<void(const HttpRequest&, std::string_view reason, HttpResponse*)> on_refused;
 
-  // Seams for tests. Default: the monotonic and wall clocks of the machine.
-  std::function<int64_t()> monotonic_ms;
-  std::function<int64_t()> wall_ms;
+  Env* env = nullptr;     // clocks; null = Env::Default()
   int64_t tick_ms = 200;  // how often deadlines are looked at
 };
 
