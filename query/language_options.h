@@ -16,6 +16,8 @@ struct LanguageOptions {
       false;  // rate & co. use stored start timestamps (created-timestamp features)
   bool type_and_unit_labels = false;  // type-and-unit-labels
 
+  friend bool operator==(const LanguageOptions&, const LanguageOptions&) = default;
+
   // Everything on: what the conformance scripts assume, type and unit labels apart.
   static LanguageOptions All() {
     LanguageOptions all;
