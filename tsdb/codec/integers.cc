@@ -1,0 +1,278 @@
+#include "tsdb/codec/integers.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+namespace tocsin::tsdb {
+namespace {
+
+constexpr uint8_t kOrderMask = 3;
+constexpr uint8_t kZigZagBit = 4;
+constexpr uint8_t kDivisorBit = 8;
+constexpr uint8_t kOutliersBit = 0x80;
+constexpr unsigned kOrders = 3;
+constexpr unsigned kOutliersMax = kIntegerBlock / 4;
+// An unaligned load of 8 bytes holds this many bits from any bit position on.
+constexpr unsigned kLoadBits = 57;
+
+using Histogram = std::array<uint16_t, 65>;  // residuals of a block by their width
+
+uint64_t AsUnsigned(int64_t v) { return static_cast<uint64_t>(v); }
+int64_t AsSigned(uint64_t v) { return static_cast<int64_t>(v); }
+
+// Replaces values by their differences to the one before, from `from` on.
+void Difference(std::vector<int64_t>* values, size_t from) {
+  for (size_t i = values->size(); i-- > from;) {
+    (*values)[i] = AsSigned(AsUnsigned((*values)[i]) - AsUnsigned((*values)[i - 1]));
+  }
+}
+
+uint64_t Magnitude(int64_t v) { return v < 0 ? 0 - AsUnsigned(v) : AsUnsigned(v); }
+
+// The width that packs a block smallest, outliers included, and its cost in bits.
+struct BlockPlan {
+  unsigned width;
+  unsigned outliers;
+  uint64_t bits;
+};
+
+BlockPlan PlanBlock(const Histogram& widths, size_t count) {
+  unsigned above = 0;
+  uint64_t outlier_bits = 0;
+  int highest = 64;
+  while (highest > 0 && widths[static_cast<size_t>(highest)] == 0) --highest;
+  const auto full = static_cast<unsigned>(highest);
+  BlockPlan best{full, 0, 8 + count * full};
+  for (unsigned width = full; width-- > 0;) {
+    // An outlier costs its position and a varint of the bits above `width`: a byte to begin with,
+    // one more whenever 7 further bits lie above.
+    above += widths[width + 1];
+    if (above > kOutliersMax) break;
+    outlier_bits += uint64_t{16} * widths[width + 1];
+    for (unsigned w = width + 8; w <= full; w += 7) outlier_bits += uint64_t{8} * widths[w];
+    const uint64_t bits = 16 + count * width + outlier_bits;
+    if (bits < best.bits) best = {width, above, bits};
+  }
+  return best;
+}
+
+struct Transform {
+  unsigned order = 0;
+  bool zigzag = false;
+  int64_t base = 0;
+  uint64_t divisor = 1;
+  uint64_t bits = UINT64_MAX;
+
+  uint64_t Apply(int64_t r) const {
+    if (zigzag) return ZigZag(divisor == 1 ? r : r / AsSigned(divisor));
+    const uint64_t u = AsUnsigned(r) - AsUnsigned(base);
+    return divisor == 1 ? u : u / divisor;
+  }
+};
+
+uint64_t CostOf(std::span<const int64_t> residuals, const Transform& transform, uint64_t limit) {
+  uint64_t bits = 8;
+  for (size_t at = 0; at < residuals.size(); at += kIntegerBlock) {
+    const size_t count = std::min(kIntegerBlock, residuals.size() - at);
+    Histogram widths{};
+    for (size_t i = at; i < at + count; ++i) {
+      ++widths[static_cast<size_t>(std::bit_width(transform.Apply(residuals[i])))];
+    }
+    bits += PlanBlock(widths, count).bits;
+    if (bits >= limit) return UINT64_MAX;
+  }
+  return bits;
+}
+
+// Considers both ways to make residuals of this order unsigned.
+void Consider(std::span<const int64_t> residuals, unsigned order, Transform* best) {
+  Transform from_base{.order = order};
+  if (!residuals.empty()) {
+    from_base.base = *std::min_element(residuals.begin(), residuals.end());
+  }
+  uint64_t divisor = 0;
+  for (const int64_t r : residuals) {
+    divisor = std::gcd(divisor, AsUnsigned(r) - AsUnsigned(from_base.base));
+    if (divisor == 1) break;
+  }
+  from_base.divisor = std::max<uint64_t>(divisor, 1);
+  const uint64_t head_bits =
+      8 * (VarintSize(ZigZag(from_base.base)) + (divisor > 1 ? VarintSize(divisor) : 0));
+  from_base.bits = CostOf(residuals, from_base, best->bits);
+  if (from_base.bits != UINT64_MAX && from_base.bits + head_bits < best->bits) {
+    *best = from_base;
+    best->bits += head_bits;
+  }
+  // Zigzag can only win where an outlier below drags the base away from the rest.
+  if (order == 0 || from_base.base >= 0) return;
+  Transform zigzag{.order = order, .zigzag = true};
+  divisor = 0;
+  for (const int64_t r : residuals) {
+    divisor = std::gcd(divisor, Magnitude(r));
+    if (divisor == 1) break;
+  }
+  if (divisor > 1 && divisor <= AsUnsigned(INT64_MAX)) zigzag.divisor = divisor;
+  zigzag.bits = CostOf(residuals, zigzag, best->bits);
+  if (zigzag.bits < best->bits) *best = zigzag;
+}
+
+void PackBits(std::span<const uint64_t> values, unsigned width, std::string* out) {
+  if (width == 0) return;
+  const uint64_t mask = width == 64 ? ~uint64_t{0} : (uint64_t{1} << width) - 1;
+  uint64_t buffer = 0;
+  unsigned used = 0;
+  for (const uint64_t value : values) {
+    const uint64_t v = value & mask;
+    buffer |= v << used;
+    if (used + width < 64) {
+      used += width;
+      continue;
+    }
+    PutFixed64(*out, buffer);
+    const unsigned taken = 64 - used;
+    buffer = taken == 64 ? 0 : v >> taken;
+    used = width - taken;
+    if (used == 0) buffer = 0;
+  }
+  for (; used > 0; used -= std::min(used, 8u)) {
+    out->push_back(static_cast<char>(buffer));
+    buffer >>= 8;
+  }
+}
+
+void EncodeBlock(std::span<const int64_t> residuals, const Transform& transform, std::string* out) {
+  std::array<uint64_t, kIntegerBlock> u;
+  Histogram widths{};
+  for (size_t i = 0; i < residuals.size(); ++i) {
+    u[i] = transform.Apply(residuals[i]);
+    ++widths[static_cast<size_t>(std::bit_width(u[i]))];
+  }
+  const BlockPlan plan = PlanBlock(widths, residuals.size());
+  out->push_back(static_cast<char>(plan.width | (plan.outliers > 0 ? kOutliersBit : 0)));
+  PackBits({u.data(), residuals.size()}, plan.width, out);
+  if (plan.outliers == 0) return;
+  out->push_back(static_cast<char>(plan.outliers));
+  for (size_t i = 0; i < residuals.size(); ++i) {
+    if (static_cast<unsigned>(std::bit_width(u[i])) <= plan.width) continue;
+    out->push_back(static_cast<char>(i));
+    PutVarint(*out, u[i] >> plan.width);
+  }
+}
+
+// `bytes` is readable 8 bytes past what the values take.
+void UnpackBits(const char* bytes, unsigned width, size_t count, uint64_t* out) {
+  if (width <= kLoadBits) {
+    const uint64_t mask = (uint64_t{1} << width) - 1;
+    size_t bit = 0;
+    for (size_t i = 0; i < count; ++i, bit += width) {
+      out[i] = LoadFixed<uint64_t>(bytes + bit / 8) >> (bit % 8) & mask;
+    }
+    return;
+  }
+  const uint64_t mask = width == 64 ? ~uint64_t{0} : (uint64_t{1} << width) - 1;
+  size_t bit = 0;
+  for (size_t i = 0; i < count; ++i, bit += width) {
+    const auto shift = static_cast<unsigned>(bit % 8);
+    uint64_t v = LoadFixed<uint64_t>(bytes + bit / 8) >> shift;
+    if (shift > 0) {
+      v |= uint64_t{static_cast<uint8_t>(bytes[bit / 8 + 8])} << (64 - shift);
+    }
+    out[i] = v & mask;
+  }
+}
+
+bool DecodeBlock(ByteReader* in, size_t count, uint64_t* out) {
+  const uint8_t head = in->Fixed8();
+  const unsigned width = head & 0x7f;
+  if (width > 64) return false;
+  const std::string_view bits = in->Bytes((count * width + 7) / 8);
+  if (!in->ok()) return false;
+  if (width == 0) {
+    std::fill_n(out, count, 0);
+  } else if (in->remaining() >= 8) {
+    UnpackBits(bits.data(), width, count, out);
+  } else {
+    std::array<char, kIntegerBlock * 8 + 16> padded{};
+    std::memcpy(padded.data(), bits.data(), bits.size());
+    UnpackBits(padded.data(), width, count, out);
+  }
+  if ((head & kOutliersBit) == 0) return true;
+  const unsigned outliers = in->Fixed8();
+  for (unsigned i = 0; i < outliers; ++i) {
+    const uint8_t position = in->Fixed8();
+    const uint64_t high = in->Varint();
+    if (!in->ok() || position >= count || width == 64) return false;
+    out[position] |= high << width;
+  }
+  return true;
+}
+
+}  // namespace
+
+void EncodeIntegers(std::span<const int64_t> values, std::string* out) {
+  if (values.empty()) return;
+  Transform best;
+  std::vector<int64_t> differences(values.begin(), values.end());
+  std::vector<int64_t> chosen;
+  for (unsigned order = 0; order < kOrders && order < values.size(); ++order) {
+    if (order > 0) Difference(&differences, order);
+    const uint64_t before = best.bits;
+    // The first values are stored whole.
+    Consider(std::span<const int64_t>(differences).subspan(order), order, &best);
+    if (best.bits != before) chosen = differences;
+  }
+  out->push_back(static_cast<char>(best.order | (best.zigzag ? kZigZagBit : 0) |
+                                   (best.divisor > 1 ? kDivisorBit : 0)));
+  for (unsigned i = 0; i < best.order; ++i) PutSignedVarint(*out, chosen[i]);
+  if (!best.zigzag) PutSignedVarint(*out, best.base);
+  if (best.divisor > 1) PutVarint(*out, best.divisor);
+  const auto residuals = std::span<const int64_t>(chosen).subspan(best.order);
+  for (size_t at = 0; at < residuals.size(); at += kIntegerBlock) {
+    EncodeBlock(residuals.subspan(at, std::min(kIntegerBlock, residuals.size() - at)), best, out);
+  }
+}
+
+bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out) {
+  if (count == 0) return true;
+  const uint8_t head = in->Fixed8();
+  const unsigned order = head & kOrderMask;
+  const bool zigzag = (head & kZigZagBit) != 0;
+  if (!in->ok() || order >= kOrders || order > count || head > 15) return false;
+  std::array<uint64_t, 2> first{};
+  for (unsigned i = 0; i < order; ++i) first[i] = AsUnsigned(in->SignedVarint());
+  const uint64_t base = zigzag ? 0 : AsUnsigned(in->SignedVarint());
+  const uint64_t divisor = (head & kDivisorBit) != 0 ? in->Varint() : 1;
+  if (!in->ok() || divisor == 0) return false;
+  // Residuals straight into place, as unsigned words.
+  static_assert(sizeof(int64_t) == sizeof(uint64_t));
+  auto* words = reinterpret_cast<uint64_t*>(out);
+  for (size_t at = order; at < count; at += kIntegerBlock) {
+    if (!DecodeBlock(in, std::min(kIntegerBlock, count - at), words + at)) return false;
+  }
+  if (zigzag) {
+    for (size_t i = order; i < count; ++i) words[i] = AsUnsigned(UnZigZag(words[i])) * divisor;
+  } else if (divisor != 1) {
+    for (size_t i = order; i < count; ++i) words[i] = words[i] * divisor + base;
+  } else if (base != 0) {
+    for (size_t i = order; i < count; ++i) words[i] += base;
+  }
+  if (order == 1) {
+    words[0] = first[0];
+    for (size_t i = 1; i < count; ++i) words[i] += words[i - 1];
+  } else if (order == 2) {
+    words[0] = first[0];
+    uint64_t delta = first[1];
+    words[1] = words[0] + delta;
+    for (size_t i = 2; i < count; ++i) {
+      delta += words[i];
+      words[i] = words[i - 1] + delta;
+    }
+  }
+  return in->ok();
+}
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,38 @@
+// Value columns: one interface over the codecs. A column of doubles becomes a kind byte and a
+// payload; the encoder takes what is smallest. Every kind is bit-exact for every double, NaN
+// payloads, the staleness marker and -0 included.
+//
+//   kind u8 | payload to the end of the bytes
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+
+namespace tocsin::tsdb {
+
+// Numbers are part of the segment format; never reuse one.
+enum class ValueKind : uint8_t {
+  kConst = 0,    // one packed double: every value has its bits
+  kRaw = 1,      // 8 bytes a value, little-endian
+  kGorilla = 2,  // gorilla.h
+  kDecimal = 3,  // decimal.h
+};
+
+// Appends; nothing for no values. `kind`, when not null, is told what was chosen.
+void EncodeValues(std::span<const double> values, std::string* out, ValueKind* kind = nullptr);
+// All of `bytes` are one column of `count` values.
+[[nodiscard]] bool DecodeValues(std::string_view bytes, size_t count, double* out);
+
+bool AllSameBits(std::span<const double> values);
+
+// A double by its leading bytes: u8 count (0 … 8), then so many high bytes of its bits, lowest
+// first. 0 takes one byte, small whole numbers three.
+void PutPackedDouble(std::string& out, double value);
+double ReadPackedDouble(ByteReader* in);
+
+}  // namespace tocsin::tsdb
