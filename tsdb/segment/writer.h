@@ -16,7 +16,8 @@
 //
 // Memory: encoded columns wait in memory until Finish (they are stored metric by metric and come
 // source by source), unless Options::sorted_input promises that they come in file order, as merging
-// does: then only 64 KiB is buffered. File order: KeyOrder below, then source id, then key.
+// does: then only 64 KiB is buffered. File order:
+// by metric family, source, key.
 //
 // One thread at a time. Failures stick: after the first, Finish returns it, and removes the file.
 #pragma once
@@ -39,22 +40,20 @@ class Env;
 
 namespace tocsin::tsdb {
 
-// Rows of one chunk: a column (values or timestamps) restarts every so many rows, so that a short
-// range of a day's column decodes little. 1,024 rows are 4 h at 15 s: a rate over an hour decodes
-// one chunk or two, and the restart costs under 0.02 B/sample.
-inline constexpr uint32_t kChunkRows = 1024;
-
 // The metric a series belongs to: the name without _bucket, _sum or _count. Families are kept
 // together so that the columns of one histogram of one source are neighbours.
 std::string_view MetricFamily(std::string_view metric_name);
-// Order of keys in a file: by family, then by full label set.
+// Orders of a file's keys, by family, then by label set, and of its sources, by label set, then by
+// origin. The same in every file: that is what lets a merge stream.
 bool KeyOrder(const model::Labels& a, const model::Labels& b);
+bool SourceOrder(const model::Labels& a, const model::Origin& origin_a, const model::Labels& b,
+                 const model::Origin& origin_b);
 
 class SegmentWriter {
  public:
   struct Options {
-    // AddColumn is called in file order, after the last AddSource and AddKey, and AddKey was called
-    // in KeyOrder.
+    // AddSource was called in SourceOrder, AddKey in KeyOrder, and then AddColumn in file order: by
+    // family, source and key.
     bool sorted_input = false;
   };
 
@@ -67,10 +66,11 @@ class SegmentWriter {
   Status Open();
 
   // `row_timestamps`: strictly ascending; the bytes must stay where they are until the source's
-  // last AddColumn. Returns the local id, counted from 0. Each (origin, labels) at most once.
+  // last AddColumn. Returns the id for AddColumn; files have ids of their own, in order. Each (origin, labels) at
+  // most once.
   uint32_t AddSource(const model::Origin& origin, const model::Labels& labels,
                      std::span<const model::Timestamp> row_timestamps);
-  // Returns the local id: the same one for the same labels.
+  // Likewise; the same one for the same labels.
   uint32_t AddKey(const model::Labels& labels);
   // At most once per (source, key). A column without samples is left out.
   void AddColumn(uint32_t source, uint32_t key, const model::Column& column);

@@ -1,0 +1,356 @@
+// SegmentCursor: from a column's bytes to spans in a batch.
+//
+// What is shared between neighbouring columns is kept: the chunk table of the axis last used and its
+// timestamps within the range last asked for. A column then costs its own chunks only.
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "tsdb/codec/histograms.h"
+#include "tsdb/codec/integers.h"
+#include "tsdb/codec/presence.h"
+#include "tsdb/codec/values.h"
+#include "tsdb/segment/column_codec.h"
+#include "tsdb/segment/segment_file.h"
+
+namespace tocsin::tsdb {
+namespace {
+
+using model::Column;
+using model::ColumnBatch;
+using model::Histogram;
+using model::TimeRange;
+using model::Timestamp;
+
+// The rows of an axis that lie in a range, and the chunks that hold them.
+struct RowWindow {
+  uint64_t first_chunk = 0;
+  uint64_t chunk_count = 0;
+  // Rows counted from the start of the first chunk.
+  uint64_t begin = 0;
+  uint64_t end = 0;
+
+  bool empty() const { return begin == end; }
+};
+
+}  // namespace
+
+struct SegmentCursor::Impl {
+  explicit Impl(const SegmentFile& f) : file(f) {}
+
+  // Makes `axis`, `window` and `timestamps` those of (source, axis number, range).
+  Status UseAxis(uint32_t source, uint32_t number, TimeRange range, ColumnBatch* batch);
+  Status LoadAxis(uint32_t source, uint32_t number);
+  Status ReadFloats(const ColumnRef& ref, std::string_view part, TimeRange range,
+                    ColumnBatch* batch, Column* column);
+  Status ReadHistograms(const ColumnRef& ref, std::string_view part, TimeRange range,
+                        ColumnBatch* batch, Column* column);
+  // Splits the chunks of a part that the window needs; `chunks` views `in`.
+  bool SplitChunks(ByteReader* in);
+  // One chunk's rows, clipped to the window: appended to `rows`, counted from the first chunk.
+  // `kept` says which of the chunk's samples those are.
+  struct Kept {
+    size_t count = 0;  // samples of the chunk
+    size_t begin = 0;  // those inside the window
+    size_t end = 0;
+  };
+  bool ReadPresence(ByteReader* chunk, uint64_t index, bool part_is_full, Kept* kept);
+
+  const SegmentFile& file;
+  AxisChunks axis;
+  uint32_t axis_source = kNoId;  // kNoId: none is loaded
+  uint32_t axis_number = 0;
+  RowWindow window;
+  TimeRange window_range;
+  bool window_valid = false;
+  // Decoded rows of the window's chunks; those inside the window view the batch.
+  const Timestamp* chunk_timestamps = nullptr;
+
+  std::vector<std::string_view> chunks;  // of the part being read, from the window's first on
+  std::vector<uint32_t> chunk_rows;      // present rows of one chunk
+  std::vector<uint32_t> rows;            // present rows in the window, from its first chunk
+};
+
+SegmentCursor::SegmentCursor(const SegmentReader& reader)
+    : impl_(std::make_unique<Impl>(static_cast<const SegmentFile&>(reader))) {}
+SegmentCursor::~SegmentCursor() = default;
+SegmentCursor::SegmentCursor(SegmentCursor&&) noexcept = default;
+
+void SegmentCursor::BatchCleared() { impl_->window_valid = false; }
+
+Status SegmentCursor::Impl::LoadAxis(uint32_t source, uint32_t number) {
+  if (axis_source == source && axis_number == number) return Status::Ok();
+  axis_source = kNoId;
+  window_valid = false;
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes, file.AxisBytes(source, number));
+  if (!DecodeAxisTable(bytes, &axis)) {
+    return file.Damaged(0, "axis " + std::to_string(number) + " of source " +
+                               std::to_string(source) + ": bad chunk table");
+  }
+  axis_source = source;
+  axis_number = number;
+  return Status::Ok();
+}
+
+Status SegmentCursor::Impl::UseAxis(uint32_t source, uint32_t number, TimeRange range,
+                                    ColumnBatch* batch) {
+  TOCSIN_RETURN_IF_ERROR(LoadAxis(source, number));
+  if (window_valid && window_range == range) return Status::Ok();
+  window_valid = false;
+  window = RowWindow();
+  if (axis.rows > 0 && range.min_ms <= range.max_ms && range.min_ms <= axis.last &&
+      range.max_ms >= axis.chunks[0].first) {
+    const auto after = [](Timestamp t, const AxisChunks::Chunk& chunk) { return t < chunk.first; };
+    const auto begin = axis.chunks.begin();
+    // The last chunk that begins at or before each end of the range.
+    const auto low = std::upper_bound(begin, axis.chunks.end(), range.min_ms, after);
+    const auto high = std::upper_bound(begin, axis.chunks.end(), range.max_ms, after);
+    window.first_chunk = static_cast<uint64_t>(low == begin ? 0 : low - begin - 1);
+    window.chunk_count = static_cast<uint64_t>(high - begin) - window.first_chunk;
+    const uint64_t first_row = window.first_chunk * kChunkRows;
+    const uint64_t row_count =
+        std::min(axis.rows - first_row, window.chunk_count * kChunkRows);
+    Timestamp* decoded = batch->NewTimestamps(row_count);
+    for (uint64_t c = 0; c < window.chunk_count; ++c) {
+      if (!DecodeAxisChunk(axis, window.first_chunk + c, decoded + c * kChunkRows)) {
+        return file.Damaged(0, "axis " + std::to_string(number) + " of source " +
+                                   std::to_string(source) + ": bad chunk");
+      }
+    }
+    const Timestamp* end = decoded + row_count;
+    window.begin =
+        static_cast<uint64_t>(std::lower_bound(decoded, end, range.min_ms) - decoded);
+    window.end = static_cast<uint64_t>(std::upper_bound(decoded, end, range.max_ms) - decoded);
+    chunk_timestamps = decoded;
+  }
+  window_range = range;
+  window_valid = true;
+  return Status::Ok();
+}
+
+bool SegmentCursor::Impl::SplitChunks(ByteReader* in) {
+  chunks.clear();
+  const uint64_t count = ChunkCount(axis.rows);
+  if (count <= 1) {
+    chunks.push_back(in->rest());
+    return true;
+  }
+  uint64_t skipped = 0;
+  uint64_t total = 0;
+  std::vector<uint64_t> lengths;
+  for (uint64_t c = 0; c < count; ++c) {
+    const uint64_t length = in->Varint();
+    if (!in->ok() || length > in->remaining()) return false;
+    total += length;
+    if (c < window.first_chunk) skipped += length;
+    if (c >= window.first_chunk && c < window.first_chunk + window.chunk_count) {
+      lengths.push_back(length);
+    }
+  }
+  if (total != in->remaining()) return false;
+  in->Skip(skipped);
+  for (const uint64_t length : lengths) chunks.push_back(in->Bytes(length));
+  return in->ok();
+}
+
+bool SegmentCursor::Impl::ReadPresence(ByteReader* chunk, uint64_t index, bool part_is_full,
+                                       Kept* kept) {
+  const uint32_t row_count = ChunkRows(axis.rows, window.first_chunk + index);
+  const uint64_t base = index * kChunkRows;
+  bool full = part_is_full;
+  if (!part_is_full && !DecodePresence(chunk, row_count, &full, &chunk_rows)) return false;
+  const uint64_t begin = window.begin > base ? window.begin - base : 0;
+  const uint64_t end = std::min<uint64_t>(window.end > base ? window.end - base : 0, row_count);
+  if (full) {
+    *kept = {row_count, std::min<uint64_t>(begin, end), end};
+    if (!part_is_full) {
+      for (uint64_t r = kept->begin; r < kept->end; ++r) {
+        rows.push_back(static_cast<uint32_t>(base + r));
+      }
+    }
+    return true;
+  }
+  const auto low = std::lower_bound(chunk_rows.begin(), chunk_rows.end(), begin);
+  const auto high = std::lower_bound(low, chunk_rows.end(), end);
+  *kept = {chunk_rows.size(), static_cast<size_t>(low - chunk_rows.begin()),
+           static_cast<size_t>(high - chunk_rows.begin())};
+  for (auto at = low; at != high; ++at) rows.push_back(static_cast<uint32_t>(base + *at));
+  return true;
+}
+
+Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view part,
+                                       TimeRange range, ColumnBatch* batch, Column* column) {
+  const auto damaged = [&] { return file.Damaged(ref.offset, "bad column"); };
+  ByteReader in(part);
+  const uint32_t number = (ref.flags & kColumnOwnAxis) != 0 ? in.Varint32() : 0;
+  const bool full = (ref.flags & kColumnFull) != 0;
+  const bool constant = (ref.flags & kColumnConstant) != 0;
+  const bool has_starts = (ref.flags & kColumnStarts) != 0;
+  const double value = constant ? ReadPackedDouble(&in) : 0;
+  if (!in.ok()) return damaged();
+  TOCSIN_RETURN_IF_ERROR(UseAxis(ref.source, number, range, batch));
+  column->constant = constant;
+  column->may_hold_stale = (ref.flags & kColumnMayHoldStale) != 0;
+  if (window.empty()) return Status::Ok();
+  const uint64_t window_rows = window.end - window.begin;
+  if (constant && full && !has_starts) {
+    double* values = batch->NewValues(window_rows);
+    std::fill_n(values, window_rows, value);
+    column->timestamps = {chunk_timestamps + window.begin, window_rows};
+    column->values = {values, window_rows};
+    return in.at_end() ? Status::Ok() : damaged();
+  }
+  if (!SplitChunks(&in)) return damaged();
+  const uint64_t rows_max = window.chunk_count * kChunkRows;
+  double* values =
+      batch->NewValues(std::min(rows_max, axis.rows - window.first_chunk * kChunkRows));
+  Timestamp* starts =
+      has_starts ? batch->NewTimestamps(
+                       std::min(rows_max, axis.rows - window.first_chunk * kChunkRows))
+                 : nullptr;
+  rows.clear();
+  // Chunks are decoded one behind the other. Samples outside the window come only before those inside
+  // (from the first chunk) and behind them (from the last): what is kept lies together.
+  size_t decoded = 0;
+  size_t kept_begin = 0;
+  size_t kept_end = 0;
+  for (uint64_t c = 0; c < chunks.size(); ++c) {
+    if (chunks[c].empty() && !(constant && full)) continue;
+    ByteReader chunk(chunks[c]);
+    Kept kept;
+    if (!ReadPresence(&chunk, c, full, &kept)) return damaged();
+    if (has_starts) {
+      ByteReader section(chunk.String());
+      if (!DecodeIntegers(&section, kept.count, starts + decoded) || !section.at_end()) {
+        return damaged();
+      }
+    }
+    if (constant) {
+      std::fill_n(values + decoded, kept.count, value);
+      if (!chunk.ok() || !chunk.at_end()) return damaged();
+    } else if (!chunk.ok() || !DecodeValues(chunk.rest(), kept.count, values + decoded)) {
+      return damaged();
+    }
+    if (kept.end > kept.begin) {
+      if (kept_end == 0) kept_begin = decoded + kept.begin;
+      kept_end = decoded + kept.end;
+    }
+    decoded += kept.count;
+  }
+  const size_t count = kept_end - kept_begin;
+  if (full) {
+    // A chunk of a full column is never without samples.
+    if (count != window_rows) return damaged();
+    column->timestamps = {chunk_timestamps + window.begin, window_rows};
+  } else {
+    if (rows.size() != count) return damaged();
+    Timestamp* timestamps = batch->NewTimestamps(count);
+    for (size_t i = 0; i < count; ++i) timestamps[i] = chunk_timestamps[rows[i]];
+    column->timestamps = {timestamps, count};
+  }
+  column->values = {values + kept_begin, count};
+  if (has_starts) column->start_timestamps = {starts + kept_begin, count};
+  return Status::Ok();
+}
+
+Status SegmentCursor::Impl::ReadHistograms(const ColumnRef& ref, std::string_view part,
+                                           TimeRange range, ColumnBatch* batch, Column* column) {
+  const auto damaged = [&] { return file.Damaged(ref.offset, "bad histogram column"); };
+  ByteReader in(part);
+  const uint8_t flags = in.Fixed8();
+  const bool full = (flags & kColumnFull) != 0;
+  const bool has_starts = (flags & kColumnStarts) != 0;
+  const uint32_t number = (flags & kColumnOwnAxis) != 0 ? in.Varint32() : 0;
+  if (!in.ok()) return damaged();
+  TOCSIN_RETURN_IF_ERROR(UseAxis(ref.source, number, range, batch));
+  if (window.empty()) return Status::Ok();
+  if (!SplitChunks(&in)) return damaged();
+  std::vector<Timestamp> all_starts;
+  std::vector<Timestamp> starts;
+  std::vector<const Histogram*> histograms;
+  rows.clear();
+  for (uint64_t c = 0; c < chunks.size(); ++c) {
+    if (chunks[c].empty()) continue;
+    ByteReader chunk(chunks[c]);
+    Kept kept;
+    if (!ReadPresence(&chunk, c, full, &kept)) return damaged();
+    if (full) {
+      for (size_t i = kept.begin; i < kept.end; ++i) {
+        rows.push_back(static_cast<uint32_t>(c * kChunkRows + i));
+      }
+    }
+    if (has_starts) {
+      all_starts.resize(kept.count);
+      ByteReader section(chunk.String());
+      if (!DecodeIntegers(&section, kept.count, all_starts.data()) || !section.at_end()) {
+        return damaged();
+      }
+      starts.insert(starts.end(), all_starts.begin() + static_cast<ptrdiff_t>(kept.begin),
+                    all_starts.begin() + static_cast<ptrdiff_t>(kept.end));
+    }
+    for (size_t i = 0; i < kept.count; ++i) {
+      const std::string_view bytes = chunk.String();
+      if (!chunk.ok()) return damaged();
+      if (i < kept.begin || i >= kept.end) continue;
+      Histogram* histogram = batch->NewHistogram();
+      ByteReader one(bytes);
+      if (!DecodeHistogram(&one, histogram) || !one.at_end()) return damaged();
+      histograms.push_back(histogram);
+    }
+    if (!chunk.at_end()) return damaged();
+  }
+  const size_t count = histograms.size();
+  if (rows.size() != count) return damaged();
+  const Histogram** pointers = batch->NewHistogramPointers(count);
+  std::copy(histograms.begin(), histograms.end(), pointers);
+  Timestamp* timestamps = batch->NewTimestamps(count);
+  for (size_t i = 0; i < count; ++i) timestamps[i] = chunk_timestamps[rows[i]];
+  column->histograms = {pointers, count};
+  column->histogram_timestamps = {timestamps, count};
+  if (has_starts) {
+    Timestamp* copy = batch->NewTimestamps(count);
+    std::copy(starts.begin(), starts.end(), copy);
+    column->histogram_start_timestamps = {copy, count};
+  }
+  return Status::Ok();
+}
+
+Status SegmentCursor::Read(const ColumnRef& ref, TimeRange range, ColumnBatch* batch,
+                           Column* column) {
+  Impl& d = *impl_;
+  *column = Column();
+  column->may_hold_stale = false;
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(std::string_view bytes, d.file.Bytes(ref.offset, ref.length));
+  std::string_view floats = bytes;
+  std::string_view histograms = bytes;
+  if ((ref.flags & kColumnFloats) != 0 && (ref.flags & kColumnHistograms) != 0) {
+    ByteReader in(bytes);
+    floats = in.String();
+    histograms = in.rest();
+    if (!in.ok()) return d.file.Damaged(ref.offset, "bad column");
+  }
+  if ((ref.flags & kColumnFloats) != 0) {
+    TOCSIN_RETURN_IF_ERROR(d.ReadFloats(ref, floats, range, batch, column));
+  }
+  if ((ref.flags & kColumnHistograms) != 0) {
+    TOCSIN_RETURN_IF_ERROR(d.ReadHistograms(ref, histograms, range, batch, column));
+  }
+  return Status::Ok();
+}
+
+Status SegmentCursor::ReadRowTimestamps(uint32_t source, std::vector<Timestamp>* out) {
+  Impl& d = *impl_;
+  TOCSIN_RETURN_IF_ERROR(d.LoadAxis(source, 0));
+  // One chunk at a time: a damaged row count must not ask for more memory than the bytes justify.
+  out->clear();
+  for (uint64_t c = 0; c < d.axis.chunks.size(); ++c) {
+    const size_t before = out->size();
+    out->resize(before + ChunkRows(d.axis.rows, c));
+    if (!DecodeAxisChunk(d.axis, c, out->data() + before)) {
+      return d.file.Damaged(0, "row timestamps of source " + std::to_string(source) +
+                                   ": bad chunk");
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,87 @@
+// Constants and small coders of the segment file that writer and reader share. The layout is drawn in
+// docs/format/segment.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "tsdb/index/postings.h"
+#include "tsdb/segment/meta.h"
+
+namespace tocsin::tsdb {
+
+// Bytes that a transfer in text mode would change, as PNG does it.
+inline constexpr std::string_view kSegmentMagic = "TOCSEG\r\n";
+inline constexpr std::string_view kSegmentEndMagic = "GESCOT\r\n";
+// magic | u8 version | 7 zero bytes | id
+inline constexpr size_t kSegmentHeaderBytes = 32;
+// u32 footer length | u32 CRC32C of the footer | u8 version | 7 zero bytes | end magic
+inline constexpr size_t kSegmentTrailerBytes = 24;
+
+// The unit of checksums. A page read cold from disk costs one I/O of this size anyway, and 4 bytes in
+// 64 KiB are nothing.
+inline constexpr uint64_t kPageBytes = 64 * 1024;
+
+// What a column holds and how: in the directory, so that a constant is known without its page.
+inline constexpr uint8_t kColumnFloats = 1;
+inline constexpr uint8_t kColumnHistograms = 2;
+inline constexpr uint8_t kColumnConstant = 4;      // all floats have the same bits
+inline constexpr uint8_t kColumnMayHoldStale = 8;  // a staleness marker is among the floats
+inline constexpr uint8_t kColumnStarts = 16;       // floats have start timestamps
+inline constexpr uint8_t kColumnFull = 32;         // a float at every row of the axis
+inline constexpr uint8_t kColumnOwnAxis = 64;      // an axis other than the source's rows
+inline constexpr uint8_t kColumnFlagsMask = 127;
+
+// Columns a directory block: one select decodes only blocks whose bounds meet its ids.
+inline constexpr size_t kDirectoryBlockColumns = 256;
+// u64 data offset | u64 offset in the directory | u32 columns | u32 key min, max, source min, max
+inline constexpr size_t kDirectoryBlockBytes = 36;
+enum class DirectoryStep : uint8_t {
+  kNextKey = 0,     // same source, key + 1
+  kNextSource = 1,  // source + 1, same key
+  kExplicit = 2,    // both as signed differences
+};
+
+enum class Section : uint8_t {
+  kSymbols,
+  kSources,
+  kKeys,
+  kSourcePostings,
+  kKeyPostings,
+  kDirectory,
+  kDirectoryBlocks,
+};
+inline constexpr size_t kSectionCount = 7;
+
+struct SectionPlace {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+
+struct Footer {
+  SegmentMeta meta;              // file_bytes is not stored
+  uint64_t page_table_offset = 0;  // and the end of what the pages cover
+  uint32_t page_table_crc = 0;
+  SectionPlace sections[kSectionCount];
+
+  const SectionPlace& section(Section s) const { return sections[static_cast<size_t>(s)]; }
+};
+
+void EncodeFooter(const Footer& footer, std::string* out);
+// Checks every offset against `file_bytes`.
+[[nodiscard]] bool DecodeFooter(std::string_view bytes, uint64_t file_bytes, Footer* footer);
+
+// Sorted ids: varint (count << 1 | form), then by form
+//   0 gaps  varint id 0, then varint id - previous - 1 each
+//   1 runs  varint gap, varint length - 1 for each run of neighbours; a gap counts from the end of the
+//           last run
+void EncodeIds(IdSpan ids, std::string* out);
+// Replaces `ids`. Every id is below `limit`, which also bounds the memory.
+[[nodiscard]] bool DecodeIds(ByteReader* in, uint32_t limit, IdList* ids);
+
+}  // namespace tocsin::tsdb

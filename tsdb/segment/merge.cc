@@ -1,0 +1,380 @@
+#include "tsdb/segment/merge.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+
+#include "base/check.h"
+#include "base/env.h"
+#include "tsdb/segment/segment_file.h"
+#include "tsdb/segment/writer.h"
+
+namespace tocsin::tsdb {
+namespace {
+
+using model::Column;
+using model::ColumnBatch;
+using model::Histogram;
+using model::Labels;
+using model::Origin;
+using model::TimeRange;
+using model::Timestamp;
+
+struct SourceLess {
+  bool operator()(const std::pair<Labels, Origin>& a, const std::pair<Labels, Origin>& b) const {
+    return SourceOrder(a.first, a.second, b.first, b.second);
+  }
+};
+
+// What all inputs have, in file order, and where it is in each.
+struct MergedDictionary {
+  struct Source {
+    Labels labels;
+    Origin origin;
+    std::vector<std::pair<size_t, uint32_t>> in;  // (input, local id)
+  };
+  std::vector<Source> sources;
+  std::vector<Labels> keys;
+  std::vector<uint32_t> families;                 // of keys: rises where the family changes
+  std::vector<std::vector<uint32_t>> source_ids;  // input → local id → merged id
+  std::vector<std::vector<uint32_t>> key_ids;
+};
+
+using Inputs = std::span<const std::shared_ptr<const SegmentReader>>;
+
+Status MergeSources(Inputs inputs, MergedDictionary* merged) {
+  std::map<std::pair<Labels, Origin>, std::vector<std::pair<size_t, uint32_t>>, SourceLess> all;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    for (uint32_t id = 0; id < inputs[i]->source_count(); ++id) {
+      TOCSIN_ASSIGN_OR_RETURN_STATUS(Labels labels, inputs[i]->SourceLabels(id));
+      TOCSIN_ASSIGN_OR_RETURN_STATUS(Origin origin, inputs[i]->SourceOrigin(id));
+      all[{std::move(labels), std::move(origin)}].emplace_back(i, id);
+    }
+    merged->source_ids.emplace_back(inputs[i]->source_count());
+  }
+  for (auto& [identity, in] : all) {
+    for (const auto& [input, id] : in) {
+      merged->source_ids[input][id] = static_cast<uint32_t>(merged->sources.size());
+    }
+    merged->sources.push_back({identity.first, identity.second, std::move(in)});
+  }
+  return Status::Ok();
+}
+
+Status MergeKeys(Inputs inputs, MergedDictionary* merged) {
+  std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    std::vector<uint32_t>& local = merged->key_ids.emplace_back(inputs[i]->key_count());
+    for (uint32_t id = 0; id < inputs[i]->key_count(); ++id) {
+      TOCSIN_ASSIGN_OR_RETURN_STATUS(Labels labels, inputs[i]->KeyLabels(id));
+      const auto [known, fresh] =
+          ids.try_emplace(labels, static_cast<uint32_t>(merged->keys.size()));
+      if (fresh) merged->keys.push_back(std::move(labels));
+      local[id] = known->second;
+    }
+  }
+  std::vector<uint32_t> order(merged->keys.size());
+  for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [merged](uint32_t a, uint32_t b) {
+    return KeyOrder(merged->keys[a], merged->keys[b]);
+  });
+  std::vector<Labels> sorted(order.size());
+  std::vector<uint32_t> place(order.size());
+  for (uint32_t i = 0; i < order.size(); ++i) {
+    sorted[i] = std::move(merged->keys[order[i]]);
+    place[order[i]] = i;
+    const bool same = i > 0 && MetricFamily(sorted[i - 1].MetricName()) ==
+                                   MetricFamily(sorted[i].MetricName());
+    merged->families.push_back(i == 0 ? 0 : merged->families.back() + (same ? 0 : 1));
+  }
+  merged->keys = std::move(sorted);
+  for (std::vector<uint32_t>& local : merged->key_ids) {
+    for (uint32_t& id : local) id = place[id];
+  }
+  return Status::Ok();
+}
+
+// Walks an input's columns in file order, one directory block in memory.
+class ColumnStream {
+ public:
+  ColumnStream(const SegmentFile& file, size_t input, const MergedDictionary& merged)
+      : file_(file), input_(input), merged_(merged), cursor_(file) {}
+
+  Status Start() { return Fill(); }
+  bool done() const { return at_ == columns_.size(); }
+  const ColumnRef& ref() const { return columns_[at_]; }
+  // Comparable between inputs.
+  std::tuple<uint32_t, uint32_t, uint32_t> place() const {
+    const uint32_t source = merged_.source_ids[input_][ref().source];
+    const uint32_t key = merged_.key_ids[input_][ref().key];
+    return {merged_.families[key], source, key};
+  }
+  Status Next() {
+    const auto before = place();
+    ++at_;
+    if (done()) TOCSIN_RETURN_IF_ERROR(Fill());
+    if (!done() && place() <= before) {
+      return file_.Damaged(ref().offset, "columns are not in file order");
+    }
+    return Status::Ok();
+  }
+  SegmentCursor& cursor() { return cursor_; }
+  size_t input() const { return input_; }
+  const SegmentFile& file() const { return file_; }
+
+ private:
+  Status Fill() {
+    at_ = 0;
+    columns_.clear();
+    while (columns_.empty() && block_ < file_.directory_block_count()) {
+      TOCSIN_RETURN_IF_ERROR(file_.ReadDirectoryBlock(block_++, &columns_));
+    }
+    return Status::Ok();
+  }
+
+  const SegmentFile& file_;
+  const size_t input_;
+  const MergedDictionary& merged_;
+  SegmentCursor cursor_;
+  std::vector<ColumnRef> columns_;
+  size_t at_ = 0;
+  size_t block_ = 0;
+};
+
+// One series' samples from several inputs, in time order.
+class SampleMerger {
+ public:
+  void Clear() {
+    parts_.clear();
+    drops_.clear();
+  }
+  // Later parts lose to earlier ones at equal timestamps. The views stay alive until Merge is done.
+  void Add(const Column& column, std::vector<TimeRange> drop) {
+    parts_.push_back(column);
+    drops_.push_back(std::move(drop));
+  }
+  // The view lives until the next call.
+  Column Merge();
+
+ private:
+  struct Sample {
+    Timestamp t;
+    uint32_t part;
+    bool is_histogram;
+    uint32_t index;
+  };
+  bool IsPlain() const;
+  Column Concatenate();
+  void AppendFloat(const Column& part, size_t index);
+  void AppendHistogram(const Column& part, size_t index);
+  Column View() const;
+
+  std::vector<Column> parts_;
+  std::vector<std::vector<TimeRange>> drops_;
+  std::vector<Timestamp> timestamps_;
+  std::vector<double> values_;
+  std::vector<Timestamp> starts_;
+  std::vector<Timestamp> histogram_timestamps_;
+  std::vector<const Histogram*> histograms_;
+  std::vector<Timestamp> histogram_starts_;
+};
+
+// Floats only, one part behind the other in time: what nearly all merges are.
+bool SampleMerger::IsPlain() const {
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    if (!drops_[i].empty() || !parts_[i].histograms.empty()) return false;
+    if (i > 0 && !parts_[i].timestamps.empty() && !parts_[i - 1].timestamps.empty() &&
+        parts_[i].timestamps.front() <= parts_[i - 1].timestamps.back()) {
+      return false;
+    }
+    if (parts_[i].timestamps.empty()) return false;
+  }
+  return true;
+}
+
+Column SampleMerger::Concatenate() {
+  const bool starts = std::any_of(parts_.begin(), parts_.end(),
+                                  [](const Column& c) { return !c.start_timestamps.empty(); });
+  for (const Column& part : parts_) {
+    timestamps_.insert(timestamps_.end(), part.timestamps.begin(), part.timestamps.end());
+    values_.insert(values_.end(), part.values.begin(), part.values.end());
+    if (!starts) continue;
+    if (part.start_timestamps.empty()) {
+      starts_.resize(starts_.size() + part.values.size());
+    } else {
+      starts_.insert(starts_.end(), part.start_timestamps.begin(), part.start_timestamps.end());
+    }
+  }
+  return View();
+}
+
+void SampleMerger::AppendFloat(const Column& part, size_t index) {
+  timestamps_.push_back(part.timestamps[index]);
+  values_.push_back(part.values[index]);
+  starts_.push_back(part.start_timestamps.empty() ? 0 : part.start_timestamps[index]);
+}
+
+void SampleMerger::AppendHistogram(const Column& part, size_t index) {
+  histogram_timestamps_.push_back(part.histogram_timestamps[index]);
+  histograms_.push_back(part.histograms[index]);
+  histogram_starts_.push_back(
+      part.histogram_start_timestamps.empty() ? 0 : part.histogram_start_timestamps[index]);
+}
+
+Column SampleMerger::View() const {
+  Column column;
+  column.timestamps = timestamps_;
+  column.values = values_;
+  column.start_timestamps = starts_;
+  column.histogram_timestamps = histogram_timestamps_;
+  column.histograms = histograms_;
+  column.histogram_start_timestamps = histogram_starts_;
+  return column;
+}
+
+Column SampleMerger::Merge() {
+  timestamps_.clear();
+  values_.clear();
+  starts_.clear();
+  histogram_timestamps_.clear();
+  histograms_.clear();
+  histogram_starts_.clear();
+  if (parts_.size() == 1 && drops_[0].empty()) return parts_[0];
+  if (IsPlain()) return Concatenate();
+  std::vector<Sample> samples;
+  for (uint32_t p = 0; p < parts_.size(); ++p) {
+    const auto add = [&](std::span<const Timestamp> timestamps, bool is_histogram) {
+      for (uint32_t i = 0; i < timestamps.size(); ++i) {
+        const Timestamp t = timestamps[i];
+        const auto covers = [t](const TimeRange& range) { return range.Contains(t); };
+        if (std::any_of(drops_[p].begin(), drops_[p].end(), covers)) continue;
+        samples.push_back({t, p, is_histogram, i});
+      }
+    };
+    add(parts_[p].timestamps, false);
+    add(parts_[p].histogram_timestamps, true);
+  }
+  std::sort(samples.begin(), samples.end(), [](const Sample& a, const Sample& b) {
+    return std::tie(a.t, a.part, a.is_histogram) < std::tie(b.t, b.part, b.is_histogram);
+  });
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const Sample& sample = samples[i];
+    if (i > 0 && samples[i - 1].t == sample.t) continue;
+    if (sample.is_histogram) {
+      AppendHistogram(parts_[sample.part], sample.index);
+    } else {
+      AppendFloat(parts_[sample.part], sample.index);
+    }
+  }
+  return View();
+}
+
+// All rows of a source in any input.
+Status MergeRows(const MergedDictionary::Source& source, std::vector<ColumnStream>& streams,
+                 std::vector<Timestamp>* rows) {
+  std::vector<Timestamp> part;
+  bool sorted = true;
+  for (const auto& [input, id] : source.in) {
+    TOCSIN_RETURN_IF_ERROR(streams[input].cursor().ReadRowTimestamps(id, &part));
+    if (!rows->empty() && !part.empty() && part.front() <= rows->back()) sorted = false;
+    rows->insert(rows->end(), part.begin(), part.end());
+  }
+  if (!sorted) {
+    std::sort(rows->begin(), rows->end());
+    rows->erase(std::unique(rows->begin(), rows->end()), rows->end());
+  }
+  rows->shrink_to_fit();
+  return Status::Ok();
+}
+
+void DescribeOutput(Inputs inputs, SegmentMeta* meta) {
+  std::map<std::pair<uint32_t, Timestamp>, uint64_t> commits;
+  std::vector<SegmentId>& replaces = meta->replaces;
+  for (const auto& input : inputs) {
+    for (const SegmentCut& cut : input->meta().cuts) {
+      uint64_t& commit = commits[{cut.group, cut.window_start_ms}];
+      commit = std::max(commit, cut.commit);
+    }
+    // What an input replaced may still lie there, if its removal failed; nobody else will say so once
+    // the input itself is gone.
+    replaces.push_back(input->meta().id);
+    replaces.insert(replaces.end(), input->meta().replaces.begin(), input->meta().replaces.end());
+  }
+  std::sort(replaces.begin(), replaces.end());
+  replaces.erase(std::unique(replaces.begin(), replaces.end()), replaces.end());
+  meta->cuts.clear();
+  for (const auto& [where, commit] : commits) {
+    meta->cuts.push_back({where.first, where.second, commit});
+  }
+}
+
+// Reads the column that is next in file order from every input that has it.
+Status MergeNextColumn(const MergedDictionary& merged, const MergeOptions& options,
+                       std::vector<ColumnStream>& streams, ColumnBatch* batch,
+                       SampleMerger* merger, std::tuple<uint32_t, uint32_t, uint32_t>* next) {
+  bool any = false;
+  for (ColumnStream& stream : streams) {
+    if (stream.done()) continue;
+    if (!any || stream.place() < *next) *next = stream.place();
+    any = true;
+  }
+  CHECK(any);
+  batch->Clear();
+  merger->Clear();
+  for (ColumnStream& stream : streams) {
+    if (stream.done() || stream.place() != *next) continue;
+    stream.cursor().BatchCleared();
+    Column column;
+    TOCSIN_RETURN_IF_ERROR(stream.cursor().Read(stream.ref(), TimeRange(), batch, &column));
+    std::vector<TimeRange> drop;
+    if (options.drop) {
+      drop = options.drop(stream.file(), merged.sources[std::get<1>(*next)].labels,
+                          merged.keys[std::get<2>(*next)]);
+    }
+    merger->Add(column, std::move(drop));
+    TOCSIN_RETURN_IF_ERROR(stream.Next());
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<SegmentMeta> MergeSegments(Env& env, Inputs inputs, const std::string& path,
+                                  SegmentMeta meta, const MergeOptions& options) {
+  DescribeOutput(inputs, &meta);
+  MergedDictionary merged;
+  TOCSIN_TRY(MergeSources(inputs, &merged));
+  TOCSIN_TRY(MergeKeys(inputs, &merged));
+  std::vector<ColumnStream> streams;
+  streams.reserve(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    streams.emplace_back(static_cast<const SegmentFile&>(*inputs[i]), i, merged);
+    TOCSIN_TRY(streams.back().Start());
+  }
+  SegmentWriter writer(env, path, std::move(meta), {.sorted_input = true});
+  TOCSIN_TRY(writer.Open());
+  std::vector<std::vector<Timestamp>> rows(merged.sources.size());
+  for (size_t s = 0; s < merged.sources.size(); ++s) {
+    TOCSIN_TRY(MergeRows(merged.sources[s], streams, &rows[s]));
+    writer.AddSource(merged.sources[s].origin, merged.sources[s].labels, rows[s]);
+  }
+  for (const Labels& key : merged.keys) writer.AddKey(key);
+  ColumnBatch batch;
+  SampleMerger merger;
+  std::tuple<uint32_t, uint32_t, uint32_t> place;
+  const auto more = [&streams] {
+    return std::any_of(streams.begin(), streams.end(),
+                       [](const ColumnStream& stream) { return !stream.done(); });
+  };
+  while (more()) {
+    if (options.cancelled && options.cancelled()) {
+      return Error(Code::kCancelled, "merge stopped");
+    }
+    TOCSIN_TRY(MergeNextColumn(merged, options, streams, &batch, &merger, &place));
+    writer.AddColumn(std::get<1>(place), std::get<2>(place), merger.Merge());
+  }
+  return writer.Finish();
+}
+
+}  // namespace tocsin::tsdb

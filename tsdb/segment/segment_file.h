@@ -1,0 +1,89 @@
+// SegmentFile: the bytes of an open segment, page by page verified before their first use, with the
+// parsed footer, dictionaries and directory. What SegmentReader and SegmentCursor share.
+// Immutable but for the set of verified pages, which is atomic: thread-safe.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "tsdb/segment/format.h"
+#include "tsdb/segment/index_reader.h"
+#include "tsdb/segment/reader.h"
+
+namespace tocsin::tsdb {
+
+class SegmentFile final : public SegmentReader {
+ public:
+  // `mapping` may be null when `bytes` live elsewhere.
+  static Result<std::shared_ptr<const SegmentReader>> Create(std::unique_ptr<MappedFile> mapping,
+                                                             std::string_view bytes,
+                                                             std::string path, uint64_t seed,
+                                                             bool verify_checksums);
+
+  const SegmentMeta& meta() const override { return footer_.meta; }
+  const std::string& path() const override { return path_; }
+  uint32_t source_count() const override { return sources_.count(); }
+  uint32_t key_count() const override { return keys_.count(); }
+  Result<model::Labels> SourceLabels(uint32_t source) const override;
+  Result<model::Origin> SourceOrigin(uint32_t source) const override;
+  Result<Fingerprint> SourceFingerprint(uint32_t source) const override;
+  Result<model::Labels> KeyLabels(uint32_t key) const override;
+  Result<Fingerprint> KeyFingerprint(uint32_t key) const override;
+  Result<std::vector<ColumnRef>> Select(const model::MatcherSet& matchers,
+                                        model::TimeRange range) const override;
+  Status ForEachColumn(const std::function<bool(const ColumnRef&)>& visit) const override;
+  Result<std::vector<std::string>> LabelNames(
+      std::span<const model::MatcherSet> matcher_sets) const override;
+  Result<std::vector<std::string>> LabelValues(
+      std::string_view name, std::span<const model::MatcherSet> matcher_sets) const override;
+  Status Verify() const override;
+
+  // The bytes at a place of the paged part, their pages verified.
+  Result<std::string_view> Bytes(uint64_t offset, uint64_t length) const;
+  // Of axis `axis` of a source; 0 = its rows.
+  Result<std::string_view> AxisBytes(uint32_t source, uint32_t axis) const;
+  // Columns of one directory block, in file order; replaces `columns`.
+  size_t directory_block_count() const;
+  Status ReadDirectoryBlock(size_t block, std::vector<ColumnRef>* columns) const;
+  // kCorruption that names the file and the place.
+  Status Damaged(uint64_t offset, std::string_view what) const;
+
+ private:
+  SegmentFile() = default;
+  Status Open(bool verify_checksums);
+  Status OpenIndex();
+  Status VerifyPage(uint64_t page) const;
+  std::string_view SectionBytes(Section section) const;
+  // Columns of the directory blocks that `wants_block(key min, max, source min, max)` lets through.
+  Status VisitColumns(
+      const std::function<bool(uint32_t, uint32_t, uint32_t, uint32_t)>& wants_block,
+      const std::function<bool(const ColumnRef&)>& visit) const;
+  // Marks the sources and keys of the series that a set selects.
+  struct Participants {
+    std::vector<bool> sources;
+    std::vector<bool> keys;
+  };
+  Result<Participants> ParticipantsOf(std::span<const model::MatcherSet> matcher_sets) const;
+
+  std::unique_ptr<MappedFile> mapping_;
+  std::string_view bytes_;
+  std::string path_;
+  uint64_t seed_ = 0;
+  Footer footer_;
+  std::string_view page_table_;
+  // One bit a page; null: nothing is to be verified.
+  std::unique_ptr<std::atomic<uint64_t>[]> verified_;
+  SymbolSection symbols_;
+  RecordSection sources_;
+  RecordSection keys_;
+  SegmentLabelSide source_side_;
+  SegmentLabelSide key_side_;
+};
+
+}  // namespace tocsin::tsdb

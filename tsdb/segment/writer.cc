@@ -1,0 +1,462 @@
+#include "tsdb/segment/writer.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <tuple>
+#include <unordered_map>
+
+#include "base/check.h"
+#include "base/env.h"
+#include "tsdb/codec/values.h"
+#include "tsdb/segment/column_codec.h"
+#include "tsdb/segment/format.h"
+#include "tsdb/segment/index_writer.h"
+#include "tsdb/segment/page_sink.h"
+
+namespace tocsin::tsdb {
+namespace {
+
+using model::Column;
+using model::Labels;
+using model::Timestamp;
+
+// 32-bit offsets inside a section bound its size.
+constexpr uint64_t kSectionBytesMax = UINT32_MAX;
+// The directory stores lengths of columns in 32 bits.
+constexpr size_t kColumnBytesMax = UINT32_MAX;
+
+bool AnySet(std::span<const Timestamp> starts) {
+  return std::any_of(starts.begin(), starts.end(), [](Timestamp t) { return t != 0; });
+}
+
+// Where `timestamps` lie among `rows`; false when one of them is not there.
+bool FindPlaces(std::span<const Timestamp> timestamps, std::span<const Timestamp> rows,
+                RowPlaces* places) {
+  places->full = false;
+  places->rows.clear();
+  if (timestamps.size() > rows.size()) return false;
+  if (timestamps.size() == rows.size()) {
+    places->full = timestamps.data() == rows.data() ||
+                   std::memcmp(timestamps.data(), rows.data(), rows.size_bytes()) == 0;
+    return places->full;
+  }
+  size_t row = 0;
+  for (const Timestamp t : timestamps) {
+    while (row < rows.size() && rows[row] < t) ++row;
+    if (row == rows.size() || rows[row] != t) return false;
+    places->rows.push_back(static_cast<uint32_t>(row++));
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string_view MetricFamily(std::string_view name) {
+  for (const std::string_view suffix : {"_bucket", "_sum", "_count"}) {
+    if (name.size() > suffix.size() && name.ends_with(suffix)) {
+      return name.substr(0, name.size() - suffix.size());
+    }
+  }
+  return name;
+}
+
+bool KeyOrder(const Labels& a, const Labels& b) {
+  const std::string_view family_a = MetricFamily(a.MetricName());
+  const std::string_view family_b = MetricFamily(b.MetricName());
+  if (family_a != family_b) return family_a < family_b;
+  return a < b;
+}
+
+bool SourceOrder(const Labels& a, const model::Origin& origin_a, const Labels& b,
+                 const model::Origin& origin_b) {
+  const int order = Labels::Compare(a, b);
+  if (order != 0) return order < 0;
+  return std::tie(origin_a.kind, origin_a.id) < std::tie(origin_b.kind, origin_b.id);
+}
+
+struct SegmentWriter::Impl {
+  struct Source {
+    std::span<const Timestamp> rows;
+    // Own axes by content; number 0 is the rows.
+    std::unordered_map<uint64_t, uint32_t> own_axes;
+    std::vector<uint64_t> axis_rows;
+  };
+  struct Waiting {
+    uint32_t source;
+    uint32_t key;
+    uint64_t position;  // in `encoded`
+    uint32_t length;
+    uint8_t flags;
+  };
+
+  Impl(Env& e, std::string p, SegmentMeta m, Options o)
+      : env(e), path(std::move(p)), meta(std::move(m)), options(o) {}
+
+  void CountSamples(const Column& column);
+  // The axis of `timestamps` in the source, written first if need be.
+  uint32_t PlaceOnAxis(uint32_t source, std::span<const Timestamp> timestamps, RowPlaces* places);
+  uint32_t AxisFor(uint32_t source, std::span<const Timestamp> timestamps);
+  uint8_t EncodeFloats(uint32_t source, const Column& column, std::string* out);
+  void EncodeHistograms(uint32_t source, const Column& column, std::string* out);
+  // Directory and data of the next column in file order.
+  void WriteColumn(uint32_t source, uint32_t key, uint8_t flags, std::string_view bytes);
+  void EndDirectoryBlock();
+  void SortKeys();
+  void SortSources();
+  void SortColumns();
+  void WriteSection(Section section, const std::string& bytes);
+  Status WriteEnd();
+
+  Env& env;
+  const std::string path;
+  SegmentMeta meta;
+  const Options options;
+  std::unique_ptr<PageSink> sink;
+  Status status;
+  bool finished = false;
+
+  std::vector<SourceRecord> records;
+  std::vector<Source> sources;
+  std::vector<Labels> keys;
+  std::vector<uint32_t> families;  // of keys, in final order
+  std::unordered_map<Labels, uint32_t, model::LabelsHash> key_ids;
+  std::string encoded;  // columns that wait
+  std::vector<Waiting> waiting;
+  RowPlaces places;
+  std::string scratch;
+
+  Footer footer;
+  std::string directory;
+  std::string directory_blocks;
+  struct Block {
+    uint32_t count = 0;
+    uint64_t data_offset = 0;
+    uint64_t data_end = 0;
+    uint64_t directory_offset = 0;
+    uint32_t key_min = 0, key_max = 0, source_min = 0, source_max = 0;
+    uint32_t source = 0, key = 0;  // of the last column
+    uint8_t flags = 0;
+  } block;
+};
+
+SegmentWriter::SegmentWriter(Env& env, std::string path, SegmentMeta meta, Options options)
+    : impl_(std::make_unique<Impl>(env, std::move(path), std::move(meta), options)) {}
+
+SegmentWriter::~SegmentWriter() {
+  if (impl_->finished || impl_->sink == nullptr) return;
+  impl_->sink.reset();
+  // A file without a footer is no segment: readers would put it aside.
+  static_cast<void>(impl_->env.Remove(impl_->path));
+}
+
+Status SegmentWriter::Open() {
+  Impl& d = *impl_;
+  auto file = d.env.NewWritableFile(d.path, WriteMode::kTruncate);
+  if (!file) return file.error().Annotate("segment " + d.path);
+  d.sink = std::make_unique<PageSink>(std::move(*file));
+  d.meta.range = {model::kMaxTimestamp, model::kMinTimestamp};
+  std::string header(kSegmentMagic);
+  PutFixed8(header, kSegmentFormatVersion);
+  header.append(7, '\0');
+  header.append(reinterpret_cast<const char*>(d.meta.id.bytes.data()), d.meta.id.bytes.size());
+  d.sink->Append(header);
+  return Status::Ok();
+}
+
+uint32_t SegmentWriter::AddSource(const model::Origin& origin, const Labels& labels,
+                                  std::span<const Timestamp> row_timestamps) {
+  Impl& d = *impl_;
+  const auto id = static_cast<uint32_t>(d.sources.size());
+  CHECK(!d.options.sorted_input || d.records.empty() ||
+        SourceOrder(d.records.back().labels, d.records.back().origin, labels, origin));
+  d.sources.push_back({row_timestamps, {}, {row_timestamps.size()}});
+  d.scratch.clear();
+  EncodeAxis(row_timestamps, &d.scratch);
+  d.records.push_back({origin, labels, {{d.sink->offset(), d.scratch.size()}}});
+  d.sink->Append(d.scratch);
+  return id;
+}
+
+uint32_t SegmentWriter::AddKey(const Labels& labels) {
+  Impl& d = *impl_;
+  const auto [known, fresh] =
+      d.key_ids.try_emplace(labels, static_cast<uint32_t>(d.keys.size()));
+  if (!fresh) return known->second;
+  if (d.options.sorted_input) {
+    const bool same_family =
+        !d.keys.empty() && MetricFamily(d.keys.back().MetricName()) ==
+                               MetricFamily(labels.MetricName());
+    CHECK(d.keys.empty() || KeyOrder(d.keys.back(), labels));
+    d.families.push_back(d.families.empty() ? 0 : d.families.back() + (same_family ? 0 : 1));
+  }
+  d.keys.push_back(labels);
+  return known->second;
+}
+
+size_t SegmentWriter::buffered_bytes() const {
+  return impl_->encoded.size() + impl_->waiting.size() * sizeof(Impl::Waiting);
+}
+
+void SegmentWriter::Impl::CountSamples(const Column& column) {
+  for (const auto timestamps : {column.timestamps, column.histogram_timestamps}) {
+    if (timestamps.empty()) continue;
+    meta.sample_count += timestamps.size();
+    meta.range.min_ms = std::min(meta.range.min_ms, timestamps.front());
+    meta.range.max_ms = std::max(meta.range.max_ms, timestamps.back());
+  }
+}
+
+uint32_t SegmentWriter::Impl::AxisFor(uint32_t source, std::span<const Timestamp> timestamps) {
+  // Seeded by the file's id: nobody can make up two axes of one hash.
+  const uint64_t seed = LoadFixed<uint64_t>(reinterpret_cast<const char*>(meta.id.bytes.data()));
+  const uint64_t hash = XXH3_64bits_withSeed(timestamps.data(), timestamps.size_bytes(), seed);
+  Source& s = sources[source];
+  const auto number = static_cast<uint32_t>(s.axis_rows.size());
+  const auto [known, fresh] = s.own_axes.try_emplace(hash, number);
+  if (!fresh && s.axis_rows[known->second] == timestamps.size()) return known->second;
+  known->second = number;
+  s.axis_rows.push_back(timestamps.size());
+  std::string axis;
+  EncodeAxis(timestamps, &axis);
+  records[source].axes.push_back({sink->offset(), axis.size()});
+  sink->Append(axis);
+  return number;
+}
+
+uint32_t SegmentWriter::Impl::PlaceOnAxis(uint32_t source, std::span<const Timestamp> timestamps,
+                                          RowPlaces* where) {
+  if (FindPlaces(timestamps, sources[source].rows, where)) return 0;
+  where->full = true;
+  where->rows.clear();
+  return AxisFor(source, timestamps);
+}
+
+uint8_t SegmentWriter::Impl::EncodeFloats(uint32_t source, const Column& column,
+                                          std::string* out) {
+  const uint32_t axis = PlaceOnAxis(source, column.timestamps, &places);
+  const bool constant = AllSameBits(column.values);
+  const bool starts = AnySet(column.start_timestamps);
+  const bool stale =
+      std::any_of(column.values.begin(), column.values.begin() + (constant ? 1 : static_cast<ptrdiff_t>(column.values.size())),
+                  [](double v) { return model::IsStale(v); });
+  if (axis != 0) PutVarint(*out, axis);
+  EncodePart({.axis_rows = sources[source].axis_rows[axis],
+              .places = &places,
+              .starts = starts ? column.start_timestamps : std::span<const Timestamp>(),
+              .values = column.values,
+              .histograms = {},
+              .constant = constant},
+             out);
+  return static_cast<uint8_t>(kColumnFloats | (constant ? kColumnConstant : 0) |
+                              (stale ? kColumnMayHoldStale : 0) | (starts ? kColumnStarts : 0) |
+                              (places.full ? kColumnFull : 0) | (axis != 0 ? kColumnOwnAxis : 0));
+}
+
+void SegmentWriter::Impl::EncodeHistograms(uint32_t source, const Column& column,
+                                           std::string* out) {
+  const uint32_t axis = PlaceOnAxis(source, column.histogram_timestamps, &places);
+  const bool starts = AnySet(column.histogram_start_timestamps);
+  PutFixed8(*out, static_cast<uint8_t>((starts ? kColumnStarts : 0) |
+                                       (places.full ? kColumnFull : 0) |
+                                       (axis != 0 ? kColumnOwnAxis : 0)));
+  if (axis != 0) PutVarint(*out, axis);
+  EncodePart({.axis_rows = sources[source].axis_rows[axis],
+              .places = &places,
+              .starts = starts ? column.histogram_start_timestamps : std::span<const Timestamp>(),
+              .values = {},
+              .histograms = column.histograms},
+             out);
+}
+
+void SegmentWriter::AddColumn(uint32_t source, uint32_t key, const Column& column) {
+  Impl& d = *impl_;
+  DCHECK(source < d.sources.size() && key < d.keys.size());
+  DCHECK(column.timestamps.size() == column.values.size());
+  DCHECK(column.histogram_timestamps.size() == column.histograms.size());
+  d.CountSamples(column);
+  uint8_t flags = 0;
+  d.scratch.clear();
+  if (!column.timestamps.empty()) flags |= d.EncodeFloats(source, column, &d.scratch);
+  if (!column.histogram_timestamps.empty()) {
+    if (flags != 0) {
+      std::string length;
+      PutVarint(length, d.scratch.size());
+      d.scratch.insert(0, length);
+    }
+    d.EncodeHistograms(source, column, &d.scratch);
+    flags |= kColumnHistograms;
+  }
+  if (flags == 0) return;
+  if (d.scratch.size() > kColumnBytesMax) {
+    d.status = Status(Code::kResourceExhausted, "a column of more than 4 GiB");
+    return;
+  }
+  if (d.options.sorted_input) {
+    d.WriteColumn(source, key, flags, d.scratch);
+    return;
+  }
+  d.waiting.push_back({source, key, d.encoded.size(), static_cast<uint32_t>(d.scratch.size()), flags});
+  d.encoded += d.scratch;
+}
+
+void SegmentWriter::Impl::EndDirectoryBlock() {
+  if (block.count == 0) return;
+  PutFixed64(directory_blocks, block.data_offset);
+  PutFixed64(directory_blocks, block.directory_offset);
+  PutFixed32(directory_blocks, block.count);
+  PutFixed32(directory_blocks, block.key_min);
+  PutFixed32(directory_blocks, block.key_max);
+  PutFixed32(directory_blocks, block.source_min);
+  PutFixed32(directory_blocks, block.source_max);
+  block = Block();
+}
+
+void SegmentWriter::Impl::WriteColumn(uint32_t source, uint32_t key, uint8_t flags,
+                                      std::string_view bytes) {
+  DCHECK(block.count == 0 || std::tuple(families[block.key], block.source, block.key) <
+                                 std::tuple(families[key], source, key));
+  // A block's columns lie end to end: an axis written in between starts a new one.
+  const uint64_t offset = sink->offset();
+  if (block.count == kDirectoryBlockColumns || (block.count > 0 && block.data_end != offset)) {
+    EndDirectoryBlock();
+  }
+  if (block.count == 0) {
+    block.data_offset = offset;
+    block.directory_offset = directory.size();
+    block.key_min = block.key_max = key;
+    block.source_min = block.source_max = source;
+  }
+  DirectoryStep step = DirectoryStep::kExplicit;
+  if (block.count > 0 && source == block.source && key == block.key + 1) {
+    step = DirectoryStep::kNextKey;
+  } else if (block.count > 0 && source == block.source + 1 && key == block.key) {
+    step = DirectoryStep::kNextSource;
+  }
+  const bool new_flags = block.count == 0 || flags != block.flags;
+  PutVarint(directory, uint64_t{bytes.size()} << 3 | (new_flags ? 4 : 0) |
+                           static_cast<uint64_t>(step));
+  if (new_flags) PutFixed8(directory, flags);
+  if (step == DirectoryStep::kExplicit) {
+    PutSignedVarint(directory, int64_t{source} - block.source);
+    PutSignedVarint(directory, int64_t{key} - block.key);
+  }
+  block.source = source;
+  block.key = key;
+  block.flags = flags;
+  block.key_min = std::min(block.key_min, key);
+  block.key_max = std::max(block.key_max, key);
+  block.source_min = std::min(block.source_min, source);
+  block.source_max = std::max(block.source_max, source);
+  ++block.count;
+  ++meta.column_count;
+  sink->Append(bytes);
+  block.data_end = sink->offset();
+}
+
+// The next three give sources, keys and waiting columns their places in the file.
+void SegmentWriter::Impl::SortSources() {
+  std::vector<uint32_t> order(records.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [this](uint32_t a, uint32_t b) {
+    return SourceOrder(records[a].labels, records[a].origin, records[b].labels, records[b].origin);
+  });
+  std::vector<uint32_t> final_id(records.size());
+  std::vector<SourceRecord> sorted(records.size());
+  for (uint32_t i = 0; i < order.size(); ++i) {
+    final_id[order[i]] = i;
+    sorted[i] = std::move(records[order[i]]);
+  }
+  records = std::move(sorted);
+  for (Waiting& column : waiting) column.source = final_id[column.source];
+}
+
+void SegmentWriter::Impl::SortKeys() {
+  std::vector<uint32_t> order(keys.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(),
+            [this](uint32_t a, uint32_t b) { return KeyOrder(keys[a], keys[b]); });
+  std::vector<uint32_t> final_id(keys.size());
+  std::vector<Labels> sorted(keys.size());
+  families.clear();
+  for (uint32_t i = 0; i < order.size(); ++i) {
+    final_id[order[i]] = i;
+    sorted[i] = std::move(keys[order[i]]);
+    const bool same_family = i > 0 && MetricFamily(sorted[i - 1].MetricName()) ==
+                                          MetricFamily(sorted[i].MetricName());
+    families.push_back(i == 0 ? 0 : families.back() + (same_family ? 0 : 1));
+  }
+  keys = std::move(sorted);
+  for (Waiting& column : waiting) column.key = final_id[column.key];
+}
+
+void SegmentWriter::Impl::SortColumns() {
+  std::sort(waiting.begin(), waiting.end(), [this](const Waiting& a, const Waiting& b) {
+    return std::tuple(families[a.key], a.source, a.key) <
+           std::tuple(families[b.key], b.source, b.key);
+  });
+}
+
+void SegmentWriter::Impl::WriteSection(Section section, const std::string& bytes) {
+  if (bytes.size() > kSectionBytesMax && status.ok()) {
+    status = Status(Code::kResourceExhausted, "an index section of more than 4 GiB");
+  }
+  footer.sections[static_cast<size_t>(section)] = {sink->offset(), bytes.size()};
+  sink->Append(bytes);
+}
+
+Status SegmentWriter::Impl::WriteEnd() {
+  if (!options.sorted_input) {
+    SortSources();
+    SortKeys();
+    SortColumns();
+    for (const Waiting& column : waiting) {
+      WriteColumn(column.source, column.key, column.flags,
+                  std::string_view(encoded).substr(column.position, column.length));
+    }
+  }
+  EndDirectoryBlock();
+  meta.source_count = records.size();
+  meta.key_count = keys.size();
+  if (meta.sample_count == 0) meta.range = {1, 0};
+  const IndexWriter index(records, keys, meta.fingerprint_seed);
+  WriteSection(Section::kSymbols, index.Symbols());
+  WriteSection(Section::kSources, index.Sources());
+  WriteSection(Section::kKeys, index.Keys());
+  WriteSection(Section::kSourcePostings, index.SourcePostings());
+  WriteSection(Section::kKeyPostings, index.KeyPostings());
+  WriteSection(Section::kDirectory, directory);
+  WriteSection(Section::kDirectoryBlocks, directory_blocks);
+
+  std::string page_table;
+  for (const uint32_t crc : sink->EndPages()) PutFixed32(page_table, crc);
+  footer.page_table_offset = sink->offset();
+  footer.page_table_crc = Crc32c(page_table);
+  footer.meta = meta;
+  std::string footer_bytes;
+  EncodeFooter(footer, &footer_bytes);
+  std::string trailer;
+  PutFixed32(trailer, static_cast<uint32_t>(footer_bytes.size()));
+  PutFixed32(trailer, Crc32c(footer_bytes));
+  PutFixed8(trailer, kSegmentFormatVersion);
+  trailer.append(7, '\0');
+  trailer += kSegmentEndMagic;
+  sink->AppendUnpaged(page_table);
+  sink->AppendUnpaged(footer_bytes);
+  sink->AppendUnpaged(trailer);
+  meta.file_bytes = sink->offset();
+  TOCSIN_RETURN_IF_ERROR(status);
+  return sink->SyncAndClose();
+}
+
+Result<SegmentMeta> SegmentWriter::Finish() {
+  Impl& d = *impl_;
+  TOCSIN_TRY(d.WriteEnd().Annotate("segment " + d.path));
+  d.finished = true;
+  return d.meta;
+}
+
+}  // namespace tocsin::tsdb
