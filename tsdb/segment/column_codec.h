@@ -2,9 +2,9 @@
 //
 //   axis    varint rows | chunk table: each chunk's signed varint first timestamp (differences) and
 //           varint length | signed varint last timestamp - first one of the last chunk | chunks
-//   part    [varint axis] | [packed double, if constant] | chunk lengths, if more than one chunk | chunks
-//   chunk   [presence] | [varint length, start timestamps] | values
-//   column  [varint length of the float part, if histograms follow] float part | u8 flags, part
+//   part    [varint axis] | [packed double, if constant] | chunk lengths, if more than one chunk |
+//   chunks chunk   [presence] | [varint length, start timestamps] | values column  [varint length
+//   of the float part, if histograms follow] float part | u8 flags, part
 //
 // Chunks hold kChunkRows rows of the axis, the last one fewer. A length of 0 is a chunk without
 // samples.

@@ -1,7 +1,7 @@
 // SegmentCursor: from a column's bytes to spans in a batch.
 //
-// What is shared between neighbouring columns is kept: the chunk table of the axis last used and its
-// timestamps within the range last asked for. A column then costs its own chunks only.
+// What is shared between neighbouring columns is kept: the chunk table of the axis last used and
+// its timestamps within the range last asked for. A column then costs its own chunks only.
 #include <algorithm>
 
 #include "base/bytes.h"
@@ -107,8 +107,7 @@ Status SegmentCursor::Impl::UseAxis(uint32_t source, uint32_t number, TimeRange 
     window.first_chunk = static_cast<uint64_t>(low == begin ? 0 : low - begin - 1);
     window.chunk_count = static_cast<uint64_t>(high - begin) - window.first_chunk;
     const uint64_t first_row = window.first_chunk * kChunkRows;
-    const uint64_t row_count =
-        std::min(axis.rows - first_row, window.chunk_count * kChunkRows);
+    const uint64_t row_count = std::min(axis.rows - first_row, window.chunk_count * kChunkRows);
     Timestamp* decoded = batch->NewTimestamps(row_count);
     for (uint64_t c = 0; c < window.chunk_count; ++c) {
       if (!DecodeAxisChunk(axis, window.first_chunk + c, decoded + c * kChunkRows)) {
@@ -116,9 +115,8 @@ Status SegmentCursor::Impl::UseAxis(uint32_t source, uint32_t number, TimeRange 
                                    std::to_string(source) + ": bad chunk");
       }
     }
-    const Timestamp* end = decoded + row_count;
-    window.begin =
-        static_cast<uint64_t>(std::lower_bound(decoded, end, range.min_ms) - decoded);
+    Timestamp* end = decoded + row_count;
+    window.begin = static_cast<uint64_t>(std::lower_bound(decoded, end, range.min_ms) - decoded);
     window.end = static_cast<uint64_t>(std::upper_bound(decoded, end, range.max_ms) - decoded);
     chunk_timestamps = decoded;
   }
@@ -177,8 +175,8 @@ bool SegmentCursor::Impl::ReadPresence(ByteReader* chunk, uint64_t index, bool p
   return true;
 }
 
-Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view part,
-                                       TimeRange range, ColumnBatch* batch, Column* column) {
+Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view part, TimeRange range,
+                                       ColumnBatch* batch, Column* column) {
   const auto damaged = [&] { return file.Damaged(ref.offset, "bad column"); };
   ByteReader in(part);
   const uint32_t number = (ref.flags & kColumnOwnAxis) != 0 ? in.Varint32() : 0;
@@ -204,12 +202,12 @@ Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view pa
   double* values =
       batch->NewValues(std::min(rows_max, axis.rows - window.first_chunk * kChunkRows));
   Timestamp* starts =
-      has_starts ? batch->NewTimestamps(
-                       std::min(rows_max, axis.rows - window.first_chunk * kChunkRows))
-                 : nullptr;
+      has_starts
+          ? batch->NewTimestamps(std::min(rows_max, axis.rows - window.first_chunk * kChunkRows))
+          : nullptr;
   rows.clear();
-  // Chunks are decoded one behind the other. Samples outside the window come only before those inside
-  // (from the first chunk) and behind them (from the last): what is kept lies together.
+  // Chunks are decoded one behind the other. Samples outside the window come only before those
+  // inside (from the first chunk) and behind them (from the last): what is kept lies together.
   size_t decoded = 0;
   size_t kept_begin = 0;
   size_t kept_end = 0;
@@ -346,8 +344,8 @@ Status SegmentCursor::ReadRowTimestamps(uint32_t source, std::vector<Timestamp>*
     const size_t before = out->size();
     out->resize(before + ChunkRows(d.axis.rows, c));
     if (!DecodeAxisChunk(d.axis, c, out->data() + before)) {
-      return d.file.Damaged(0, "row timestamps of source " + std::to_string(source) +
-                                   ": bad chunk");
+      return d.file.Damaged(0,
+                            "row timestamps of source " + std::to_string(source) + ": bad chunk");
     }
   }
   return Status::Ok();

@@ -1,5 +1,5 @@
-// Constants and small coders of the segment file that writer and reader share. The layout is drawn in
-// docs/format/segment.md.
+// Constants and small coders of the segment file that writer and reader share. The layout is drawn
+// in docs/format/segment.md.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +23,8 @@ inline constexpr size_t kSegmentHeaderBytes = 32;
 // u32 footer length | u32 CRC32C of the footer | u8 version | 7 zero bytes | end magic
 inline constexpr size_t kSegmentTrailerBytes = 24;
 
-// The unit of checksums. A page read cold from disk costs one I/O of this size anyway, and 4 bytes in
-// 64 KiB are nothing.
+// The unit of checksums. A page read cold from disk costs one I/O of this size anyway, and 4 bytes
+// in 64 KiB are nothing.
 inline constexpr uint64_t kPageBytes = 64 * 1024;
 
 // What a column holds and how: in the directory, so that a constant is known without its page.
@@ -64,7 +64,7 @@ struct SectionPlace {
 };
 
 struct Footer {
-  SegmentMeta meta;              // file_bytes is not stored
+  SegmentMeta meta;                // file_bytes is not stored
   uint64_t page_table_offset = 0;  // and the end of what the pages cover
   uint32_t page_table_crc = 0;
   SectionPlace sections[kSectionCount];
@@ -78,7 +78,8 @@ void EncodeFooter(const Footer& footer, std::string* out);
 
 // Sorted ids: varint (count << 1 | form), then by form
 //   0 gaps  varint id 0, then varint id - previous - 1 each
-//   1 runs  varint gap, varint length - 1 for each run of neighbours; a gap counts from the end of the
+//   1 runs  varint gap, varint length - 1 for each run of neighbours; a gap counts from the end of
+//   the
 //           last run
 void EncodeIds(IdSpan ids, std::string* out);
 // Replaces `ids`. Every id is below `limit`, which also bounds the memory.

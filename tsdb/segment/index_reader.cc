@@ -147,9 +147,9 @@ Status SegmentLabelSide::Init(std::string_view bytes, uint32_t id_count,
 }
 
 const SegmentLabelSide::NameTable* SegmentLabelSide::FindName(uint32_t symbol) const {
-  const auto at = std::lower_bound(
-      names_.begin(), names_.end(), symbol,
-      [](const NameTable& name, uint32_t wanted) { return name.symbol < wanted; });
+  const auto at =
+      std::lower_bound(names_.begin(), names_.end(), symbol,
+                       [](const NameTable& name, uint32_t wanted) { return name.symbol < wanted; });
   return at != names_.end() && at->symbol == symbol ? &*at : nullptr;
 }
 

@@ -131,8 +131,7 @@ std::string IndexWriter::Postings(const std::vector<const model::Labels*>& items
   for (const auto& [name, values] : names) {
     PutFixed32(name_table, name);
     PutFixed32(name_table, static_cast<uint32_t>(values.size()));
-    PutFixed32(name_table,
-               static_cast<uint32_t>(8 + names.size() * 12 + value_tables.size()));
+    PutFixed32(name_table, static_cast<uint32_t>(8 + names.size() * 12 + value_tables.size()));
     for (const auto& [value, ids] : values) {
       PutFixed32(value_tables, value);
       PutFixed32(value_tables, blob_offset());

@@ -1,4 +1,5 @@
-// IndexWriter: the dictionaries and postings of a segment, as the sections of docs/format/segment.md.
+// IndexWriter: the dictionaries and postings of a segment, as the sections of
+// docs/format/segment.md.
 #pragma once
 
 #include <cstdint>

@@ -84,8 +84,8 @@ Status MergeKeys(Inputs inputs, MergedDictionary* merged) {
   for (uint32_t i = 0; i < order.size(); ++i) {
     sorted[i] = std::move(merged->keys[order[i]]);
     place[order[i]] = i;
-    const bool same = i > 0 && MetricFamily(sorted[i - 1].MetricName()) ==
-                                   MetricFamily(sorted[i].MetricName());
+    const bool same =
+        i > 0 && MetricFamily(sorted[i - 1].MetricName()) == MetricFamily(sorted[i].MetricName());
     merged->families.push_back(i == 0 ? 0 : merged->families.back() + (same ? 0 : 1));
   }
   merged->keys = std::move(sorted);
@@ -296,8 +296,8 @@ void DescribeOutput(Inputs inputs, SegmentMeta* meta) {
       uint64_t& commit = commits[{cut.group, cut.window_start_ms}];
       commit = std::max(commit, cut.commit);
     }
-    // What an input replaced may still lie there, if its removal failed; nobody else will say so once
-    // the input itself is gone.
+    // What an input replaced may still lie there, if its removal failed; nobody else will say so
+    // once the input itself is gone.
     replaces.push_back(input->meta().id);
     replaces.insert(replaces.end(), input->meta().replaces.begin(), input->meta().replaces.end());
   }
@@ -311,8 +311,8 @@ void DescribeOutput(Inputs inputs, SegmentMeta* meta) {
 
 // Reads the column that is next in file order from every input that has it.
 Status MergeNextColumn(const MergedDictionary& merged, const MergeOptions& options,
-                       std::vector<ColumnStream>& streams, ColumnBatch* batch,
-                       SampleMerger* merger, std::tuple<uint32_t, uint32_t, uint32_t>* next) {
+                       std::vector<ColumnStream>& streams, ColumnBatch* batch, SampleMerger* merger,
+                       std::tuple<uint32_t, uint32_t, uint32_t>* next) {
   bool any = false;
   for (ColumnStream& stream : streams) {
     if (stream.done()) continue;

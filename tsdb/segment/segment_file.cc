@@ -97,7 +97,8 @@ Status SegmentFile::Open(bool verify_checksums) {
   }
   // The header repeats what the footer says: a file glued from two shows here.
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view header, Bytes(0, kSegmentHeaderBytes));
-  if (header.substr(16) != std::string_view(reinterpret_cast<const char*>(footer_.meta.id.bytes.data()), 16)) {
+  if (header.substr(16) !=
+      std::string_view(reinterpret_cast<const char*>(footer_.meta.id.bytes.data()), 16)) {
     return Damaged(0, "header and footer name different segments");
   }
   return OpenIndex();
@@ -113,15 +114,14 @@ Status SegmentFile::OpenIndex() {
     return status.ok() ? status : Damaged(footer_.section(section).offset, status.message());
   };
   const SegmentMeta& meta = footer_.meta;
-  TOCSIN_RETURN_IF_ERROR(
-      init(Section::kSymbols, symbols_.Init(SectionBytes(Section::kSymbols))));
+  TOCSIN_RETURN_IF_ERROR(init(Section::kSymbols, symbols_.Init(SectionBytes(Section::kSymbols))));
   TOCSIN_RETURN_IF_ERROR(
       init(Section::kSources, sources_.Init(SectionBytes(Section::kSources), meta.source_count)));
   TOCSIN_RETURN_IF_ERROR(
       init(Section::kKeys, keys_.Init(SectionBytes(Section::kKeys), meta.key_count)));
-  TOCSIN_RETURN_IF_ERROR(init(
-      Section::kSourcePostings,
-      source_side_.Init(SectionBytes(Section::kSourcePostings), sources_.count(), &symbols_)));
+  TOCSIN_RETURN_IF_ERROR(
+      init(Section::kSourcePostings,
+           source_side_.Init(SectionBytes(Section::kSourcePostings), sources_.count(), &symbols_)));
   TOCSIN_RETURN_IF_ERROR(
       init(Section::kKeyPostings,
            key_side_.Init(SectionBytes(Section::kKeyPostings), keys_.count(), &symbols_)));
@@ -237,8 +237,7 @@ size_t SegmentFile::directory_block_count() const {
 
 Status SegmentFile::ReadDirectoryBlock(size_t index, std::vector<ColumnRef>* columns) const {
   columns->clear();
-  const char* block =
-      SectionBytes(Section::kDirectoryBlocks).data() + index * kDirectoryBlockBytes;
+  const char* block = SectionBytes(Section::kDirectoryBlocks).data() + index * kDirectoryBlockBytes;
   const std::string_view directory = SectionBytes(Section::kDirectory);
   const uint64_t at = footer_.section(Section::kDirectory).offset;
   auto data_offset = LoadFixed<uint64_t>(block);
@@ -314,11 +313,10 @@ Result<std::vector<ColumnRef>> SegmentFile::Select(const model::MatcherSet& matc
   const auto products = SelectProducts(source_side_, key_side_, matchers);
   if (!products) {
     if (products.error().code() != Code::kCorruption) return Error(products.error());
-    return Error(
-        Damaged(footer_.section(Section::kSymbols).offset, products.error().message()));
+    return Error(Damaged(footer_.section(Section::kSymbols).offset, products.error().message()));
   }
-  // Sources of different products are different, so a column is in one product at most; products are
-  // walked one by one and put back into file order.
+  // Sources of different products are different, so a column is in one product at most; products
+  // are walked one by one and put back into file order.
   for (const SelectedProduct& product : *products) {
     const IdSet sources(product.sources);
     const IdSet keys(product.keys);

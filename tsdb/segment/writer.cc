@@ -183,13 +183,11 @@ uint32_t SegmentWriter::AddSource(const model::Origin& origin, const Labels& lab
 
 uint32_t SegmentWriter::AddKey(const Labels& labels) {
   Impl& d = *impl_;
-  const auto [known, fresh] =
-      d.key_ids.try_emplace(labels, static_cast<uint32_t>(d.keys.size()));
+  const auto [known, fresh] = d.key_ids.try_emplace(labels, static_cast<uint32_t>(d.keys.size()));
   if (!fresh) return known->second;
   if (d.options.sorted_input) {
-    const bool same_family =
-        !d.keys.empty() && MetricFamily(d.keys.back().MetricName()) ==
-                               MetricFamily(labels.MetricName());
+    const bool same_family = !d.keys.empty() && MetricFamily(d.keys.back().MetricName()) ==
+                                                    MetricFamily(labels.MetricName());
     CHECK(d.keys.empty() || KeyOrder(d.keys.back(), labels));
     d.families.push_back(d.families.empty() ? 0 : d.families.back() + (same_family ? 0 : 1));
   }
@@ -235,14 +233,14 @@ uint32_t SegmentWriter::Impl::PlaceOnAxis(uint32_t source, std::span<const Times
   return AxisFor(source, timestamps);
 }
 
-uint8_t SegmentWriter::Impl::EncodeFloats(uint32_t source, const Column& column,
-                                          std::string* out) {
+uint8_t SegmentWriter::Impl::EncodeFloats(uint32_t source, const Column& column, std::string* out) {
   const uint32_t axis = PlaceOnAxis(source, column.timestamps, &places);
   const bool constant = AllSameBits(column.values);
   const bool starts = AnySet(column.start_timestamps);
-  const bool stale =
-      std::any_of(column.values.begin(), column.values.begin() + (constant ? 1 : static_cast<ptrdiff_t>(column.values.size())),
-                  [](double v) { return model::IsStale(v); });
+  const bool stale = std::any_of(
+      column.values.begin(),
+      column.values.begin() + (constant ? 1 : static_cast<ptrdiff_t>(column.values.size())),
+      [](double v) { return model::IsStale(v); });
   if (axis != 0) PutVarint(*out, axis);
   EncodePart({.axis_rows = sources[source].axis_rows[axis],
               .places = &places,
@@ -260,9 +258,9 @@ void SegmentWriter::Impl::EncodeHistograms(uint32_t source, const Column& column
                                            std::string* out) {
   const uint32_t axis = PlaceOnAxis(source, column.histogram_timestamps, &places);
   const bool starts = AnySet(column.histogram_start_timestamps);
-  PutFixed8(*out, static_cast<uint8_t>((starts ? kColumnStarts : 0) |
-                                       (places.full ? kColumnFull : 0) |
-                                       (axis != 0 ? kColumnOwnAxis : 0)));
+  PutFixed8(*out,
+            static_cast<uint8_t>((starts ? kColumnStarts : 0) | (places.full ? kColumnFull : 0) |
+                                 (axis != 0 ? kColumnOwnAxis : 0)));
   if (axis != 0) PutVarint(*out, axis);
   EncodePart({.axis_rows = sources[source].axis_rows[axis],
               .places = &places,
@@ -299,7 +297,8 @@ void SegmentWriter::AddColumn(uint32_t source, uint32_t key, const Column& colum
     d.WriteColumn(source, key, flags, d.scratch);
     return;
   }
-  d.waiting.push_back({source, key, d.encoded.size(), static_cast<uint32_t>(d.scratch.size()), flags});
+  d.waiting.push_back(
+      {source, key, d.encoded.size(), static_cast<uint32_t>(d.scratch.size()), flags});
   d.encoded += d.scratch;
 }
 
@@ -337,8 +336,8 @@ void SegmentWriter::Impl::WriteColumn(uint32_t source, uint32_t key, uint8_t fla
     step = DirectoryStep::kNextSource;
   }
   const bool new_flags = block.count == 0 || flags != block.flags;
-  PutVarint(directory, uint64_t{bytes.size()} << 3 | (new_flags ? 4 : 0) |
-                           static_cast<uint64_t>(step));
+  PutVarint(directory,
+            uint64_t{bytes.size()} << 3 | (new_flags ? 4 : 0) | static_cast<uint64_t>(step));
   if (new_flags) PutFixed8(directory, flags);
   if (step == DirectoryStep::kExplicit) {
     PutSignedVarint(directory, int64_t{source} - block.source);
@@ -385,8 +384,8 @@ void SegmentWriter::Impl::SortKeys() {
   for (uint32_t i = 0; i < order.size(); ++i) {
     final_id[order[i]] = i;
     sorted[i] = std::move(keys[order[i]]);
-    const bool same_family = i > 0 && MetricFamily(sorted[i - 1].MetricName()) ==
-                                          MetricFamily(sorted[i].MetricName());
+    const bool same_family =
+        i > 0 && MetricFamily(sorted[i - 1].MetricName()) == MetricFamily(sorted[i].MetricName());
     families.push_back(i == 0 ? 0 : families.back() + (same_family ? 0 : 1));
   }
   keys = std::move(sorted);

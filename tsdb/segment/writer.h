@@ -66,8 +66,8 @@ class SegmentWriter {
   Status Open();
 
   // `row_timestamps`: strictly ascending; the bytes must stay where they are until the source's
-  // last AddColumn. Returns the id for AddColumn; files have ids of their own, in order. Each (origin, labels) at
-  // most once.
+  // last AddColumn. Returns the id for AddColumn; files have ids of their own, in order. Each
+  // (origin, labels) at most once.
   uint32_t AddSource(const model::Origin& origin, const model::Labels& labels,
                      std::span<const model::Timestamp> row_timestamps);
   // Likewise; the same one for the same labels.
