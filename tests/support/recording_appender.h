@@ -4,6 +4,8 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -85,6 +87,15 @@ class RecordingAppender final : public model::Appender {
   size_t live_slots() const {
     MutexLock lock(mu_);
     return live_slots_;
+  }
+  // Waits until a commit has made `done` true; false after ten seconds without.
+  bool WaitUntil(const std::function<bool()>& done) {
+    for (int i = 0; i < 1000; ++i) {
+      if (done()) return true;
+      MutexLock lock(mu_);
+      committed_.WaitFor(mu_, std::chrono::milliseconds(10));
+    }
+    return done();
   }
   size_t batches() const {
     MutexLock lock(mu_);
@@ -190,6 +201,7 @@ class RecordingAppender final : public model::Appender {
       for (auto& h : histograms_) owner_->histograms_.push_back(h);
       result.samples_committed = kept.size();
       result.commit_number = ++owner_->batches_;
+      owner_->committed_.NotifyAll();
       return result;
     }
 
@@ -205,6 +217,7 @@ class RecordingAppender final : public model::Appender {
   };
 
   mutable Mutex mu_;
+  CondVar committed_;
   std::map<std::string, std::shared_ptr<Source>> sources_;
   std::map<std::string, std::vector<RecordedSample>> series_;
   std::vector<model::Exemplar> exemplars_;
