@@ -1,0 +1,75 @@
+// AnnotationSink: collects the warnings and infos of one query. Texts are the reference's, each
+// with the place in the query text that it is about, e.g.
+//   PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)
+// Equal ones are kept once. Thread-safe.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "base/mutex.h"
+#include "model/sample.h"
+#include "query/ast.h"
+#include "query/value.h"
+
+namespace tocsin::query {
+
+class AnnotationSink {
+ public:
+  explicit AnnotationSink(std::string_view query_text) : query_text_(query_text) {}
+
+  // `message` without the "PromQL warning: " in front and the position behind.
+  void Warn(std::string_view message, PositionRange position) { Add(true, message, position); }
+  void Info(std::string_view message, PositionRange position) { Add(false, message, position); }
+
+  void InvalidQuantile(double value, PositionRange position);
+  void InvalidRatio(double value, double capped, PositionRange position);
+  void BadBucketLabel(std::string_view metric, std::string_view le, PositionRange position);
+  void MixedFloatsHistograms(std::string_view metric, PositionRange position);
+  void MixedFloatsHistogramsInAggregation(PositionRange position);
+  void MixedClassicNative(std::string_view metric, PositionRange position);
+  void NotCounter(std::string_view metric, PositionRange position);
+  void NotGauge(std::string_view metric, PositionRange position);
+  void MixedExponentialCustom(std::string_view metric, PositionRange position);
+  void StartTimeOverlap(std::string_view metric, PositionRange position);
+  void SortInRangeQuery(PositionRange position);
+  void CounterResetCollision(std::string_view operation, PositionRange position);
+  void IncompatibleBucketLayout(std::string_view op, PositionRange position);
+
+  void PossibleNonCounter(std::string_view metric, PositionRange position);
+  void PossibleNonCounterType(std::string_view metric, std::string_view type,
+                              PositionRange position);
+  void IncompatibleTypes(std::string_view lhs, std::string_view op, std::string_view rhs,
+                         PositionRange position);
+  void HistogramIgnoredInAggregation(std::string_view aggregation, PositionRange position);
+  void HistogramsIgnoredInRange(std::string_view metric, PositionRange position);
+  void MismatchedCustomBuckets(std::string_view operation, PositionRange position);
+  void QuantileNanResult(std::string_view metric, PositionRange position);
+  void QuantileNanSkew(std::string_view metric, PositionRange position);
+  void FractionNans(std::string_view metric, PositionRange position);
+  // Those about one metric and place are reported as one, with the extremes of all.
+  void ForcedMonotonicity(std::string_view metric, PositionRange position, model::Timestamp time,
+                          double min_bucket, double max_bucket, double max_diff);
+
+  Annotations Take();  // sorted
+
+ private:
+  struct Monotonicity {
+    PositionRange position;
+    model::Timestamp min_time, max_time;
+    double min_bucket, max_bucket, max_diff;
+    int64_t count;
+  };
+  void Add(bool warning, std::string_view message, PositionRange position);
+  std::string Place(PositionRange position) const;
+
+  const std::string_view query_text_;
+  Mutex mu_;
+  std::set<std::string> warnings_ GUARDED_BY(mu_);
+  std::set<std::string> infos_ GUARDED_BY(mu_);
+  std::map<std::string, Monotonicity> monotonicity_ GUARDED_BY(mu_);
+};
+
+}  // namespace tocsin::query

@@ -1,0 +1,58 @@
+#include "query/context.h"
+
+#include <algorithm>
+
+namespace tocsin::query {
+namespace {
+
+int64_t TimeoutMs(const EngineOptions& engine, const QueryOptions& query) {
+  return query.timeout_ms > 0 ? std::min(query.timeout_ms, engine.timeout_ms) : engine.timeout_ms;
+}
+
+}  // namespace
+
+QueryContext::QueryContext(const EngineOptions& engine_options, const QueryOptions& query_options,
+                           std::string_view query_text, const Grid& query_grid,
+                           model::Timestamp end_ms, bool instant, Budget* budget,
+                           WorkerPool* worker_pool)
+    : options(engine_options),
+      language(engine_options.language),
+      text(query_text),
+      grid(query_grid),
+      range_end_ms(end_ms),
+      is_instant(instant),
+      lookback_delta_ms(query_options.lookback_delta_ms > 0 ? query_options.lookback_delta_ms
+                                                            : engine_options.lookback_delta_ms),
+      pool(worker_pool),
+      memory("this query", Budget::kUnlimited, budget),
+      samples(engine_options.max_samples),
+      annotations(query_text),
+      cancel_(query_options.cancel),
+      deadline_(std::chrono::steady_clock::now() +
+                std::chrono::milliseconds(TimeoutMs(engine_options, query_options))) {}
+
+Status QueryContext::CheckRunning() const {
+  if (cancel_ != nullptr && cancel_->load(std::memory_order_relaxed)) {
+    return Status(Code::kCancelled, "query was canceled in expression evaluation");
+  }
+  if (std::chrono::steady_clock::now() >= deadline_) {
+    return Status(Code::kDeadlineExceeded, "query timed out in expression evaluation");
+  }
+  return Status::Ok();
+}
+
+Result<std::shared_ptr<const model::SeriesSelection>> QueryContext::Select(
+    const model::MatcherSet& matchers, model::TimeRange range, const model::SelectHints& hints) {
+  std::string key = std::to_string(range.min_ms) + "/" + std::to_string(range.max_ms);
+  for (const model::Matcher& matcher : matchers) key += "," + matcher.ToString();
+  MutexLock lock(mu_);
+  std::shared_ptr<const model::SeriesSelection>& selection = selections_[key];
+  if (selection == nullptr) {
+    TOCSIN_ASSIGN_OR_RETURN(std::unique_ptr<model::SeriesSelection> made,
+                            snapshot->Select(matchers, range, hints));
+    selection = std::move(made);
+  }
+  return selection;
+}
+
+}  // namespace tocsin::query

@@ -1,0 +1,142 @@
+#include "query/functions/point_math.h"
+
+#include <cmath>
+
+#include "base/check.h"
+#include "query/histogram_math.h"
+
+namespace tocsin::query {
+
+double Modulo(double a, double b) { return std::fmod(a, b); }
+
+double FloatArithmetic(BinaryOp op, double a, double b) {
+  switch (op) {
+    case BinaryOp::kAdd:
+      return a + b;
+    case BinaryOp::kSub:
+      return a - b;
+    case BinaryOp::kMul:
+      return a * b;
+    case BinaryOp::kDiv:
+      return a / b;
+    case BinaryOp::kMod:
+      return Modulo(a, b);
+    case BinaryOp::kPow:
+      return std::pow(a, b);
+    case BinaryOp::kAtan2:
+      return std::atan2(a, b);
+    default:
+      return FloatCompare(op, a, b) ? 1 : 0;
+  }
+}
+
+bool FloatCompare(BinaryOp op, double a, double b) {
+  switch (op) {
+    case BinaryOp::kEqual:
+      return a == b;
+    case BinaryOp::kNotEqual:
+      return a != b;
+    case BinaryOp::kLess:
+      return a < b;
+    case BinaryOp::kLessEqual:
+      return a <= b;
+    case BinaryOp::kGreater:
+      return a > b;
+    case BinaryOp::kGreaterEqual:
+      return a >= b;
+    default:
+      CHECK_MSG(false, "not a comparison");
+  }
+}
+
+bool ChangesMetric(BinaryOp op) {
+  switch (op) {
+    case BinaryOp::kAdd:
+    case BinaryOp::kSub:
+    case BinaryOp::kMul:
+    case BinaryOp::kDiv:
+    case BinaryOp::kMod:
+    case BinaryOp::kPow:
+    case BinaryOp::kAtan2:
+      return true;
+    default:
+      return false;
+  }
+}
+
+namespace {
+
+PairResult HistogramResult(model::Histogram histogram) {
+  PairResult result;
+  result.outcome = PairOutcome::kHistogram;
+  CompactHistogram(&histogram);
+  result.histogram = std::make_shared<const model::Histogram>(std::move(histogram));
+  return result;
+}
+
+PairResult AddOrSubtract(BinaryOp op, const model::Histogram& lhs, const model::Histogram& rhs,
+                         AnnotationSink* annotations, PositionRange position) {
+  const bool add = op == BinaryOp::kAdd;
+  model::Histogram result = lhs;
+  const std::optional<CombineNotes> notes =
+      add ? AddHistogram(rhs, &result) : SubtractHistogram(rhs, &result);
+  if (!notes.has_value()) {
+    annotations->IncompatibleBucketLayout(BinaryOpName(op), position);
+    return {};
+  }
+  if (notes->counter_reset_collision) {
+    annotations->CounterResetCollision(add ? "addition" : "subtraction", position);
+  }
+  if (notes->bounds_reconciled) {
+    annotations->MismatchedCustomBuckets(add ? "addition" : "subtraction", position);
+  }
+  return HistogramResult(std::move(result));
+}
+
+PairResult CompareHistograms(BinaryOp op, const model::Histogram& lhs,
+                             const model::Histogram& rhs) {
+  PairResult result;
+  result.outcome = PairOutcome::kHistogram;
+  result.keep = SameHistogram(lhs, rhs) == (op == BinaryOp::kEqual);
+  result.histogram = std::make_shared<const model::Histogram>(lhs);
+  return result;
+}
+
+}  // namespace
+
+PairResult CombineHistograms(BinaryOp op, const Operand& lhs, const Operand& rhs,
+                             AnnotationSink* annotations, PositionRange position) {
+  if (lhs.histogram != nullptr && rhs.histogram != nullptr) {
+    if (op == BinaryOp::kAdd || op == BinaryOp::kSub) {
+      return AddOrSubtract(op, *lhs.histogram, *rhs.histogram, annotations, position);
+    }
+    if (op == BinaryOp::kEqual || op == BinaryOp::kNotEqual) {
+      return CompareHistograms(op, *lhs.histogram, *rhs.histogram);
+    }
+  } else if (lhs.histogram != nullptr) {
+    model::Histogram result = *lhs.histogram;
+    switch (op) {
+      case BinaryOp::kMul:
+        ScaleHistogram(rhs.value, &result);
+        return HistogramResult(std::move(result));
+      case BinaryOp::kDiv:
+        DivideHistogram(rhs.value, &result);
+        return HistogramResult(std::move(result));
+      case BinaryOp::kTrimUpper:
+      case BinaryOp::kTrimLower:
+        TrimHistogram(rhs.value, op == BinaryOp::kTrimUpper, &result);
+        return HistogramResult(std::move(result));
+      default:
+        break;
+    }
+  } else if (rhs.histogram != nullptr && op == BinaryOp::kMul) {
+    model::Histogram result = *rhs.histogram;
+    ScaleHistogram(lhs.value, &result);
+    return HistogramResult(std::move(result));
+  }
+  annotations->IncompatibleTypes(lhs.histogram != nullptr ? "histogram" : "float", BinaryOpName(op),
+                                 rhs.histogram != nullptr ? "histogram" : "float", position);
+  return {};
+}
+
+}  // namespace tocsin::query

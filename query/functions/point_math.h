@@ -1,0 +1,39 @@
+// Arithmetic and comparison of two points, floats and histograms.
+#pragma once
+
+#include <cstdint>
+
+#include "query/ast.h"
+#include "query/context.h"
+#include "query/operators/batch.h"
+
+namespace tocsin::query {
+
+// a % b and a ^ b with Go's special cases (pow(1, NaN) and the like agree with C's).
+double Modulo(double a, double b);
+// Float operators only: arithmetic gives the result, comparisons 1 or 0.
+double FloatArithmetic(BinaryOp op, double a, double b);
+bool FloatCompare(BinaryOp op, double a, double b);
+
+// One operand: a histogram when `histogram` is set.
+struct Operand {
+  double value = 0;
+  const model::Histogram* histogram = nullptr;
+};
+
+enum class PairOutcome : uint8_t { kFloat, kHistogram, kNothing };
+struct PairResult {
+  PairOutcome outcome = PairOutcome::kNothing;
+  bool keep = true;  // comparisons: whether it holds
+  double value = 0;
+  HistogramPtr histogram;
+};
+
+// Where at least one operand is a histogram. Annotates what does not fit.
+PairResult CombineHistograms(BinaryOp op, const Operand& lhs, const Operand& rhs,
+                             AnnotationSink* annotations, PositionRange position);
+
+// True for operators whose result is not the metric any more (+ - * / % ^ atan2).
+bool ChangesMetric(BinaryOp op);
+
+}  // namespace tocsin::query

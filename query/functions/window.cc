@@ -1,0 +1,100 @@
+#include "query/functions/window.h"
+
+#include "query/functions/window_kernels.h"
+
+namespace tocsin::query {
+
+using model::Timestamp;
+
+void FindWindows(std::span<const Timestamp> samples, std::span<const Timestamp> times,
+                 int64_t range_ms, Windows* out) {
+  out->begin.resize(times.size());
+  out->end.resize(times.size());
+  out->total = 0;
+  const auto count = static_cast<uint32_t>(samples.size());
+  uint32_t begin = 0;
+  uint32_t end = 0;
+  for (size_t t = 0; t < times.size(); ++t) {
+    const Timestamp open_start = times[t] - range_ms;
+    while (end < count && samples[end] <= times[t]) ++end;
+    while (begin < end && samples[begin] <= open_start) ++begin;
+    out->begin[t] = begin;
+    out->end[t] = end;
+    out->total += end - begin;
+  }
+}
+
+void AnnotateIgnoredHistograms(const WindowCall& call, const WindowInput& in) {
+  if (in.histograms == nullptr) return;
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    if (in.FloatsIn(t) > 0 && in.HistogramsIn(t) > 0) {
+      call.context->annotations.HistogramsIgnoredInRange(call.namer->MetricName(in.series),
+                                                         call.position);
+      return;
+    }
+  }
+}
+
+bool RefusesMix(const WindowCall& call, const WindowInput& in, size_t t) {
+  if (in.FloatsIn(t) == 0 || in.HistogramsIn(t) == 0) return false;
+  call.context->annotations.MixedFloatsHistograms(call.namer->MetricName(in.series), call.position);
+  return true;
+}
+
+bool IsStartTimeReset(Timestamp previous_time, Timestamp previous_start, Timestamp time,
+                      Timestamp start) {
+  if (start == 0 || start >= time) return false;
+  if (start > previous_time) return true;
+  return start == previous_time && previous_start != 0 && previous_start < previous_time;
+}
+
+namespace {
+
+struct KernelEntry {
+  std::string_view function;
+  WindowKernel kernel;
+  WindowKernel anchored = nullptr;
+  WindowKernel smoothed = nullptr;
+};
+
+constexpr KernelEntry kKernels[] = {
+    {"avg_over_time", AvgOverTime},
+    {"changes", Changes, AnchoredChanges},
+    {"count_over_time", CountOverTime},
+    {"delta", Delta, AnchoredDelta, SmoothedDelta},
+    {"deriv", Deriv},
+    {"double_exponential_smoothing", DoubleExponentialSmoothing},
+    {"first_over_time", FirstOverTime},
+    {"idelta", Idelta},
+    {"increase", Increase, AnchoredIncrease, SmoothedIncrease},
+    {"irate", Irate},
+    {"last_over_time", LastOverTime},
+    {"mad_over_time", MadOverTime},
+    {"max_over_time", MaxOverTime},
+    {"min_over_time", MinOverTime},
+    {"predict_linear", PredictLinear},
+    {"present_over_time", PresentOverTime},
+    {"quantile_over_time", QuantileOverTime},
+    {"rate", Rate, AnchoredRate, SmoothedRate},
+    {"resets", Resets, AnchoredResets},
+    {"stddev_over_time", StddevOverTime},
+    {"stdvar_over_time", StdvarOverTime},
+    {"sum_over_time", SumOverTime},
+    {"ts_of_first_over_time", TsOfFirstOverTime},
+    {"ts_of_last_over_time", TsOfLastOverTime},
+    {"ts_of_max_over_time", TsOfMaxOverTime},
+    {"ts_of_min_over_time", TsOfMinOverTime},
+};
+
+}  // namespace
+
+WindowKernel FindWindowKernel(std::string_view function, RangeModifier modifier) {
+  for (const KernelEntry& entry : kKernels) {
+    if (entry.function != function) continue;
+    if (modifier == RangeModifier::kAnchored) return entry.anchored;
+    return modifier == RangeModifier::kSmoothed ? entry.smoothed : entry.kernel;
+  }
+  return nullptr;
+}
+
+}  // namespace tocsin::query

@@ -1,0 +1,317 @@
+// rate, increase, delta (extrapolated to the window's ends) and irate, idelta (last two samples).
+//
+// Everything that depends on timestamps alone is computed once for all columns that share them
+// (RateFactors); per series and step remain a difference, the resets in between and a product.
+// Source of the extrapolation rules: the documentation of rate() and the reference's behaviour.
+#include <cmath>
+
+#include "query/functions/window_histogram.h"
+#include "query/functions/window_kernels.h"
+#include "query/histogram_math.h"
+
+namespace tocsin::query {
+
+using model::Timestamp;
+
+namespace {
+
+enum class RateKind : uint8_t { kRate, kIncrease, kDelta };
+
+// Extrapolation stops half a sample interval beyond the samples when the window's end is further
+// away than this many average intervals.
+constexpr double kExtrapolationThreshold = 1.1;
+
+struct Extrapolation {
+  double sampled_seconds;
+  double to_start_seconds;
+  double to_end_seconds;
+
+  double Factor(double range_seconds) const {
+    return (sampled_seconds + to_start_seconds + to_end_seconds) / sampled_seconds / range_seconds;
+  }
+};
+
+Extrapolation Extrapolate(Timestamp first, Timestamp last, size_t intervals, Timestamp window_start,
+                          Timestamp window_end) {
+  Extrapolation e;
+  e.sampled_seconds = static_cast<double>(last - first) / 1000;
+  e.to_start_seconds = static_cast<double>(first - window_start) / 1000;
+  e.to_end_seconds = static_cast<double>(window_end - last) / 1000;
+  const double average = e.sampled_seconds / static_cast<double>(intervals);
+  const double threshold = average * kExtrapolationThreshold;
+  if (e.to_start_seconds >= threshold) e.to_start_seconds = average / 2;
+  if (e.to_end_seconds >= threshold) e.to_end_seconds = average / 2;
+  return e;
+}
+
+// A counter starts at zero: do not extrapolate beyond the time where it would have been there.
+void StopAtZero(double first_value, double increase, Extrapolation* e) {
+  if (increase > 0 && first_value >= 0) {
+    e->to_start_seconds =
+        std::min(e->to_start_seconds, e->sampled_seconds * (first_value / increase));
+  }
+}
+
+double RangeSeconds(const WindowCall& call, RateKind kind) {
+  return kind == RateKind::kRate ? static_cast<double>(call.range_ms) / 1000 : 1;
+}
+
+void ComputeFactors(const WindowCall& call, const WindowInput& in, RateKind kind) {
+  RateFactors& f = in.scratch->rate;
+  const size_t steps = call.times.size();
+  f.sampled_seconds.resize(steps);
+  f.to_start_seconds.resize(steps);
+  f.to_end_seconds.resize(steps);
+  f.factor.resize(steps);
+  const double range_seconds = RangeSeconds(call, kind);
+  const std::span<const Timestamp> times = in.column->timestamps;
+  for (size_t t = 0; t < steps; ++t) {
+    const uint32_t begin = in.floats->begin[t];
+    const uint32_t end = in.floats->end[t];
+    if (end - begin < 2) continue;
+    const Extrapolation e = Extrapolate(times[begin], times[end - 1], end - begin - 1,
+                                        call.times[t] - call.range_ms, call.times[t]);
+    f.sampled_seconds[t] = e.sampled_seconds;
+    f.to_start_seconds[t] = e.to_start_seconds;
+    f.to_end_seconds[t] = e.to_end_seconds;
+    f.factor[t] = e.Factor(range_seconds);
+  }
+  f.valid = true;
+}
+
+bool UsesStartTimes(const WindowCall& call, const WindowInput& in) {
+  return call.context->language.start_timestamps && !in.column->start_timestamps.empty();
+}
+
+// Indices of samples that follow a counter reset, and the value before it.
+void FindResets(const WindowCall& call, const WindowInput& in, std::vector<uint32_t>* resets) {
+  const std::span<const double> values = in.column->values;
+  resets->clear();
+  bool any = false;
+  for (size_t i = 1; i < values.size(); ++i) any |= values[i] < values[i - 1];
+  const bool start_times = UsesStartTimes(call, in);
+  if (!any && !start_times) return;
+  const std::span<const Timestamp> times = in.column->timestamps;
+  const std::span<const Timestamp> starts = in.column->start_timestamps;
+  for (size_t i = 1; i < values.size(); ++i) {
+    if (values[i] < values[i - 1] ||
+        (start_times && IsStartTimeReset(times[i - 1], starts[i - 1], times[i], starts[i]))) {
+      resets->push_back(static_cast<uint32_t>(i));
+    }
+  }
+}
+
+// Sums the values before the resets inside each window. A few resets are added one by one, as
+// exactly as the reference does; very many through a running total.
+class ResetCorrection {
+ public:
+  ResetCorrection(std::span<const double> values, const std::vector<uint32_t>& resets)
+      : values_(values), resets_(resets) {
+    total_.reserve(resets.size() + 1);
+    double total = 0;
+    total_.push_back(total);
+    for (const uint32_t reset : resets) {
+      total += values[reset - 1];
+      total_.push_back(total);
+    }
+  }
+  // Windows [begin, end) that never move back.
+  double Of(uint32_t begin, uint32_t end) {
+    while (first_ < resets_.size() && resets_[first_] <= begin) ++first_;
+    while (last_ < resets_.size() && resets_[last_] < end) ++last_;
+    if (last_ <= first_) return 0;
+    static constexpr size_t kOneByOne = 32;
+    if (last_ - first_ > kOneByOne) return total_[last_] - total_[first_];
+    double sum = 0;
+    for (size_t r = first_; r < last_; ++r) sum += values_[resets_[r] - 1];
+    return sum;
+  }
+
+ private:
+  const std::span<const double> values_;
+  const std::vector<uint32_t>& resets_;
+  std::vector<double> total_;
+  size_t first_ = 0;  // first reset behind the window's first sample
+  size_t last_ = 0;   // one past the last reset in the window
+};
+
+// The common case: floats without start timestamps.
+template <bool kCounter>
+void RateFloats(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
+                const std::vector<uint32_t>& resets, double range_seconds) {
+  const RateFactors& f = in.scratch->rate;
+  const double* v = in.column->values.data();
+  double* values = out.batch->values(out.row);
+  PointKind* kinds = out.batch->kinds(out.row);
+  ResetCorrection correction(in.column->values, resets);
+  const bool no_resets = resets.empty();
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    const uint32_t begin = in.floats->begin[t];
+    const uint32_t end = in.floats->end[t];
+    if (end - begin < 2) continue;
+    const double first = v[begin];
+    double increase = v[end - 1] - first;
+    double factor = f.factor[t];
+    if constexpr (kCounter) {
+      if (!no_resets) increase += correction.Of(begin, end);
+      if (first * f.sampled_seconds[t] < f.to_start_seconds[t] * increase && first >= 0)
+          [[unlikely]] {
+        Extrapolation e{f.sampled_seconds[t], f.to_start_seconds[t], f.to_end_seconds[t]};
+        StopAtZero(first, increase, &e);
+        factor = e.Factor(range_seconds);
+      }
+    }
+    values[t] = increase * factor;
+    kinds[t] = PointKind::kFloat;
+  }
+}
+
+// A counter whose first sample in the window has a known start inside the window was zero there: an
+// exact point instead of an extrapolation.
+void RateWithStartTimes(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
+                        const std::vector<uint32_t>& resets, double range_seconds) {
+  const std::span<const Timestamp> times = in.column->timestamps;
+  const std::span<const Timestamp> starts = in.column->start_timestamps;
+  ResetCorrection correction(in.column->values, resets);
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    const uint32_t begin = in.floats->begin[t];
+    const uint32_t end = in.floats->end[t];
+    if (begin == end) continue;
+    const Timestamp window_start = call.times[t] - call.range_ms;
+    const Timestamp start = starts[begin];
+    const bool from_zero = start != 0 && start > window_start && start < times[begin];
+    if (end - begin < 2 && !from_zero) continue;
+    const double first = from_zero ? 0 : in.column->values[begin];
+    const double increase = in.column->values[end - 1] - first + correction.Of(begin, end);
+    Extrapolation e = Extrapolate(from_zero ? start : times[begin], times[end - 1],
+                                  end - begin - (from_zero ? 0 : 1), window_start, call.times[t]);
+    StopAtZero(first, increase, &e);
+    if (from_zero) e.to_start_seconds = 0;
+    out.Set(t, increase * e.Factor(range_seconds));
+  }
+}
+
+void AnnotateStartTimeOverlap(const WindowCall& call, const WindowInput& in) {
+  const std::span<const Timestamp> starts = in.column->start_timestamps;
+  const std::span<const Timestamp> times = in.column->timestamps;
+  for (size_t i = in.floats->begin.front() + size_t{1}; i < in.floats->end.back(); ++i) {
+    if (starts[i] != 0 && starts[i] < times[i - 1] && starts[i] != starts[i - 1]) {
+      call.context->annotations.StartTimeOverlap(call.namer->MetricName(in.series), call.position);
+      return;
+    }
+  }
+}
+
+void AnnotateNonCounter(const WindowCall& call, const WindowInput& in) {
+  const std::string name = call.namer->MetricName(in.series);
+  if (name.empty()) return;
+  if (call.context->language.type_and_unit_labels) {
+    const std::string type = call.namer->TypeLabel(in.series);
+    if (type != "counter" && type != "histogram") {
+      call.context->annotations.PossibleNonCounterType(name, type, call.position);
+    }
+    return;
+  }
+  for (const std::string_view suffix : {"_total", "_sum", "_count", "_bucket"}) {
+    if (name.ends_with(suffix)) return;
+  }
+  call.context->annotations.PossibleNonCounter(name, call.position);
+}
+
+void RateHistograms(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
+                    RateKind kind) {
+  const double range_seconds = RangeSeconds(call, kind);
+  const bool counter = kind != RateKind::kDelta;
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    const size_t count = in.HistogramsIn(t);
+    if (count == 0) continue;
+    if (in.FloatsIn(t) > 0) {
+      call.context->annotations.MixedFloatsHistograms(call.namer->MetricName(in.series),
+                                                      call.position);
+      out.batch->kinds(out.row)[t] = PointKind::kAbsent;
+      continue;
+    }
+    const std::span<const Timestamp> times = in.HistogramTimes(t);
+    const Timestamp window_start = call.times[t] - call.range_ms;
+    Timestamp first_time = times.front();
+    bool from_zero = false;
+    if (counter && call.context->language.start_timestamps &&
+        !in.column->histogram_start_timestamps.empty()) {
+      const Timestamp start = in.column->histogram_start_timestamps[in.histograms->begin[t]];
+      from_zero = start != 0 && start > window_start && start < first_time;
+      if (from_zero) first_time = start;
+    }
+    if (count < 2 && !from_zero) continue;
+    std::optional<model::Histogram> increase = HistogramIncrease(call, in, t, counter, from_zero);
+    if (!increase.has_value()) continue;
+    Extrapolation e = Extrapolate(first_time, times.back(), count - (from_zero ? 0 : 1),
+                                  window_start, call.times[t]);
+    if (counter) StopAtZero(in.Histograms(t).front()->count, increase->count, &e);
+    if (from_zero) e.to_start_seconds = 0;
+    ScaleHistogram(e.Factor(range_seconds), &*increase);
+    out.Set(t, std::move(*increase));
+  }
+}
+
+Status RateOf(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
+              RateKind kind) {
+  const double range_seconds = RangeSeconds(call, kind);
+  const bool counter = kind != RateKind::kDelta;
+  if (!in.column->values.empty()) {
+    if (!in.scratch->rate.valid) ComputeFactors(call, in, kind);
+    std::vector<uint32_t>& resets = in.scratch->indices;
+    resets.clear();
+    if (counter && !in.column->constant) FindResets(call, in, &resets);
+    if (counter && UsesStartTimes(call, in)) {
+      if (in.column->constant) FindResets(call, in, &resets);
+      AnnotateStartTimeOverlap(call, in);
+      RateWithStartTimes(call, in, out, resets, range_seconds);
+    } else if (counter) {
+      RateFloats<true>(call, in, out, resets, range_seconds);
+    } else {
+      RateFloats<false>(call, in, out, resets, range_seconds);
+    }
+    const PointKind* kinds = out.batch->kinds(out.row);
+    if (counter && CountPresent(kinds, call.times.size()) > 0) AnnotateNonCounter(call, in);
+  }
+  if (in.histograms != nullptr) RateHistograms(call, in, out, kind);
+  return Status::Ok();
+}
+
+// irate and idelta: the last two samples, whatever they are.
+Status InstantOf(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
+                 bool rate) {
+  const model::Column& column = *in.column;
+  const bool start_times = UsesStartTimes(call, in);
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    const size_t histograms = in.HistogramsIn(t);
+    if (histograms > 0) {
+      InstantHistogramChange(call, in, out, t, rate);
+      continue;
+    }
+    if (in.FloatsIn(t) < 2) continue;
+    const uint32_t last = in.floats->end[t] - 1;
+    const double seconds =
+        static_cast<double>(column.timestamps[last] - column.timestamps[last - 1]) / 1000;
+    const double before = column.values[last - 1];
+    double value = column.values[last];
+    const bool reset =
+        rate && (value < before ||
+                 (start_times &&
+                  IsStartTimeReset(column.timestamps[last - 1], column.start_timestamps[last - 1],
+                                   column.timestamps[last], column.start_timestamps[last])));
+    if (!reset) value -= before;
+    out.Set(t, rate ? value / seconds : value);
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+TOCSIN_WINDOW_KERNEL(Rate) { return RateOf(call, in, out, RateKind::kRate); }
+TOCSIN_WINDOW_KERNEL(Increase) { return RateOf(call, in, out, RateKind::kIncrease); }
+TOCSIN_WINDOW_KERNEL(Delta) { return RateOf(call, in, out, RateKind::kDelta); }
+TOCSIN_WINDOW_KERNEL(Irate) { return InstantOf(call, in, out, true); }
+TOCSIN_WINDOW_KERNEL(Idelta) { return InstantOf(call, in, out, false); }
+
+}  // namespace tocsin::query

@@ -1,0 +1,30 @@
+// HistogramSum: adds native histograms up, one group at one step.
+#pragma once
+
+#include <optional>
+
+#include "query/annotations.h"
+#include "query/histogram_math.h"
+
+namespace tocsin::query {
+
+class HistogramSum {
+ public:
+  void Add(const model::Histogram& histogram);
+  // Floats were there too: no result.
+  void MeetFloats() { meets_floats_ = true; }
+  // Nothing, and an annotation, when the histograms did not fit together.
+  std::optional<model::Histogram> Finish(bool average, AnnotationSink* annotations,
+                                         PositionRange position) const;
+
+ private:
+  std::optional<CompensatedHistogram> total_;
+  double count_ = 0;
+  bool meets_floats_ = false;
+  bool incompatible_ = false;
+  bool bounds_reconciled_ = false;
+  bool has_reset_ = false;
+  bool has_not_reset_ = false;
+};
+
+}  // namespace tocsin::query

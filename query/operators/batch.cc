@@ -1,0 +1,58 @@
+#include "query/operators/batch.h"
+
+#include <algorithm>
+
+namespace tocsin::query {
+
+Status Batch::Reset(size_t series, size_t steps, Budget* memory) {
+  const size_t points = series * steps;
+  if (points > capacity_) {
+    TOCSIN_RETURN_IF_ERROR(charge_.Grow(memory, points * (sizeof(double) + sizeof(PointKind))));
+    values_ = std::make_unique_for_overwrite<double[]>(points);
+    kinds_ = std::make_unique_for_overwrite<PointKind[]>(points);
+    capacity_ = points;
+  }
+  series_ = series;
+  steps_ = steps;
+  rows_.clear();
+  if (points > 0) std::memset(kinds_.get(), 0, points * sizeof(PointKind));
+  return Status::Ok();
+}
+
+HistogramPtr* Batch::MutableHistograms(size_t s) {
+  if (rows_.size() < series_) rows_.resize(series_);
+  if (rows_[s] == nullptr) rows_[s] = std::make_unique<HistogramPtr[]>(steps_);
+  return rows_[s].get();
+}
+
+void Batch::CopyRow(const Batch& source, size_t from, size_t to) {
+  DCHECK(source.steps_ == steps_);
+  std::copy_n(source.values(from), steps_, values(to));
+  std::copy_n(source.kinds(from), steps_, kinds(to));
+  if (const HistogramPtr* histograms = source.histograms(from); histograms != nullptr) {
+    std::copy_n(histograms, steps_, MutableHistograms(to));
+  }
+}
+
+void Batch::Broadcast(const Batch& source) {
+  DCHECK(source.steps_ == 1 && source.series_ == series_);
+  for (size_t s = 0; s < series_; ++s) {
+    std::fill_n(values(s), steps_, source.values(s)[0]);
+    std::fill_n(kinds(s), steps_, source.kinds(s)[0]);
+    if (const HistogramPtr* histograms = source.histograms(s); histograms != nullptr) {
+      std::fill_n(MutableHistograms(s), steps_, histograms[0]);
+    }
+  }
+}
+
+size_t CountPresent(const PointKind* kinds, size_t steps) {
+  size_t present = 0;
+  for (size_t t = 0; t < steps; ++t) present += kinds[t] != PointKind::kAbsent ? 1 : 0;
+  return present;
+}
+
+size_t Batch::CountPoints() const {
+  return series_ == 0 ? 0 : CountPresent(kinds_.get(), series_ * steps_);
+}
+
+}  // namespace tocsin::query

@@ -1,0 +1,583 @@
+#include "query/operators/binary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace tocsin::query {
+
+using model::Labels;
+using model::LabelView;
+
+// --- vector and scalar ---------------------------------------------------------------------------
+
+namespace {
+
+// Float against float over a whole row; comparisons filter.
+void ScalarRow(const BinarySpec& spec, const std::vector<double>& scalar, bool scalar_left,
+               double* values, PointKind* kinds) {
+  const size_t steps = scalar.size();
+  if (!IsComparison(spec.op)) {
+    for (size_t t = 0; t < steps; ++t) {
+      if (kinds[t] != PointKind::kFloat) continue;
+      values[t] = scalar_left ? FloatArithmetic(spec.op, scalar[t], values[t])
+                              : FloatArithmetic(spec.op, values[t], scalar[t]);
+    }
+    return;
+  }
+  for (size_t t = 0; t < steps; ++t) {
+    if (kinds[t] != PointKind::kFloat) continue;
+    const bool holds = scalar_left ? FloatCompare(spec.op, scalar[t], values[t])
+                                   : FloatCompare(spec.op, values[t], scalar[t]);
+    if (spec.return_bool) {
+      values[t] = holds ? 1 : 0;
+    } else if (!holds) {
+      kinds[t] = PointKind::kAbsent;
+    }
+  }
+}
+
+bool IsTrim(BinaryOp op) { return op == BinaryOp::kTrimUpper || op == BinaryOp::kTrimLower; }
+
+class VectorScalarCursor final : public Cursor {
+ public:
+  VectorScalarCursor(QueryContext* context, const BinarySpec* spec,
+                     const std::vector<double>* scalar, bool scalar_left,
+                     std::unique_ptr<Cursor> child)
+      : context_(context),
+        spec_(spec),
+        scalar_(scalar),
+        scalar_left_(scalar_left),
+        child_(std::move(child)) {}
+
+  Status Read(size_t first, size_t count, Batch* out) override {
+    TOCSIN_RETURN_IF_ERROR(child_->Read(first, count, out));
+    for (size_t s = 0; s < count; ++s) {
+      if (out->has_histograms(s)) HistogramPoints(out, s);
+      if (IsTrim(spec_->op)) {
+        RefuseFloats(out->kinds(s));
+      } else {
+        ScalarRow(*spec_, *scalar_, scalar_left_, out->values(s), out->kinds(s));
+      }
+    }
+    return Status::Ok();
+  }
+
+ private:
+  void RefuseFloats(PointKind* kinds) {
+    for (size_t t = 0; t < scalar_->size(); ++t) {
+      if (kinds[t] != PointKind::kFloat) continue;
+      kinds[t] = PointKind::kAbsent;
+      context_->annotations.IncompatibleTypes("float", BinaryOpName(spec_->op), "float",
+                                              spec_->position);
+    }
+  }
+
+  void HistogramPoints(Batch* out, size_t s) {
+    HistogramPtr* histograms = out->MutableHistograms(s);
+    PointKind* kinds = out->kinds(s);
+    for (size_t t = 0; t < scalar_->size(); ++t) {
+      if (kinds[t] != PointKind::kHistogram) continue;
+      const Operand vector{0, histograms[t].get()};
+      const Operand scalar{(*scalar_)[t], nullptr};
+      PairResult result = scalar_left_ ? CombineHistograms(spec_->op, scalar, vector,
+                                                           &context_->annotations, spec_->position)
+                                       : CombineHistograms(spec_->op, vector, scalar,
+                                                           &context_->annotations, spec_->position);
+      if (result.outcome == PairOutcome::kHistogram) {
+        histograms[t] = std::move(result.histogram);
+      } else {
+        kinds[t] = PointKind::kAbsent;
+      }
+    }
+  }
+
+  QueryContext* const context_;
+  const BinarySpec* const spec_;
+  const std::vector<double>* const scalar_;
+  const bool scalar_left_;
+  const std::unique_ptr<Cursor> child_;
+};
+
+NamePolicy PolicyOf(const BinarySpec& spec) {
+  return ChangesMetric(spec.op) || spec.return_bool ? NamePolicy::kDrop : NamePolicy::kKeep;
+}
+
+}  // namespace
+
+VectorScalarOperator::VectorScalarOperator(QueryContext* context, const Grid& grid, BinarySpec spec,
+                                           OperatorPtr vector, OperatorPtr scalar, bool scalar_left)
+    : UnaryOperator(context, grid, std::move(vector), PolicyOf(spec)),
+      spec_(spec),
+      scalar_operator_(std::move(scalar)),
+      scalar_left_(scalar_left) {}
+
+Status VectorScalarOperator::Open() {
+  TOCSIN_RETURN_IF_ERROR(child_->Open());
+  TOCSIN_RETURN_IF_ERROR(scalar_operator_->Open());
+  return ReadScalar(*scalar_operator_, &scalar_);
+}
+
+std::unique_ptr<Cursor> VectorScalarOperator::NewCursor() const {
+  return std::make_unique<VectorScalarCursor>(context_, &spec_, &scalar_, scalar_left_,
+                                              child_->NewCursor());
+}
+
+// --- signatures ----------------------------------------------------------------------------------
+
+namespace {
+
+bool Contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Labels Signature(const VectorMatching& matching, const Labels& labels,
+                 std::vector<LabelView>* buffer) {
+  buffer->clear();
+  for (const LabelView& label : labels) {
+    const bool named = Contains(matching.labels, label.name);
+    if (matching.on ? named : !named && label.name != model::kMetricName) buffer->push_back(label);
+  }
+  return Labels::FromSorted(buffer->data(), buffer->size());
+}
+
+}  // namespace
+
+size_t HashSignatures(const VectorMatching& matching, const Operator& lhs, const Operator& rhs,
+                      std::vector<uint32_t>* group_of_lhs, std::vector<uint32_t>* group_of_rhs) {
+  std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
+  std::vector<LabelView> buffer;
+  const auto hash_side = [&](const Operator& side, std::vector<uint32_t>* groups) {
+    groups->clear();
+    groups->reserve(side.series_count());
+    for (size_t s = 0; s < side.series_count(); ++s) {
+      const auto next = static_cast<uint32_t>(ids.size());
+      groups->push_back(
+          ids.try_emplace(Signature(matching, side.LabelsAt(s), &buffer), next).first->second);
+    }
+  };
+  hash_side(lhs, group_of_lhs);
+  hash_side(rhs, group_of_rhs);
+  return ids.size();
+}
+
+// --- join ----------------------------------------------------------------------------------------
+
+JoinOperator::JoinOperator(QueryContext* context, const Grid& grid, BinarySpec spec,
+                           VectorMatching matching, OperatorPtr lhs, OperatorPtr rhs)
+    : Operator(context, grid),
+      spec_(spec),
+      matching_(std::move(matching)),
+      many_is_left_(matching_.card != MatchCardinality::kOneToMany),
+      many_(many_is_left_ ? std::move(lhs) : std::move(rhs)),
+      one_(many_is_left_ ? std::move(rhs) : std::move(lhs)),
+      fill_many_(many_is_left_ ? matching_.fill_lhs : matching_.fill_rhs),
+      fill_one_(many_is_left_ ? matching_.fill_rhs : matching_.fill_lhs) {}
+
+Status JoinOperator::Open() {
+  TOCSIN_RETURN_IF_ERROR(many_->Open());
+  TOCSIN_RETURN_IF_ERROR(one_->Open());
+  std::vector<uint32_t> group_of_one;
+  const size_t groups = HashSignatures(matching_, *many_, *one_, &group_of_many_, &group_of_one);
+  TOCSIN_RETURN_IF_ERROR(ReadOneSide(group_of_one, groups));
+  if (fill_many_.has_value()) TOCSIN_RETURN_IF_ERROR(ReadManyPresence());
+  AddOutputs(group_of_many_, group_of_one, groups);
+  careful_ = NeedsCare(group_of_many_);
+  return careful_ ? ComputeCarefully() : Status::Ok();
+}
+
+Status JoinOperator::DuplicateOnOneSide(size_t group, uint32_t a, uint32_t b) const {
+  (void)group;
+  std::string first = one_->LabelsAt(a).ToString();
+  std::string second = one_->LabelsAt(b).ToString();
+  if (second < first) std::swap(first, second);
+  return Status(
+      Code::kExecution,
+      fmt::format("found duplicate series for the match group {} on the {} hand-side of the "
+                  "operation: [{}, {}];many-to-many matching not allowed: matching labels must be "
+                  "unique on one side",
+                  SignatureLabels(one_->LabelsAt(a)).ToString(), many_is_left_ ? "right" : "left",
+                  first, second));
+}
+
+Status JoinOperator::ReadOneSide(const std::vector<uint32_t>& group_of_one, size_t groups) {
+  TOCSIN_RETURN_IF_ERROR(one_rows_.Reset(groups, grid_.count, &context_->memory));
+  std::vector<uint32_t> owner(groups, kNoSeries);
+  bool shared = false;
+  for (size_t s = 0; s < group_of_one.size(); ++s) {
+    shared |= owner[group_of_one[s]] != kNoSeries;
+    owner[group_of_one[s]] = static_cast<uint32_t>(s);
+  }
+  if (shared) one_owners_.assign(groups * grid_.count, kNoSeries);
+  return ForEachMorselInOrder(*one_, [&](size_t first, Batch& batch) {
+    for (size_t s = 0; s < batch.series(); ++s) {
+      const uint32_t group = group_of_one[first + s];
+      if (!shared) {
+        one_rows_.CopyRow(batch, s, group);
+        continue;
+      }
+      for (size_t t = 0; t < grid_.count; ++t) {
+        if (batch.kinds(s)[t] == PointKind::kAbsent) continue;
+        uint32_t& owned_by = one_owners_[group * grid_.count + t];
+        if (owned_by != kNoSeries) {
+          return DuplicateOnOneSide(group, owned_by, static_cast<uint32_t>(first + s));
+        }
+        owned_by = static_cast<uint32_t>(first + s);
+      }
+      TOCSIN_RETURN_IF_ERROR(MergeRow(batch, s, &one_rows_, group));
+    }
+    return Status::Ok();
+  });
+}
+
+Status JoinOperator::ReadManyPresence() {
+  many_present_.assign(one_rows_.series() * grid_.count, 0);
+  return ForEachMorselInOrder(*many_, [&](size_t first, Batch& batch) {
+    for (size_t s = 0; s < batch.series(); ++s) {
+      uint8_t* present = many_present_.data() + group_of_many_[first + s] * grid_.count;
+      for (size_t t = 0; t < grid_.count; ++t) {
+        if (batch.kinds(s)[t] != PointKind::kAbsent) present[t] = 1;
+      }
+    }
+    return Status::Ok();
+  });
+}
+
+Labels JoinOperator::SignatureLabels(const Labels& labels) const {
+  std::vector<LabelView> buffer;
+  return Signature(matching_, labels, &buffer);
+}
+
+Labels JoinOperator::ResultLabels(const Labels& many, const Labels* one) const {
+  model::LabelsBuilder builder(many);
+  if (ChangesMetric(spec_.op) || (spec_.return_bool && !context_->language.delayed_name_removal)) {
+    builder.Del(model::kMetricName).Del("__type__").Del("__unit__");
+  }
+  if (matching_.card == MatchCardinality::kOneToOne) {
+    if (matching_.on) {
+      builder.Keep(matching_.labels);
+    } else {
+      for (const std::string& name : matching_.labels) builder.Del(name);
+    }
+  }
+  for (const std::string& name : matching_.include) {
+    builder.Set(name, one == nullptr ? std::string_view() : one->Get(name));
+  }
+  return builder.Build();
+}
+
+void JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
+                              const std::vector<uint32_t>& group_of_one, size_t groups) {
+  std::vector<std::vector<uint32_t>> ones(groups);
+  for (size_t s = 0; s < group_of_one.size(); ++s) {
+    ones[group_of_one[s]].push_back(static_cast<uint32_t>(s));
+  }
+  std::vector<uint8_t> has_many(groups, 0);
+  const bool drops = spec_.return_bool && context_->language.delayed_name_removal;
+  const auto add = [&](const Labels& many_labels, uint32_t many, uint32_t group, uint32_t owner,
+                       bool many_drops) {
+    Output output;
+    output.many = many;
+    output.group = group;
+    output.owner = owner;
+    output.drops_name = drops || many_drops;
+    if (owner == kFilledOwner || matching_.include.empty() || ones[group].empty()) {
+      output.labels = ResultLabels(many_labels, nullptr);
+    } else {
+      const Labels one = one_->LabelsAt(owner == kAnyOwner ? ones[group].front() : owner);
+      output.labels = ResultLabels(many_labels, &one);
+    }
+    outputs_.push_back(std::move(output));
+  };
+  // With include labels the owners of a signature give different output series.
+  const auto add_for_owners = [&](const Labels& many_labels, uint32_t many, uint32_t group,
+                                  bool many_drops, bool filled) {
+    if (matching_.include.empty() || (ones[group].size() <= 1 && !filled)) {
+      add(many_labels, many, group, kAnyOwner, many_drops);
+      return;
+    }
+    for (const uint32_t owner : ones[group]) add(many_labels, many, group, owner, many_drops);
+    if (filled) add(many_labels, many, group, kFilledOwner, many_drops);
+  };
+  for (size_t m = 0; m < group_of_many.size(); ++m) {
+    const uint32_t group = group_of_many[m];
+    has_many[group] = 1;
+    if (ones[group].empty() && !fill_one_.has_value()) continue;
+    add_for_owners(many_->LabelsAt(m), static_cast<uint32_t>(m), group, many_->DropsName(m),
+                   fill_one_.has_value());
+  }
+  if (!fill_many_.has_value()) return;
+  for (uint32_t group = 0; group < groups; ++group) {
+    if (ones[group].empty()) continue;
+    add_for_owners(SignatureLabels(one_->LabelsAt(ones[group].front())), kNoSeries, group, false,
+                   false);
+  }
+}
+
+bool JoinOperator::NeedsCare(const std::vector<uint32_t>& group_of_many) const {
+  if (matching_.card == MatchCardinality::kOneToOne) {
+    std::vector<uint8_t> seen(one_rows_.series(), 0);
+    for (const Output& output : outputs_) {
+      if (output.many == kNoSeries) continue;
+      if (seen[group_of_many[output.many]]++ != 0) return true;
+    }
+  }
+  std::unordered_map<Labels, uint32_t, model::LabelsHash> labels;
+  for (const Output& output : outputs_) {
+    if (!labels.try_emplace(output.labels, 0).second) return true;
+  }
+  return false;
+}
+
+Status JoinOperator::CombineRow(const Output& output, const Batch* many, size_t many_row,
+                                Batch* out, size_t row) const {
+  const size_t steps = grid_.count;
+  const PointKind* one_kinds = one_rows_.kinds(output.group);
+  const double* one_values = one_rows_.values(output.group);
+  const HistogramPtr* one_histograms = one_rows_.histograms(output.group);
+  const uint32_t* owners =
+      one_owners_.empty() ? nullptr : one_owners_.data() + output.group * steps;
+  const HistogramPtr* many_histograms = many == nullptr ? nullptr : many->histograms(many_row);
+  for (size_t t = 0; t < steps; ++t) {
+    PointKind many_kind = many == nullptr ? PointKind::kAbsent : many->kinds(many_row)[t];
+    double many_value = many == nullptr ? 0 : many->values(many_row)[t];
+    PointKind one_kind = one_kinds[t];
+    double one_value = one_values[t];
+    if (many == nullptr) {
+      if (one_kind == PointKind::kAbsent || many_present_[output.group * steps + t] != 0) continue;
+      many_kind = PointKind::kFloat;
+      many_value = *fill_many_;
+    }
+    if (many_kind == PointKind::kAbsent) continue;
+    if (one_kind == PointKind::kAbsent) {
+      if (!fill_one_.has_value()) continue;
+      if (output.owner != kAnyOwner && output.owner != kFilledOwner) continue;
+      one_kind = PointKind::kFloat;
+      one_value = *fill_one_;
+    } else if (output.owner == kFilledOwner ||
+               (output.owner != kAnyOwner && owners != nullptr && owners[t] != output.owner)) {
+      continue;
+    }
+    if (many_kind == PointKind::kFloat && one_kind == PointKind::kFloat &&
+        spec_.op != BinaryOp::kTrimUpper && spec_.op != BinaryOp::kTrimLower) {
+      const double left = many_is_left_ ? many_value : one_value;
+      const double right = many_is_left_ ? one_value : many_value;
+      if (!IsComparison(spec_.op)) {
+        out->SetFloat(row, t, FloatArithmetic(spec_.op, left, right));
+      } else if (const bool holds = FloatCompare(spec_.op, left, right); spec_.return_bool) {
+        out->SetFloat(row, t, holds ? 1 : 0);
+      } else if (holds) {
+        out->SetFloat(row, t, left);
+      }
+      continue;
+    }
+    const Operand many_operand{
+        many_value, many_kind == PointKind::kHistogram ? many_histograms[t].get() : nullptr};
+    const Operand one_operand{
+        one_value, one_kind == PointKind::kHistogram ? one_histograms[t].get() : nullptr};
+    PairResult result = CombineHistograms(spec_.op, many_is_left_ ? many_operand : one_operand,
+                                          many_is_left_ ? one_operand : many_operand,
+                                          &context_->annotations, spec_.position);
+    if (result.outcome == PairOutcome::kNothing) continue;
+    if (IsComparison(spec_.op) && spec_.return_bool) {
+      out->SetFloat(row, t, result.keep ? 1 : 0);
+    } else if (!result.keep) {
+      continue;
+    } else if (result.outcome == PairOutcome::kHistogram) {
+      out->SetHistogram(row, t, std::move(result.histogram));
+    } else {
+      out->SetFloat(row, t, result.value);
+    }
+  }
+  return Status::Ok();
+}
+
+// Reads runs of neighbouring series of the many side together.
+class JoinOperator::JoinCursor final : public Cursor {
+ public:
+  explicit JoinCursor(const JoinOperator* join) : join_(join), many_(join->many_->NewCursor()) {}
+
+  Status Read(size_t first, size_t count, Batch* out) override {
+    TOCSIN_RETURN_IF_ERROR(out->Reset(count, join_->grid_.count, &join_->context_->memory));
+    const std::vector<Output>& outputs = join_->outputs_;
+    for (size_t i = 0; i < count;) {
+      const uint32_t many = outputs[first + i].many;
+      if (many == kNoSeries) {
+        TOCSIN_RETURN_IF_ERROR(join_->CombineRow(outputs[first + i], nullptr, 0, out, i));
+        ++i;
+        continue;
+      }
+      size_t run = 1;  // outputs whose series lie in one stretch of the many side
+      while (i + run < count && outputs[first + i + run].many != kNoSeries &&
+             outputs[first + i + run].many - outputs[first + i + run - 1].many <= 1) {
+        ++run;
+      }
+      const uint32_t last = outputs[first + i + run - 1].many;
+      TOCSIN_RETURN_IF_ERROR(many_->Read(many, last - many + 1, &batch_));
+      for (size_t r = 0; r < run; ++r, ++i) {
+        TOCSIN_RETURN_IF_ERROR(
+            join_->CombineRow(outputs[first + i], &batch_, outputs[first + i].many - many, out, i));
+      }
+    }
+    return Status::Ok();
+  }
+
+ private:
+  const JoinOperator* const join_;
+  const std::unique_ptr<Cursor> many_;
+  Batch batch_;
+};
+
+namespace {
+
+class CopyRowsCursor final : public Cursor {
+ public:
+  CopyRowsCursor(QueryContext* context, const Batch* data) : context_(context), data_(data) {}
+  Status Read(size_t first, size_t count, Batch* out) override {
+    TOCSIN_RETURN_IF_ERROR(out->Reset(count, data_->steps(), &context_->memory));
+    for (size_t s = 0; s < count; ++s) out->CopyRow(*data_, first + s, s);
+    return Status::Ok();
+  }
+
+ private:
+  QueryContext* const context_;
+  const Batch* const data_;
+};
+
+}  // namespace
+
+Status JoinOperator::ComputeCarefully() {
+  // Outputs with equal labels become one; who gave the point at each step decides what a clash is.
+  std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
+  std::vector<uint32_t> target(outputs_.size());
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    const auto next = static_cast<uint32_t>(ids.size());
+    target[i] = ids.try_emplace(outputs_[i].labels, next).first->second;
+  }
+  const size_t steps = grid_.count;
+  TOCSIN_RETURN_IF_ERROR(computed_.Reset(ids.size(), steps, &context_->memory));
+  std::vector<uint32_t> group_at(ids.size() * steps, kNoGroup);  // signature of the point there
+  const bool one_to_one = matching_.card == MatchCardinality::kOneToOne;
+  std::vector<uint8_t> matched(one_to_one ? one_rows_.series() * steps : 0, 0);
+
+  JoinCursor cursor(this);
+  Batch batch;
+  const size_t morsel = MorselSeries(steps);
+  for (size_t first = 0; first < outputs_.size(); first += morsel) {
+    TOCSIN_RETURN_IF_ERROR(context_->CheckRunning());
+    const size_t count = std::min(morsel, outputs_.size() - first);
+    TOCSIN_RETURN_IF_ERROR(cursor.Read(first, count, &batch));
+    for (size_t s = 0; s < count; ++s) {
+      const uint32_t group = outputs_[first + s].group;
+      for (size_t t = 0; t < steps; ++t) {
+        if (batch.kinds(s)[t] == PointKind::kAbsent) continue;
+        if (one_to_one && matched[group * steps + t]++ != 0) {
+          return Status(Code::kExecution,
+                        "multiple matches for labels: many-to-one matching must be explicit "
+                        "(group_left/group_right)");
+        }
+        uint32_t& there = group_at[target[first + s] * steps + t];
+        if (there == group) {
+          return Status(Code::kExecution,
+                        "multiple matches for labels: grouping labels must ensure unique matches");
+        }
+        there = group;
+      }
+      TOCSIN_RETURN_IF_ERROR(MergeRow(batch, s, &computed_, target[first + s]));
+    }
+  }
+  std::vector<Output> merged(ids.size());
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    Output& output = merged[target[i]];
+    output.drops_name = output.drops_name || outputs_[i].drops_name;
+    output.labels = std::move(outputs_[i].labels);
+  }
+  outputs_ = std::move(merged);
+  return Status::Ok();
+}
+
+std::unique_ptr<Cursor> JoinOperator::NewCursor() const {
+  if (careful_) return std::make_unique<CopyRowsCursor>(context_, &computed_);
+  return std::make_unique<JoinCursor>(this);
+}
+
+// --- and, or, unless -----------------------------------------------------------------------------
+
+Status SetOperator::Open() {
+  TOCSIN_RETURN_IF_ERROR(lhs_->Open());
+  TOCSIN_RETURN_IF_ERROR(rhs_->Open());
+  const size_t groups = HashSignatures(matching_, *lhs_, *rhs_, &group_of_lhs_, &group_of_rhs_);
+  MemoryCharge charge;
+  present_.assign(groups * grid_.count, 0);
+  const bool of_lhs = op_ == BinaryOp::kOr;
+  const std::vector<uint32_t>& group_of = of_lhs ? group_of_lhs_ : group_of_rhs_;
+  return ForEachMorselInOrder(of_lhs ? *lhs_ : *rhs_, [&](size_t first, Batch& batch) {
+    for (size_t s = 0; s < batch.series(); ++s) {
+      uint8_t* present = present_.data() + group_of[first + s] * grid_.count;
+      for (size_t t = 0; t < grid_.count; ++t) {
+        if (batch.kinds(s)[t] != PointKind::kAbsent) present[t] = 1;
+      }
+    }
+    return Status::Ok();
+  });
+}
+
+Labels SetOperator::LabelsAt(size_t series) const {
+  const size_t left = lhs_->series_count();
+  return series < left ? lhs_->LabelsAt(series) : rhs_->LabelsAt(series - left);
+}
+
+bool SetOperator::DropsName(size_t series) const {
+  const size_t left = lhs_->series_count();
+  return series < left ? lhs_->DropsName(series) : rhs_->DropsName(series - left);
+}
+
+class SetOperator::SetCursor final : public Cursor {
+ public:
+  explicit SetCursor(const SetOperator* set)
+      : set_(set), lhs_(set->lhs_->NewCursor()), rhs_(set->rhs_->NewCursor()) {}
+
+  Status Read(size_t first, size_t count, Batch* out) override {
+    const size_t left = set_->lhs_->series_count();
+    const size_t from_left = first < left ? std::min(count, left - first) : 0;
+    if (from_left == count) {
+      TOCSIN_RETURN_IF_ERROR(lhs_->Read(first, count, out));
+      if (set_->op_ == BinaryOp::kOr) return Status::Ok();
+      for (size_t s = 0; s < count; ++s) {
+        Filter(set_->group_of_lhs_[first + s], set_->op_ == BinaryOp::kAnd, out->kinds(s));
+      }
+      return Status::Ok();
+    }
+    TOCSIN_RETURN_IF_ERROR(out->Reset(count, set_->grid_.count, &set_->context_->memory));
+    if (from_left > 0) {
+      TOCSIN_RETURN_IF_ERROR(lhs_->Read(first, from_left, &batch_));
+      for (size_t s = 0; s < from_left; ++s) out->CopyRow(batch_, s, s);
+    }
+    const size_t right = first + from_left - left;
+    TOCSIN_RETURN_IF_ERROR(rhs_->Read(right, count - from_left, &batch_));
+    for (size_t s = 0; s < batch_.series(); ++s) {
+      Filter(set_->group_of_rhs_[right + s], false, batch_.kinds(s));
+      out->CopyRow(batch_, s, from_left + s);
+    }
+    return Status::Ok();
+  }
+
+ private:
+  // Keeps the points at steps where the signature's presence on the other side is `wanted`.
+  void Filter(uint32_t group, bool wanted, PointKind* kinds) const {
+    const uint8_t* present = set_->present_.data() + group * set_->grid_.count;
+    for (size_t t = 0; t < set_->grid_.count; ++t) {
+      if ((present[t] != 0) != wanted) kinds[t] = PointKind::kAbsent;
+    }
+  }
+
+  const SetOperator* const set_;
+  const std::unique_ptr<Cursor> lhs_;
+  const std::unique_ptr<Cursor> rhs_;
+  Batch batch_;
+};
+
+std::unique_ptr<Cursor> SetOperator::NewCursor() const { return std::make_unique<SetCursor>(this); }
+
+}  // namespace tocsin::query

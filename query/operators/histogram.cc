@@ -1,0 +1,160 @@
+#include "query/operators/histogram.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "base/number.h"
+#include "query/histogram_math.h"
+
+namespace tocsin::query {
+
+using model::Labels;
+
+Status HistogramFunctionOperator::Open() {
+  TOCSIN_RETURN_IF_ERROR(child_->Open());
+  for (const OperatorPtr& scalar : scalar_operators_) {
+    TOCSIN_RETURN_IF_ERROR(scalar->Open());
+    TOCSIN_RETURN_IF_ERROR(ReadScalar(*scalar, &scalars_.emplace_back()));
+  }
+  if (spec_.kind != HistogramFunctionSpec::Kind::kFraction) {
+    for (size_t i = 0; i < scalars_.size(); ++i) {
+      for (const double q : scalars_[i]) {
+        if (!(q >= 0 && q <= 1)) {
+          context_->annotations.InvalidQuantile(q, spec_.scalar_positions[i]);
+        }
+      }
+    }
+  }
+  FindFamilies();
+  TOCSIN_RETURN_IF_ERROR(AddOutputs());
+  Batch all;
+  TOCSIN_RETURN_IF_ERROR(ReadAll(*child_, &all));
+  AnnotateBadBounds(all);
+  for (size_t f = 0; f < families_.size(); ++f) {
+    TOCSIN_RETURN_IF_ERROR(context_->CheckRunning());
+    Evaluate(all, families_[f], f * OutputsPerFamily());
+  }
+  return Status::Ok();
+}
+
+void HistogramFunctionOperator::FindFamilies() {
+  std::unordered_map<Labels, size_t, model::LabelsHash> ids;
+  const auto family_of = [&](Labels labels) -> Family& {
+    const auto [it, added] = ids.try_emplace(labels, families_.size());
+    if (added) families_.emplace_back().labels = std::move(labels);
+    return families_[it->second];
+  };
+  for (size_t s = 0; s < child_->series_count(); ++s) {
+    const auto series = static_cast<uint32_t>(s);
+    const Labels labels = child_->LabelsAt(s);
+    double bound = 0;
+    if (ParseBound(labels.Get(model::kBucketLabel), &bound)) {
+      Family& family = family_of(model::LabelsBuilder(labels).Del(model::kBucketLabel).Build());
+      family.bounds.push_back({series, bound});
+      family.drops_name = true;
+    } else {
+      bad_bounds_.push_back(series);
+    }
+    family_of(labels).whole.push_back(series);
+  }
+}
+
+void HistogramFunctionOperator::AnnotateBadBounds(const Batch& all) {
+  for (const uint32_t s : bad_bounds_) {
+    const PointKind* kinds = all.kinds(s);
+    if (std::find(kinds, kinds + grid_.count, PointKind::kFloat) == kinds + grid_.count) continue;
+    const Labels labels = child_->LabelsAt(s);
+    context_->annotations.BadBucketLabel(labels.MetricName(), labels.Get(model::kBucketLabel),
+                                         spec_.vector_position);
+  }
+}
+
+namespace {
+
+// As OpenMetrics writes a number: whole ones with ".0".
+std::string QuantileLabel(double q) {
+  std::string text = FormatFloatGo(q);
+  if (text.find_first_of(".eNI") == std::string::npos) text += ".0";
+  return text;
+}
+
+}  // namespace
+
+Status HistogramFunctionOperator::AddOutputs() {
+  const bool delayed = context_->language.delayed_name_removal;
+  for (const Family& family : families_) {
+    const Labels labels = delayed ? family.labels : WithoutName(family.labels);
+    for (size_t i = 0; i < OutputsPerFamily(); ++i) {
+      if (spec_.kind == HistogramFunctionSpec::Kind::kQuantiles) {
+        labels_.push_back(
+            model::LabelsBuilder(labels).Set(spec_.label, QuantileLabel(scalars_[i][0])).Build());
+      } else {
+        labels_.push_back(labels);
+      }
+      drops_name_.push_back(delayed);
+    }
+  }
+  return data_.Reset(labels_.size(), grid_.count, &context_->memory);
+}
+
+void HistogramFunctionOperator::Evaluate(const Batch& all, const Family& family, size_t first_row) {
+  std::vector<ClassicBucket> buckets;
+  for (size_t t = 0; t < grid_.count; ++t) {
+    buckets.clear();
+    for (const Family::Bound& bound : family.bounds) {
+      if (all.kinds(bound.series)[t] == PointKind::kFloat) {
+        buckets.push_back({bound.upper_bound, all.values(bound.series)[t]});
+      }
+    }
+    const model::Histogram* native = nullptr;
+    for (const uint32_t s : family.whole) {
+      if (all.kinds(s)[t] == PointKind::kHistogram) native = all.histograms(s)[t].get();
+    }
+    if (native != nullptr && !buckets.empty()) {
+      context_->annotations.MixedClassicNative(family.labels.MetricName(), spec_.vector_position);
+      continue;
+    }
+    if (native == nullptr && buckets.empty()) continue;
+    for (size_t i = 0; i < OutputsPerFamily(); ++i) {
+      data_.SetFloat(
+          first_row + i, t,
+          native != nullptr ? Native(*native, family, i, t) : Classic(family, i, t, buckets));
+    }
+  }
+}
+
+double HistogramFunctionOperator::Classic(const Family& family, size_t scalar, size_t t,
+                                          std::vector<ClassicBucket> buckets) {
+  if (spec_.kind == HistogramFunctionSpec::Kind::kFraction) {
+    return ClassicFraction(scalars_[0][t], scalars_[1][t], &buckets);
+  }
+  MonotonicityFix fix;
+  const double quantile = ClassicQuantile(scalars_[scalar][t], &buckets, &fix);
+  if (fix.forced) {
+    const std::string_view name =
+        context_->language.delayed_name_removal ? family.labels.MetricName() : std::string_view();
+    context_->annotations.ForcedMonotonicity(name, spec_.vector_position, grid_.at(t),
+                                             fix.min_bucket, fix.max_bucket, fix.max_diff);
+  }
+  return quantile;
+}
+
+double HistogramFunctionOperator::Native(const model::Histogram& histogram, const Family& family,
+                                         size_t scalar, size_t t) {
+  const std::string_view name = family.labels.MetricName();
+  if (spec_.kind == HistogramFunctionSpec::Kind::kFraction) {
+    const HistogramEstimate fraction = HistogramFraction(scalars_[0][t], scalars_[1][t], histogram);
+    if (fraction.nan_skew) context_->annotations.FractionNans(name, spec_.vector_position);
+    return fraction.value;
+  }
+  const HistogramEstimate quantile = HistogramQuantile(scalars_[scalar][t], histogram);
+  if (quantile.nan_result) {
+    context_->annotations.QuantileNanResult(name, spec_.vector_position);
+  } else if (quantile.nan_skew) {
+    context_->annotations.QuantileNanSkew(name, spec_.vector_position);
+  }
+  return quantile.value;
+}
+
+}  // namespace tocsin::query

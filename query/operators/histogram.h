@@ -1,0 +1,63 @@
+// histogram_quantile, histogram_quantiles and histogram_fraction, over native histograms and the
+// buckets of classic ones. Buckets find each other by their labels without le once, when opened.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "query/functions/classic_histogram.h"
+#include "query/operators/operator.h"
+
+namespace tocsin::query {
+
+struct HistogramFunctionSpec {
+  enum class Kind : uint8_t { kQuantile, kQuantiles, kFraction };
+  Kind kind = Kind::kQuantile;
+  std::string label;  // of histogram_quantiles
+  PositionRange vector_position;
+  std::vector<PositionRange> scalar_positions;
+};
+
+class HistogramFunctionOperator final : public MaterialisedOperator {
+ public:
+  // `scalars`: quantiles, or lower and upper bound.
+  HistogramFunctionOperator(QueryContext* context, const Grid& grid, HistogramFunctionSpec spec,
+                            OperatorPtr child, std::vector<OperatorPtr> scalars)
+      : MaterialisedOperator(context, grid),
+        spec_(std::move(spec)),
+        child_(std::move(child)),
+        scalar_operators_(std::move(scalars)) {}
+  Status Open() override;
+
+ private:
+  // The child's series that make one histogram.
+  struct Family {
+    struct Bound {
+      uint32_t series;
+      double upper_bound;
+    };
+    model::Labels labels;
+    bool drops_name = false;
+    std::vector<Bound> bounds;
+    std::vector<uint32_t> whole;  // series without an own bound: native histograms
+  };
+
+  void FindFamilies();
+  void AnnotateBadBounds(const Batch& all);
+  Status AddOutputs();
+  void Evaluate(const Batch& all, const Family& family, size_t first_row);
+  double Classic(const Family& family, size_t scalar, size_t t, std::vector<ClassicBucket> buckets);
+  double Native(const model::Histogram& histogram, const Family& family, size_t scalar, size_t t);
+  size_t OutputsPerFamily() const {
+    return spec_.kind == HistogramFunctionSpec::Kind::kQuantiles ? scalars_.size() : 1;
+  }
+
+  const HistogramFunctionSpec spec_;
+  const OperatorPtr child_;
+  const std::vector<OperatorPtr> scalar_operators_;
+  std::vector<std::vector<double>> scalars_;
+  std::vector<Family> families_;
+  std::vector<uint32_t> bad_bounds_;  // series whose le is missing or no number
+};
+
+}  // namespace tocsin::query

@@ -1,0 +1,151 @@
+#include "query/operators/map.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace tocsin::query {
+
+using model::Labels;
+
+Labels UnaryOperator::LabelsAt(size_t series) const {
+  Labels labels = child_->LabelsAt(series);
+  return DropsNameNow() ? WithoutName(labels) : labels;
+}
+
+bool UnaryOperator::DropsName(size_t series) const {
+  return child_->DropsName(series) ||
+         (policy_ == NamePolicy::kDrop && context_->language.delayed_name_removal);
+}
+
+void UnaryOperator::Group(bool without, std::span<const std::string> names,
+                          std::vector<uint32_t>* group_of_series,
+                          std::vector<Labels>* groups) const {
+  if (!DropsNameNow() || without) {
+    child_->Group(without, names, group_of_series, groups);
+    return;
+  }
+  std::vector<std::string> left;
+  for (const std::string& name : names) {
+    if (!IsNameLabel(name)) left.push_back(name);
+  }
+  child_->Group(without, left, group_of_series, groups);
+}
+
+namespace {
+
+class MapCursor final : public Cursor {
+ public:
+  MapCursor(std::unique_ptr<Cursor> child, const MapOperator::RowMap* map,
+            const MapOperator::Scalars* scalars)
+      : child_(std::move(child)), map_(map), scalars_(scalars) {}
+  Status Read(size_t first, size_t count, Batch* out) override {
+    TOCSIN_RETURN_IF_ERROR(child_->Read(first, count, out));
+    for (size_t s = 0; s < count; ++s) (*map_)(*scalars_, out, s);
+    return Status::Ok();
+  }
+
+ private:
+  const std::unique_ptr<Cursor> child_;
+  const MapOperator::RowMap* const map_;
+  const MapOperator::Scalars* const scalars_;
+};
+
+class BroadcastCursor final : public Cursor {
+ public:
+  BroadcastCursor(QueryContext* context, size_t steps, std::unique_ptr<Cursor> child)
+      : context_(context), steps_(steps), child_(std::move(child)) {}
+  Status Read(size_t first, size_t count, Batch* out) override {
+    TOCSIN_RETURN_IF_ERROR(child_->Read(first, count, &once_));
+    TOCSIN_RETURN_IF_ERROR(out->Reset(count, steps_, &context_->memory));
+    out->Broadcast(once_);
+    return Status::Ok();
+  }
+
+ private:
+  QueryContext* const context_;
+  const size_t steps_;
+  const std::unique_ptr<Cursor> child_;
+  Batch once_;
+};
+
+class MergeCursor final : public Cursor {
+ public:
+  MergeCursor(QueryContext* context, size_t steps, std::unique_ptr<Cursor> child,
+              const std::vector<std::vector<uint32_t>>* members)
+      : context_(context), steps_(steps), child_(std::move(child)), members_(members) {}
+  Status Read(size_t first, size_t count, Batch* out) override {
+    TOCSIN_RETURN_IF_ERROR(out->Reset(count, steps_, &context_->memory));
+    for (size_t s = 0; s < count; ++s) {
+      for (const uint32_t member : (*members_)[first + s]) {
+        TOCSIN_RETURN_IF_ERROR(child_->Read(member, 1, &one_));
+        TOCSIN_RETURN_IF_ERROR(MergeRow(one_, 0, out, s));
+      }
+    }
+    return Status::Ok();
+  }
+
+ private:
+  QueryContext* const context_;
+  const size_t steps_;
+  const std::unique_ptr<Cursor> child_;
+  const std::vector<std::vector<uint32_t>>* const members_;
+  Batch one_;
+};
+
+}  // namespace
+
+Status MapOperator::Open() {
+  TOCSIN_RETURN_IF_ERROR(child_->Open());
+  for (const OperatorPtr& scalar : scalar_operators_) {
+    TOCSIN_RETURN_IF_ERROR(scalar->Open());
+    TOCSIN_RETURN_IF_ERROR(ReadScalar(*scalar, &scalars_.emplace_back()));
+  }
+  return Status::Ok();
+}
+
+std::unique_ptr<Cursor> MapOperator::NewCursor() const {
+  return std::make_unique<MapCursor>(child_->NewCursor(), &map_, &scalars_);
+}
+
+std::unique_ptr<Cursor> StepInvariantOperator::NewCursor() const {
+  return std::make_unique<BroadcastCursor>(context_, grid_.count, child_->NewCursor());
+}
+
+Status MergeEqualLabelsOperator::Open() {
+  TOCSIN_RETURN_IF_ERROR(child_->Open());
+  std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
+  for (size_t s = 0; s < child_->series_count(); ++s) {
+    const auto [it, added] =
+        ids.try_emplace(child_->LabelsAt(s), static_cast<uint32_t>(members_.size()));
+    if (added) members_.emplace_back();
+    members_[it->second].push_back(static_cast<uint32_t>(s));
+  }
+  distinct_ = members_.size() == child_->series_count();
+  if (distinct_) members_.clear();
+  return Status::Ok();
+}
+
+std::unique_ptr<Cursor> MergeEqualLabelsOperator::NewCursor() const {
+  if (distinct_) return child_->NewCursor();
+  return std::make_unique<MergeCursor>(context_, grid_.count, child_->NewCursor(), &members_);
+}
+
+Status DuplicateLabelsError() {
+  return Status(Code::kExecution, "vector cannot contain metrics with the same labelset");
+}
+
+Status MergeRow(const Batch& source, size_t from, Batch* target, size_t to) {
+  const PointKind* kinds = source.kinds(from);
+  for (size_t t = 0; t < source.steps(); ++t) {
+    if (kinds[t] == PointKind::kAbsent) continue;
+    if (target->kinds(to)[t] != PointKind::kAbsent) return DuplicateLabelsError();
+    if (kinds[t] == PointKind::kFloat) {
+      target->SetFloat(to, t, source.values(from)[t]);
+    } else {
+      target->SetHistogram(to, t, source.histograms(from)[t]);
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace tocsin::query

@@ -1,0 +1,166 @@
+#include "query/operators/operator.h"
+
+#include <algorithm>
+#include <atomic>
+#include <new>
+#include <unordered_map>
+
+namespace tocsin::query {
+
+using model::Labels;
+using model::LabelView;
+
+bool IsNameLabel(std::string_view name) {
+  return name == model::kMetricName || name == "__type__" || name == "__unit__";
+}
+
+Labels WithoutName(const Labels& labels) {
+  std::vector<LabelView> kept;
+  for (const LabelView& label : labels) {
+    if (!IsNameLabel(label.name)) kept.push_back(label);
+  }
+  return Labels::FromSorted(kept.data(), kept.size());
+}
+
+bool Operator::DropsName(size_t /*series*/) const { return false; }
+
+void Operator::Group(bool without, std::span<const std::string> names,
+                     std::vector<uint32_t>* group_of_series, std::vector<Labels>* groups) const {
+  group_of_series->clear();
+  group_of_series->reserve(series_count());
+  groups->clear();
+  std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
+  std::vector<LabelView> kept;
+  for (size_t s = 0; s < series_count(); ++s) {
+    const Labels labels = LabelsAt(s);
+    kept.clear();
+    for (const LabelView& label : labels) {
+      const bool named = std::find(names.begin(), names.end(), label.name) != names.end();
+      if (without ? !named && !IsNameLabel(label.name) : named) kept.push_back(label);
+    }
+    const auto [it, added] = ids.try_emplace(Labels::FromSorted(kept.data(), kept.size()),
+                                             static_cast<uint32_t>(groups->size()));
+    if (added) groups->push_back(it->first);
+    group_of_series->push_back(it->second);
+  }
+}
+
+size_t MorselSeries(size_t steps) {
+  static constexpr size_t kMorselPoints = 16384;
+  return std::clamp<size_t>(kMorselPoints / std::max<size_t>(steps, 1), 32, 1024);
+}
+
+namespace {
+
+// `failed` becomes true with the first error, also one that comes from reading.
+Status RunMorsels(const Operator& op, const std::function<Status(size_t, size_t, Batch&)>& consume,
+                  std::atomic<bool>* failed) {
+  const size_t morsel_series = MorselSeries(op.grid().count);
+  const size_t morsels = (op.series_count() + morsel_series - 1) / morsel_series;
+  std::atomic<size_t> next = 0;
+  Mutex mu;
+  Status first_error;
+
+  const auto read_one = [&](Cursor* cursor, size_t morsel, Batch* batch) -> Status {
+    TOCSIN_RETURN_IF_ERROR(op.context()->CheckRunning());
+    const size_t first = morsel * morsel_series;
+    TOCSIN_RETURN_IF_ERROR(
+        cursor->Read(first, std::min(morsel_series, op.series_count() - first), batch));
+    return consume(morsel, first, *batch);
+  };
+  const auto work = [&] {
+    std::unique_ptr<Cursor> cursor;
+    Batch batch;
+    while (!failed->load(std::memory_order_relaxed)) {
+      const size_t morsel = next.fetch_add(1);
+      if (morsel >= morsels) return;
+      Status status;
+      try {
+        if (cursor == nullptr) cursor = op.NewCursor();
+        status = read_one(cursor.get(), morsel, &batch);
+      } catch (const std::bad_alloc&) {
+        status = Status(Code::kResourceExhausted, "out of memory");
+      }
+      if (!status.ok()) {
+        MutexLock lock(mu);
+        if (first_error.ok()) first_error = std::move(status);
+        *failed = true;
+      }
+    }
+  };
+  const int helpers = static_cast<int>(std::min<size_t>(morsels, 64)) - 1;
+  op.context()->pool->Run(helpers, work);
+  MutexLock lock(mu);
+  return first_error;
+}
+
+}  // namespace
+
+Status ForEachMorsel(const Operator& op,
+                     const std::function<Status(size_t, size_t, Batch&)>& consume) {
+  std::atomic<bool> failed = false;
+  return RunMorsels(op, consume, &failed);
+}
+
+Status ForEachMorselInOrder(const Operator& op,
+                            const std::function<Status(size_t, Batch&)>& consume) {
+  // How soon a thread that waits for its turn sees that another one failed.
+  static constexpr std::chrono::milliseconds kFailurePoll{5};
+  std::atomic<bool> failed = false;
+  Mutex mu;
+  CondVar turn;
+  size_t next = 0;
+  // Morsels are claimed in order, so the one whose turn it is always has a thread at work on it.
+  const auto in_turn = [&](size_t morsel, size_t first, Batch& batch) -> Status {
+    MutexLock lock(mu);
+    while (next != morsel && !failed) turn.WaitFor(mu, kFailurePoll);
+    if (failed) return Status::Ok();
+    TOCSIN_RETURN_IF_ERROR(consume(first, batch));
+    ++next;
+    turn.NotifyAll();
+    return Status::Ok();
+  };
+  return RunMorsels(op, in_turn, &failed);
+}
+
+Status ReadAll(const Operator& op, Batch* out) {
+  TOCSIN_RETURN_IF_ERROR(out->Reset(op.series_count(), op.grid().count, &op.context()->memory));
+  Mutex mu;  // rows of histogram pointers are made on first use
+  return ForEachMorsel(op, [&](size_t /*morsel*/, size_t first, Batch& batch) {
+    MutexLock lock(mu);
+    for (size_t s = 0; s < batch.series(); ++s) out->CopyRow(batch, s, first + s);
+    return Status::Ok();
+  });
+}
+
+Status ReadScalar(const Operator& op, std::vector<double>* out) {
+  DCHECK(op.series_count() == 1);
+  Batch batch;
+  TOCSIN_RETURN_IF_ERROR(op.NewCursor()->Read(0, 1, &batch));
+  out->assign(batch.values(0), batch.values(0) + batch.steps());
+  return Status::Ok();
+}
+
+namespace {
+
+class CopyCursor final : public Cursor {
+ public:
+  CopyCursor(const Batch* data, QueryContext* context) : data_(data), context_(context) {}
+  Status Read(size_t first, size_t count, Batch* out) override {
+    TOCSIN_RETURN_IF_ERROR(out->Reset(count, data_->steps(), &context_->memory));
+    for (size_t s = 0; s < count; ++s) out->CopyRow(*data_, first + s, s);
+    return Status::Ok();
+  }
+
+ private:
+  const Batch* const data_;
+  QueryContext* const context_;
+};
+
+}  // namespace
+
+std::unique_ptr<Cursor> MaterialisedOperator::NewCursor() const {
+  return std::make_unique<CopyCursor>(&data_, context_);
+}
+
+}  // namespace tocsin::query

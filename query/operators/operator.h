@@ -1,0 +1,109 @@
+// Operator: a node of the physical plan. It knows its output series once it is open (labels are
+// never computed per step), and evaluates any run of them over all steps of its grid at once.
+//
+//   op->Open();                              resolves series; hashes joins and groups
+//   auto cursor = op->NewCursor();           one a thread
+//   cursor->Read(first, count, &batch);      series [first, first + count) × all steps
+//
+// Contract: Open is called once, from one thread. After that everything const is thread-safe, and
+// cursors may be made and read in parallel, each by one thread. Series may be read in any order;
+// parents read each at most once. Reading a child happens in Open for operators that need all of it
+// (aggregations, the hashed side of a join), else in Read.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "model/labels.h"
+#include "query/context.h"
+#include "query/operators/batch.h"
+
+namespace tocsin::query {
+
+class Cursor {
+ public:
+  virtual ~Cursor() = default;
+  // Overwrites `out` with series [first, first + count) over the whole grid.
+  virtual Status Read(size_t first, size_t count, Batch* out) = 0;
+};
+
+class Operator {
+ public:
+  Operator(QueryContext* context, const Grid& grid) : context_(context), grid_(grid) {}
+  virtual ~Operator() = default;
+  Operator(const Operator&) = delete;
+  Operator& operator=(const Operator&) = delete;
+
+  virtual Status Open() = 0;
+  virtual size_t series_count() const = 0;
+  // A scalar is one series without labels.
+  virtual model::Labels LabelsAt(size_t series) const = 0;
+  // True: the series' name is to be dropped at the end of the query (delayed name removal).
+  virtual bool DropsName(size_t series) const;
+  // True: no two series differ in the metric name (and type and unit) alone.
+  virtual bool HasSingleName() const = 0;
+  // Groups the series by (or without) label names, one id a series; groups in order of appearance.
+  // `without` drops the metric name too.
+  virtual void Group(bool without, std::span<const std::string> names,
+                     std::vector<uint32_t>* group_of_series,
+                     std::vector<model::Labels>* groups) const;
+  virtual std::unique_ptr<Cursor> NewCursor() const = 0;
+
+  QueryContext* context() const { return context_; }
+  const Grid& grid() const { return grid_; }
+
+ protected:
+  QueryContext* const context_;
+  const Grid grid_;
+};
+using OperatorPtr = std::unique_ptr<Operator>;
+
+// Series that a morsel holds: about 16,384 points, which fit into a core's own cache together with
+// the columns that they came from.
+size_t MorselSeries(size_t steps);
+
+// Reads all series in morsels, in parallel on the pool: consume(morsel, first series, batch) is
+// called once a morsel, from several threads at once, in no particular order. The first error ends
+// it.
+Status ForEachMorsel(const Operator& op,
+                     const std::function<Status(size_t, size_t, Batch&)>& consume);
+
+// The same, but consume is called in the order of morsels and never twice at once: reading runs in
+// parallel, and what adds up does so in the same order however many threads there are.
+Status ForEachMorselInOrder(const Operator& op,
+                            const std::function<Status(size_t, Batch&)>& consume);
+
+// Everything at once.
+Status ReadAll(const Operator& op, Batch* out);
+
+// Precondition: `op` is a scalar. One value a step.
+Status ReadScalar(const Operator& op, std::vector<double>* out);
+
+// An operator whose whole answer is computed by Open.
+class MaterialisedOperator : public Operator {
+ public:
+  using Operator::Operator;
+  size_t series_count() const override { return labels_.size(); }
+  model::Labels LabelsAt(size_t series) const override { return labels_[series]; }
+  bool DropsName(size_t series) const override {
+    return series < drops_name_.size() && drops_name_[series];
+  }
+  bool HasSingleName() const override { return false; }
+  std::unique_ptr<Cursor> NewCursor() const override;
+
+ protected:
+  std::vector<model::Labels> labels_;
+  std::vector<bool> drops_name_;  // shorter than labels_: false
+  Batch data_;
+};
+
+// The labels without metric name, type and unit.
+model::Labels WithoutName(const model::Labels& labels);
+bool IsNameLabel(std::string_view name);  // __name__, __type__, __unit__
+
+}  // namespace tocsin::query

@@ -1,0 +1,141 @@
+#include "query/operators/range_function.h"
+
+#include <algorithm>
+
+namespace tocsin::query {
+
+using model::Column;
+using model::Labels;
+using model::Timestamp;
+
+namespace {
+
+// Windows of float or histogram samples, computed once for neighbours that share their timestamps.
+class SharedWindows {
+ public:
+  // True when they were computed anew.
+  bool Find(std::span<const Timestamp> samples, const WindowCall& call) {
+    if (valid_ && samples.data() == samples_.data() && samples.size() == samples_.size()) {
+      return false;
+    }
+    samples_ = samples;
+    valid_ = true;
+    FindWindows(samples, call.times, call.range_ms, &windows_);
+    return true;
+  }
+  void Forget() { valid_ = false; }
+  const Windows& windows() const { return windows_; }
+
+ private:
+  bool valid_ = false;
+  std::span<const Timestamp> samples_;
+  Windows windows_;
+};
+
+class RangeFunctionCursor final : public Cursor {
+ public:
+  RangeFunctionCursor(const WindowCall* call, WindowKernel kernel,
+                      std::unique_ptr<ColumnCursor> source)
+      : call_(call), kernel_(kernel), source_(std::move(source)) {}
+
+  Status Read(size_t first, size_t count, Batch* out) override {
+    QueryContext* const context = call_->context;
+    TOCSIN_RETURN_IF_ERROR(out->Reset(count, call_->grid.count, &context->memory));
+    TOCSIN_RETURN_IF_ERROR(source_->Read(first, count, &columns_));
+    floats_.Forget();
+    int64_t used = 0;
+    for (size_t s = 0; s < count; ++s) {
+      const Column& column = columns_[s];
+      if (column.values.empty() && column.histograms.empty()) continue;
+      if (floats_.Find(column.timestamps, *call_)) scratch_.rate.valid = false;
+      WindowInput in;
+      in.series = first + s;
+      in.column = &column;
+      in.floats = &floats_.windows();
+      in.scratch = &scratch_;
+      used += in.floats->total;
+      if (!column.histograms.empty()) {
+        histograms_.Forget();
+        histograms_.Find(column.histogram_timestamps, *call_);
+        in.histograms = &histograms_.windows();
+        used += in.histograms->total;
+      }
+      TOCSIN_RETURN_IF_ERROR(kernel_(*call_, in, WindowOutput{out, s}));
+    }
+    context->CountQueryable(used);
+    return context->samples.Add(static_cast<int64_t>(out->CountPoints()));
+  }
+
+ private:
+  const WindowCall* const call_;
+  const WindowKernel kernel_;
+  const std::unique_ptr<ColumnCursor> source_;
+  std::vector<Column> columns_;
+  SharedWindows floats_;
+  SharedWindows histograms_;
+  WindowScratch scratch_;
+};
+
+}  // namespace
+
+Status RangeFunctionOperator::Open() {
+  TOCSIN_RETURN_IF_ERROR(source_->Open());
+  call_.context = context_;
+  call_.function = spec_.function;
+  call_.grid = grid_;
+  call_.times = source_->times();
+  call_.range_ms = source_->range_ms();
+  call_.position = spec_.position;
+  call_.first_position = spec_.first_position;
+  call_.namer = this;
+  for (const OperatorPtr& scalar : scalars_) {
+    TOCSIN_RETURN_IF_ERROR(scalar->Open());
+    TOCSIN_RETURN_IF_ERROR(ReadScalar(*scalar, &call_.scalars.emplace_back()));
+  }
+  return Status::Ok();
+}
+
+bool RangeFunctionOperator::DropsNameNow() const {
+  return !spec_.keeps_name && !context_->language.delayed_name_removal;
+}
+
+Labels RangeFunctionOperator::LabelsAt(size_t series) const {
+  Labels labels = source_->LabelsAt(series);
+  return DropsNameNow() ? WithoutName(labels) : labels;
+}
+
+bool RangeFunctionOperator::DropsName(size_t series) const {
+  return source_->DropsName(series) ||
+         (!spec_.keeps_name && context_->language.delayed_name_removal);
+}
+
+void RangeFunctionOperator::Group(bool without, std::span<const std::string> names,
+                                  std::vector<uint32_t>* group_of_series,
+                                  std::vector<Labels>* groups) const {
+  const bool names_gone = DropsNameNow() && !without &&
+                          std::any_of(names.begin(), names.end(),
+                                      [](const std::string& name) { return IsNameLabel(name); });
+  if (!names_gone) {
+    source_->Group(without, names, group_of_series, groups);
+    return;
+  }
+  std::vector<std::string> left;
+  for (const std::string& name : names) {
+    if (!IsNameLabel(name)) left.push_back(name);
+  }
+  source_->Group(without, left, group_of_series, groups);
+}
+
+std::unique_ptr<Cursor> RangeFunctionOperator::NewCursor() const {
+  return std::make_unique<RangeFunctionCursor>(&call_, spec_.kernel, source_->NewCursor());
+}
+
+std::string RangeFunctionOperator::MetricName(size_t series) const {
+  return std::string(source_->LabelsAt(series).MetricName());
+}
+
+std::string RangeFunctionOperator::TypeLabel(size_t series) const {
+  return std::string(source_->LabelsAt(series).Get("__type__"));
+}
+
+}  // namespace tocsin::query

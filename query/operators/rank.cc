@@ -1,0 +1,309 @@
+#include "query/operators/rank.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "base/number.h"
+#include "query/functions/quantile.h"
+#include "query/histogram_math.h"
+#include "query/operators/map.h"
+
+namespace tocsin::query {
+
+using model::Labels;
+
+namespace {
+
+Status OpenParam(Operator* child, Operator* param, std::vector<double>* values) {
+  TOCSIN_RETURN_IF_ERROR(child->Open());
+  TOCSIN_RETURN_IF_ERROR(param->Open());
+  return ReadScalar(*param, values);
+}
+
+bool AnyNan(const std::vector<double>& values) {
+  return std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); });
+}
+
+// k of topk, bottomk and limitk, one a step; all zero when nothing can come out.
+Status CheckCounts(const std::vector<double>& params, std::vector<int64_t>* counts) {
+  counts->assign(params.size(), 0);
+  const double largest = *std::max_element(params.begin(), params.end());
+  if (largest < 1) return Status::Ok();
+  if (AnyNan(params)) return Status(Code::kExecution, "Parameter value is NaN");
+  const double smallest = *std::min_element(params.begin(), params.end());
+  static constexpr auto kMin = static_cast<double>(std::numeric_limits<int64_t>::min());
+  static constexpr auto kMax = static_cast<double>(std::numeric_limits<int64_t>::max());
+  if (smallest <= kMin) {
+    return Status(Code::kExecution,
+                  fmt::format("Scalar value {} underflows int64", FormatFloatGo(smallest)));
+  }
+  if (largest >= kMax) {
+    return Status(Code::kExecution,
+                  fmt::format("Scalar value {} overflows int64", FormatFloatGo(largest)));
+  }
+  for (size_t t = 0; t < params.size(); ++t) (*counts)[t] = static_cast<int64_t>(params[t]);
+  return Status::Ok();
+}
+
+struct Element {
+  double value;
+  uint32_t series;
+};
+
+// True when `a` belongs before `b` in the answer; NaN last, earlier series first among equals.
+struct Before {
+  bool largest;
+  bool operator()(const Element& a, const Element& b) const {
+    if (std::isnan(a.value) || std::isnan(b.value)) {
+      if (std::isnan(a.value) != std::isnan(b.value)) return std::isnan(b.value);
+    } else if (a.value != b.value) {
+      return largest ? a.value > b.value : a.value < b.value;
+    }
+    return a.series < b.series;
+  }
+};
+
+void PushBounded(std::vector<Element>* heap, Element element, size_t bound, Before before) {
+  if (heap->size() < bound) {
+    heap->push_back(element);
+    std::push_heap(heap->begin(), heap->end(), before);
+  } else if (before(element, heap->front())) {
+    std::pop_heap(heap->begin(), heap->end(), before);
+    heap->back() = element;
+    std::push_heap(heap->begin(), heap->end(), before);
+  }
+}
+
+}  // namespace
+
+Status TopkOperator::Open() {
+  std::vector<double> params;
+  TOCSIN_RETURN_IF_ERROR(OpenParam(child_.get(), param_.get(), &params));
+  std::vector<int64_t> counts;
+  TOCSIN_RETURN_IF_ERROR(CheckCounts(params, &counts));
+  if (*std::max_element(counts.begin(), counts.end()) < 1) return Status::Ok();
+  const Groups groups = GroupSeries(*child_, spec_.grouping);
+  const Before before{spec_.op == AggregateOp::kTopk};
+  std::vector<std::vector<Element>> heaps(groups.labels.size() * grid_.count);
+  MemoryCharge charge;
+  uint64_t held = 0;
+  const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
+    for (size_t s = 0; s < batch.series(); ++s) {
+      const size_t group = groups.of_series[first + s];
+      bool ignored = false;
+      for (size_t t = 0; t < grid_.count; ++t) {
+        ignored |= batch.kinds(s)[t] == PointKind::kHistogram;
+        if (batch.kinds(s)[t] != PointKind::kFloat || counts[t] < 1) continue;
+        std::vector<Element>& heap = heaps[group * grid_.count + t];
+        held -= heap.size();
+        PushBounded(&heap, {batch.values(s)[t], static_cast<uint32_t>(first + s)},
+                    static_cast<size_t>(counts[t]), before);
+        held += heap.size();
+      }
+      if (ignored) {
+        context_->annotations.HistogramIgnoredInAggregation(AggregateOpName(spec_.op),
+                                                            spec_.position);
+      }
+    }
+    return charge.Grow(&context_->memory, held * sizeof(Element));
+  });
+  TOCSIN_RETURN_IF_ERROR(read);
+  // Series in the order in which the answer lists them: by group, then by rank.
+  std::vector<uint32_t> row_of(child_->series_count(), UINT32_MAX);
+  for (std::vector<Element>& heap : heaps) {
+    std::sort_heap(heap.begin(), heap.end(), before);
+    for (const Element& element : heap) {
+      if (row_of[element.series] != UINT32_MAX) continue;
+      row_of[element.series] = static_cast<uint32_t>(labels_.size());
+      labels_.push_back(child_->LabelsAt(element.series));
+      drops_name_.push_back(child_->DropsName(element.series));
+    }
+  }
+  TOCSIN_RETURN_IF_ERROR(data_.Reset(labels_.size(), grid_.count, &context_->memory));
+  for (size_t cell = 0; cell < heaps.size(); ++cell) {
+    for (const Element& element : heaps[cell]) {
+      data_.SetFloat(row_of[element.series], cell % grid_.count, element.value);
+    }
+  }
+  child_.reset();
+  return Status::Ok();
+}
+
+namespace {
+
+// The reference's hash of a label set: XXH64 over name and value, each behind its length in one
+// byte (three more after 255 when it is longer).
+double RatioOffset(const Labels& labels) {
+  std::string bytes;
+  const auto append = [&bytes](std::string_view text) {
+    if (text.size() < 255) {
+      bytes.push_back(static_cast<char>(text.size()));
+    } else {
+      bytes.push_back(static_cast<char>(255));
+      for (int shift = 0; shift < 24; shift += 8) {
+        bytes.push_back(static_cast<char>((text.size() >> shift) & 0xff));
+      }
+    }
+    bytes += text;
+  };
+  for (const model::LabelView& label : labels) {
+    append(label.name);
+    append(label.value);
+  }
+  return static_cast<double>(XXH64(bytes.data(), bytes.size(), 0)) /
+         static_cast<double>(std::numeric_limits<uint64_t>::max());
+}
+
+bool InRatio(double ratio, double offset) {
+  return (ratio >= 0 && offset < ratio) || (ratio < 0 && offset >= 1.0 + ratio);
+}
+
+Status CheckRatios(QueryContext* context, const RankSpec& spec, std::vector<double>* ratios) {
+  if (AnyNan(*ratios)) return Status(Code::kExecution, "Ratio value is NaN");
+  const double largest = *std::max_element(ratios->begin(), ratios->end());
+  const double smallest = *std::min_element(ratios->begin(), ratios->end());
+  if (largest > 1) context->annotations.InvalidRatio(largest, 1, spec.param_position);
+  if (smallest < -1) context->annotations.InvalidRatio(smallest, -1, spec.param_position);
+  for (double& ratio : *ratios) ratio = std::clamp(ratio, -1.0, 1.0);
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status LimitOperator::Open() {
+  std::vector<double> params;
+  TOCSIN_RETURN_IF_ERROR(OpenParam(child_.get(), param_.get(), &params));
+  const bool by_ratio = spec_.op == AggregateOp::kLimitRatio;
+  std::vector<int64_t> counts;
+  TOCSIN_RETURN_IF_ERROR(by_ratio ? CheckRatios(context_, spec_, &params)
+                                  : CheckCounts(params, &counts));
+  const Groups groups = GroupSeries(*child_, spec_.grouping);
+  std::vector<int64_t> taken(groups.labels.size() * grid_.count, 0);
+  std::vector<Batch> kept;  // one row each
+  const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
+    for (size_t s = 0; s < batch.series(); ++s) {
+      const double offset = by_ratio ? RatioOffset(child_->LabelsAt(first + s)) : 0;
+      PointKind* kinds = batch.kinds(s);
+      bool any = false;
+      for (size_t t = 0; t < grid_.count; ++t) {
+        if (kinds[t] == PointKind::kAbsent) continue;
+        int64_t& count = taken[groups.of_series[first + s] * grid_.count + t];
+        const bool keep = by_ratio ? InRatio(params[t], offset) : count < counts[t];
+        if (keep) {
+          ++count;
+          any = true;
+        } else {
+          kinds[t] = PointKind::kAbsent;
+        }
+      }
+      if (!any) continue;
+      labels_.push_back(child_->LabelsAt(first + s));
+      drops_name_.push_back(child_->DropsName(first + s));
+      TOCSIN_RETURN_IF_ERROR(kept.emplace_back().Reset(1, grid_.count, &context_->memory));
+      kept.back().CopyRow(batch, s, 0);
+    }
+    return Status::Ok();
+  });
+  TOCSIN_RETURN_IF_ERROR(read);
+  TOCSIN_RETURN_IF_ERROR(data_.Reset(kept.size(), grid_.count, &context_->memory));
+  for (size_t s = 0; s < kept.size(); ++s) data_.CopyRow(kept[s], 0, s);
+  child_.reset();
+  return Status::Ok();
+}
+
+Status QuantileOperator::Open() {
+  std::vector<double> params;
+  TOCSIN_RETURN_IF_ERROR(OpenParam(child_.get(), param_.get(), &params));
+  for (const double q : params) {
+    if (!(q >= 0 && q <= 1)) context_->annotations.InvalidQuantile(q, spec_.param_position);
+  }
+  Groups groups = GroupSeries(*child_, spec_.grouping);
+  std::vector<std::vector<double>> values(groups.labels.size() * grid_.count);
+  MemoryCharge charge;
+  uint64_t held = 0;
+  const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
+    for (size_t s = 0; s < batch.series(); ++s) {
+      bool ignored = false;
+      for (size_t t = 0; t < grid_.count; ++t) {
+        ignored |= batch.kinds(s)[t] == PointKind::kHistogram;
+        if (batch.kinds(s)[t] != PointKind::kFloat) continue;
+        values[groups.of_series[first + s] * grid_.count + t].push_back(batch.values(s)[t]);
+        ++held;
+      }
+      if (ignored) {
+        context_->annotations.HistogramIgnoredInAggregation("quantile", spec_.position);
+      }
+    }
+    return charge.Grow(&context_->memory, held * sizeof(double));
+  });
+  TOCSIN_RETURN_IF_ERROR(read);
+  TOCSIN_RETURN_IF_ERROR(data_.Reset(groups.labels.size(), grid_.count, &context_->memory));
+  for (size_t cell = 0; cell < values.size(); ++cell) {
+    if (values[cell].empty()) continue;
+    SortForQuantile(&values[cell]);
+    const size_t t = cell % grid_.count;
+    data_.SetFloat(cell / grid_.count, t, QuantileOfSorted(params[t], values[cell]));
+  }
+  labels_ = std::move(groups.labels);
+  drops_name_ = std::move(groups.drops_name);
+  child_.reset();
+  return Status::Ok();
+}
+
+Status CountValuesOperator::Open() {
+  TOCSIN_RETURN_IF_ERROR(child_->Open());
+  if (label_.empty() || !model::IsValidUtf8(label_)) {
+    return Status(Code::kExecution,
+                  fmt::format("invalid label name {}", model::QuoteString(label_)));
+  }
+  const Groups groups = GroupSeries(*child_, spec_.grouping);
+  std::map<std::pair<uint32_t, std::string>, size_t> row_of;
+  std::vector<std::vector<double>> rows;  // counts a step
+  MemoryCharge charge;
+  const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
+    for (size_t s = 0; s < batch.series(); ++s) {
+      const uint32_t group = groups.of_series[first + s];
+      for (size_t t = 0; t < grid_.count; ++t) {
+        if (batch.kinds(s)[t] == PointKind::kAbsent) continue;
+        std::string text = batch.kinds(s)[t] == PointKind::kFloat
+                               ? FormatFloatDecimal(batch.values(s)[t])
+                               : HistogramText(*batch.histograms(s)[t]);
+        const auto [it, added] = row_of.try_emplace({group, std::move(text)}, rows.size());
+        if (added) rows.emplace_back(grid_.count, 0.0);
+        rows[it->second][t] += 1;
+      }
+    }
+    return charge.Grow(&context_->memory, rows.size() * grid_.count * sizeof(double));
+  });
+  TOCSIN_RETURN_IF_ERROR(read);
+  // Overwriting a grouping label may make groups equal.
+  std::map<Labels, size_t> merged;
+  std::vector<size_t> target(rows.size());
+  for (const auto& [key, row] : row_of) {
+    const Labels labels =
+        model::LabelsBuilder(groups.labels[key.first]).Set(label_, key.second).Build();
+    const auto [it, added] = merged.try_emplace(labels, labels_.size());
+    if (added) {
+      labels_.push_back(labels);
+      drops_name_.push_back(!groups.drops_name.empty() && groups.drops_name[key.first]);
+    }
+    target[row] = it->second;
+  }
+  TOCSIN_RETURN_IF_ERROR(data_.Reset(labels_.size(), grid_.count, &context_->memory));
+  for (size_t row = 0; row < rows.size(); ++row) {
+    for (size_t t = 0; t < grid_.count; ++t) {
+      if (rows[row][t] == 0) continue;
+      const bool there = data_.kinds(target[row])[t] == PointKind::kFloat;
+      data_.SetFloat(target[row], t, rows[row][t] + (there ? data_.values(target[row])[t] : 0));
+    }
+  }
+  child_.reset();
+  return Status::Ok();
+}
+
+}  // namespace tocsin::query

@@ -1,0 +1,87 @@
+// Aggregations that need more than a running state: topk, bottomk, limitk, limit_ratio (which
+// choose among the input's series), quantile and count_values.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "query/operators/aggregate.h"
+#include "query/operators/operator.h"
+
+namespace tocsin::query {
+
+struct RankSpec {
+  AggregateOp op = AggregateOp::kTopk;
+  Grouping grouping;
+  PositionRange position;  // of the aggregated expression
+  PositionRange param_position;
+};
+
+// topk and bottomk: a bounded heap a group and step.
+class TopkOperator final : public MaterialisedOperator {
+ public:
+  TopkOperator(QueryContext* context, const Grid& grid, RankSpec spec, OperatorPtr child,
+               OperatorPtr param)
+      : MaterialisedOperator(context, grid),
+        spec_(std::move(spec)),
+        child_(std::move(child)),
+        param_(std::move(param)) {}
+  Status Open() override;
+
+ private:
+  const RankSpec spec_;
+  OperatorPtr child_;
+  const OperatorPtr param_;
+};
+
+// limitk: the first k series of each group; limit_ratio: those whose hash lies in the asked part of
+// all hashes.
+class LimitOperator final : public MaterialisedOperator {
+ public:
+  LimitOperator(QueryContext* context, const Grid& grid, RankSpec spec, OperatorPtr child,
+                OperatorPtr param)
+      : MaterialisedOperator(context, grid),
+        spec_(std::move(spec)),
+        child_(std::move(child)),
+        param_(std::move(param)) {}
+  Status Open() override;
+
+ private:
+  const RankSpec spec_;
+  OperatorPtr child_;
+  const OperatorPtr param_;
+};
+
+class QuantileOperator final : public MaterialisedOperator {
+ public:
+  QuantileOperator(QueryContext* context, const Grid& grid, RankSpec spec, OperatorPtr child,
+                   OperatorPtr param)
+      : MaterialisedOperator(context, grid),
+        spec_(std::move(spec)),
+        child_(std::move(child)),
+        param_(std::move(param)) {}
+  Status Open() override;
+
+ private:
+  const RankSpec spec_;
+  OperatorPtr child_;
+  const OperatorPtr param_;
+};
+
+class CountValuesOperator final : public MaterialisedOperator {
+ public:
+  CountValuesOperator(QueryContext* context, const Grid& grid, RankSpec spec, OperatorPtr child,
+                      std::string label)
+      : MaterialisedOperator(context, grid),
+        spec_(std::move(spec)),
+        child_(std::move(child)),
+        label_(std::move(label)) {}
+  Status Open() override;
+
+ private:
+  const RankSpec spec_;
+  OperatorPtr child_;
+  const std::string label_;
+};
+
+}  // namespace tocsin::query

@@ -1,0 +1,181 @@
+#include "query/operators/selector.h"
+
+#include <algorithm>
+
+namespace tocsin::query {
+
+using model::Column;
+using model::Timestamp;
+
+std::vector<Timestamp> ShiftedTimes(const Grid& grid, const TimeShift& shift) {
+  std::vector<Timestamp> times(grid.count);
+  for (size_t t = 0; t < grid.count; ++t) times[t] = shift.Apply(grid.at(t));
+  return times;
+}
+
+bool FixesName(const model::MatcherSet& matchers) {
+  return std::any_of(matchers.begin(), matchers.end(), [](const model::Matcher& m) {
+    return m.type() == model::MatchType::kEqual && m.name() == model::kMetricName;
+  });
+}
+
+void GroupSelection(const model::SeriesSelection& selection, bool without,
+                    std::span<const std::string> names, std::vector<uint32_t>* group_of_series,
+                    std::vector<model::Labels>* groups) {
+  if (!without) {
+    selection.Group(false, names, group_of_series, groups);
+    return;
+  }
+  std::vector<std::string> dropped(names.begin(), names.end());
+  dropped.emplace_back("__type__");
+  dropped.emplace_back("__unit__");
+  selection.Group(true, dropped, group_of_series, groups);
+}
+
+namespace {
+
+constexpr uint32_t kNone = UINT32_MAX;
+
+// For each time the index of the newest sample in (time - lookback, time], or kNone. `times`
+// ascends.
+void ChooseSamples(std::span<const Timestamp> samples, const std::vector<Timestamp>& times,
+                   int64_t lookback_ms, std::vector<uint32_t>* chosen) {
+  chosen->resize(times.size());
+  size_t next = 0;  // first sample after the time
+  for (size_t t = 0; t < times.size(); ++t) {
+    while (next < samples.size() && samples[next] <= times[t]) ++next;
+    const bool found = next > 0 && samples[next - 1] > times[t] - lookback_ms;
+    (*chosen)[t] = found ? static_cast<uint32_t>(next - 1) : kNone;
+  }
+}
+
+class SelectorCursor final : public Cursor {
+ public:
+  SelectorCursor(QueryContext* context, const std::vector<Timestamp>& times, SelectorOutput output,
+                 std::unique_ptr<model::ColumnReader> reader)
+      : context_(context), times_(times), output_(output), reader_(std::move(reader)) {}
+
+  Status Read(size_t first, size_t count, Batch* out) override {
+    TOCSIN_RETURN_IF_ERROR(out->Reset(count, times_.size(), &context_->memory));
+    TOCSIN_RETURN_IF_ERROR(reader_->Read(first, count, &columns_));
+    TOCSIN_RETURN_IF_ERROR(charge_.Grow(&context_->memory, columns_.allocated_bytes()));
+    shared_timestamps_ = {};
+    int64_t decoded = 0;
+    int64_t points = 0;
+    for (size_t s = 0; s < count; ++s) {
+      const Column& column = columns_.columns[s];
+      decoded += static_cast<int64_t>(column.values.size() + column.histograms.size());
+      points += column.histograms.empty() ? ReadFloats(column, s, out) : ReadMixed(column, s, out);
+    }
+    context_->samples_read.fetch_add(decoded, std::memory_order_relaxed);
+    context_->CountQueryable(points);
+    return context_->samples.Add(points);
+  }
+
+ private:
+  void Choose(const Column& column) {
+    if (column.timestamps.data() == shared_timestamps_.data() &&
+        column.timestamps.size() == shared_timestamps_.size() && !column.timestamps.empty()) {
+      return;
+    }
+    shared_timestamps_ = column.timestamps;
+    ChooseSamples(column.timestamps, times_, context_->lookback_delta_ms, &chosen_);
+  }
+
+  int64_t ReadFloats(const Column& column, size_t s, Batch* out) {
+    Choose(column);
+    double* values = out->values(s);
+    PointKind* kinds = out->kinds(s);
+    int64_t points = 0;
+    for (size_t t = 0; t < times_.size(); ++t) {
+      const uint32_t i = chosen_[t];
+      if (i == kNone || (column.may_hold_stale && model::IsStale(column.values[i]))) continue;
+      values[t] = FloatOutput(column, i);
+      kinds[t] = PointKind::kFloat;
+      ++points;
+    }
+    return points;
+  }
+
+  int64_t ReadMixed(const Column& column, size_t s, Batch* out) {
+    Choose(column);
+    ChooseSamples(column.histogram_timestamps, times_, context_->lookback_delta_ms,
+                  &chosen_histograms_);
+    int64_t points = 0;
+    uint32_t last = kNone;
+    HistogramPtr copy;
+    for (size_t t = 0; t < times_.size(); ++t) {
+      const uint32_t f = chosen_[t];
+      const uint32_t h = chosen_histograms_[t];
+      const bool is_float =
+          f != kNone && (h == kNone || column.timestamps[f] > column.histogram_timestamps[h]);
+      if (is_float) {
+        if (model::IsStale(column.values[f])) continue;
+        out->SetFloat(s, t, FloatOutput(column, f));
+      } else if (h != kNone) {
+        if (column.histograms[h]->is_stale()) continue;
+        if (output_ != SelectorOutput::kValue) {
+          out->SetFloat(s, t, HistogramTimeOutput(column, h));
+        } else {
+          if (h != last) copy = std::make_shared<const model::Histogram>(*column.histograms[h]);
+          last = h;
+          out->SetHistogram(s, t, copy);
+        }
+      } else {
+        continue;
+      }
+      ++points;
+    }
+    return points;
+  }
+
+  double FloatOutput(const Column& column, size_t i) const {
+    if (output_ == SelectorOutput::kValue) [[likely]]
+      return column.values[i];
+    if (output_ == SelectorOutput::kSampleTime) {
+      return static_cast<double>(column.timestamps[i]) / 1000;
+    }
+    return column.start_timestamps.empty() ? 0
+                                           : static_cast<double>(column.start_timestamps[i]) / 1000;
+  }
+  double HistogramTimeOutput(const Column& column, size_t i) const {
+    if (output_ == SelectorOutput::kSampleTime) {
+      return static_cast<double>(column.histogram_timestamps[i]) / 1000;
+    }
+    return column.histogram_start_timestamps.empty()
+               ? 0
+               : static_cast<double>(column.histogram_start_timestamps[i]) / 1000;
+  }
+
+  QueryContext* const context_;
+  const std::vector<Timestamp>& times_;
+  const SelectorOutput output_;
+  const std::unique_ptr<model::ColumnReader> reader_;
+  model::ColumnBatch columns_;
+  MemoryCharge charge_;
+  std::span<const Timestamp> shared_timestamps_;  // what chosen_ was computed for
+  std::vector<uint32_t> chosen_;
+  std::vector<uint32_t> chosen_histograms_;
+};
+
+}  // namespace
+
+Status VectorSelectorOperator::Open() {
+  model::SelectHints hints;
+  hints.step_ms = grid_.count > 1 ? grid_.step_ms : 0;
+  const model::TimeRange range{times_.front() - context_->lookback_delta_ms + 1, times_.back()};
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(selection_, context_->Select(matchers_, range, hints));
+  return Status::Ok();
+}
+
+void VectorSelectorOperator::Group(bool without, std::span<const std::string> names,
+                                   std::vector<uint32_t>* group_of_series,
+                                   std::vector<model::Labels>* groups) const {
+  GroupSelection(*selection_, without, names, group_of_series, groups);
+}
+
+std::unique_ptr<Cursor> VectorSelectorOperator::NewCursor() const {
+  return std::make_unique<SelectorCursor>(context_, times_, output_, selection_->NewReader());
+}
+
+}  // namespace tocsin::query

@@ -1,0 +1,53 @@
+// Planner: syntax tree → tree of operators over a grid of steps.
+//
+// What it decides: constants are folded; the largest parts that do not depend on the step (all
+// selectors pinned by @) are evaluated once and repeated; sub-queries get a grid of their own,
+// aligned to their step; operators that drop the metric name get a check for labels that become
+// equal only where the name is not fixed anyway. Recursion is bounded by kMaxExpressionDepth.
+#pragma once
+
+#include "query/operators/operator.h"
+#include "query/operators/range_source.h"
+
+namespace tocsin::query {
+
+class Planner {
+ public:
+  explicit Planner(QueryContext* context) : context_(context) {}
+
+  // Precondition: durations are resolved; the type is scalar or instant vector.
+  Result<OperatorPtr> Plan(const Expr& expr, const Grid& grid);
+  // Precondition: the type is range vector.
+  Result<RangeSourcePtr> PlanRange(const Expr& expr, const Grid& grid, std::string_view function);
+
+ private:
+  Result<OperatorPtr> PlanNode(const Expr& expr, const Grid& grid);
+  Result<OperatorPtr> PlanSelector(const VectorSelector& selector, const Grid& grid);
+  Result<OperatorPtr> PlanUnary(const Unary& unary, const Grid& grid);
+  Result<OperatorPtr> PlanBinary(const Binary& binary, const Grid& grid);
+  Result<OperatorPtr> PlanAggregate(const Aggregate& aggregate, const Grid& grid);
+  Result<OperatorPtr> PlanCall(const Call& call, const Grid& grid);
+  Result<OperatorPtr> PlanRangeFunction(const Call& call, size_t range_arg, const Grid& grid);
+  Result<OperatorPtr> PlanAbsent(const Call& call, const Grid& grid);
+  Result<OperatorPtr> PlanElementwise(const Call& call, const Grid& grid);
+  Result<OperatorPtr> PlanTimestamp(const Call& call, const Grid& grid);
+  Result<OperatorPtr> PlanRelabel(const Call& call, const Grid& grid);
+  Result<OperatorPtr> PlanSort(const Call& call, const Grid& grid);
+  Result<OperatorPtr> PlanHistogram(const Call& call, const Grid& grid);
+  Result<OperatorPtr> PlanInfo(const Call& call, const Grid& grid);
+  Result<OperatorPtr> PlanScalarCall(const Call& call, const Grid& grid);
+
+  Result<std::vector<OperatorPtr>> PlanScalars(const std::vector<ExprPtr>& args, size_t first,
+                                               const Grid& grid);
+  OperatorPtr MergeAfterNameDrop(OperatorPtr op);
+  TimeShift ShiftOf(const TimeModifiers& time) const;
+  // False when there is no selector below `expr`.
+  bool FirstSelectorShift(const Expr& expr, TimeShift* shift) const;
+
+  QueryContext* const context_;
+};
+
+// True when the expression gives the same at every step.
+bool IsStepInvariant(const Expr& expr);
+
+}  // namespace tocsin::query
