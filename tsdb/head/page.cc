@@ -1,0 +1,342 @@
+#include "tsdb/head/page.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/check.h"
+
+#include <xxhash.h>
+
+namespace tocsin::tsdb {
+namespace {
+
+size_t RestartBytes(const SlotStates& states) {
+  return sizeof(Run) + states.bits.size() * 9 + states.live.size() * 8 +
+         states.starts_ms.size() * 8;
+}
+
+void FillDirectory(const FrameView& view, uint32_t entries, char* out) {
+  uint32_t next_entry = 0;
+  const char* payload = view.payload;
+  const auto put = [&](uint32_t item) {
+    const uint32_t packed =
+        item << kDirectoryPayloadBits | static_cast<uint32_t>(payload - view.payload);
+    std::memcpy(out + size_t{4} * next_entry++, &packed, sizeof packed);
+  };
+  uint32_t item = 0;
+  const auto skip_item = [&] {
+    payload += PayloadBytes(view.code(item), payload);
+    ++item;
+  };
+  if (view.list) {
+    while (item < view.items) {
+      if (item % 64 == 0) put(item);
+      skip_item();
+    }
+  } else {
+    for (uint32_t w = 0; w < entries; ++w) {
+      put(item);
+      for (int n = std::popcount(view.word(w)); n > 0; --n) skip_item();
+    }
+  }
+  DCHECK(next_entry == entries);
+}
+
+}  // namespace
+
+Slab* Slab::New(uint32_t capacity) {
+  void* memory = ::operator new(sizeof(Slab) + capacity + kFrameSlack);
+  Slab* slab = new (memory) Slab(capacity);
+  std::memset(slab->data() + capacity, 0, kFrameSlack);
+  return slab;
+}
+
+void Slab::Delete(Slab* slab) {
+  slab->~Slab();
+  ::operator delete(slab);
+}
+
+void RaiseWindowUse(std::vector<WindowUse>* uses, model::Timestamp window_ms, uint64_t commit) {
+  for (WindowUse& use : *uses) {
+    if (use.window_ms == window_ms) {
+      use.commit = std::max(use.commit, commit);
+      return;
+    }
+  }
+  uses->push_back({window_ms, commit});
+}
+
+Run::~Run() {
+  for (Slab* slab = first.load(std::memory_order_relaxed); slab != nullptr;) {
+    Slab* following = slab->next.load(std::memory_order_relaxed);
+    Slab::Delete(slab);
+    slab = following;
+  }
+}
+
+void Run::Widen(model::Timestamp t) {
+  if (t < min_ms.load(std::memory_order_relaxed)) min_ms.store(t, std::memory_order_relaxed);
+  if (t > max_ms.load(std::memory_order_relaxed)) max_ms.store(t, std::memory_order_relaxed);
+}
+
+Page::~Page() {
+  for (Run* run = first_run_.load(std::memory_order_relaxed); run != nullptr;) {
+    Run* following = run->next.load(std::memory_order_relaxed);
+    delete run;
+    run = following;
+  }
+}
+
+void Page::Resize(uint32_t slots) {
+  states.Resize(slots);
+  const size_t words = states.live.size();
+  current.resize(words, 0);
+  stale.resize(words, 0);
+  histogram.resize(words, 0);
+  released.resize(words, 0);
+  if (!last_ms.empty()) last_ms.resize(slots, model::kMinTimestamp);
+}
+
+SlotHistory Page::History(uint32_t slot) const {
+  const size_t word = slot / 64;
+  const uint64_t bit = uint64_t{1} << (slot % 64);
+  SlotHistory history;
+  if ((current[word] & bit) != 0) {
+    history.last_ms = last_full_ms;
+  } else if (!last_ms.empty()) {
+    history.last_ms = last_ms[slot];
+  }
+  history.any = history.last_ms != model::kMinTimestamp;
+  history.stale = (stale[word] & bit) != 0;
+  history.histogram = (histogram[word] & bit) != 0;
+  history.bits = states.bits[slot];
+  if (history.histogram) {
+    const auto found = histogram_hashes.find(slot);
+    history.bits = found == histogram_hashes.end() ? 0 : found->second;
+  }
+  return history;
+}
+
+bool Page::PrepareRow(model::Timestamp row_ms) {
+  if (last_run_ != nullptr) {
+    const Run& run = *last_run_;
+    const bool long_enough = run.bytes >= 2 * RestartBytes(states);
+    const bool other_window = WindowStart(row_ms) > run.window_ms && run.frames >= kRunFramesMin;
+    if (!other_window && !(run.frames >= kRunFrames && long_enough)) return false;
+  }
+  StartRun(row_ms);
+  return true;
+}
+
+void Page::StartRun(model::Timestamp row_ms) {
+  run_required_ = false;
+  auto* run = new Run();
+  run->restart = states;
+  run->window_ms = WindowStart(row_ms);
+  run->bytes = RestartBytes(states);
+  run_bytes_ += run->bytes;
+  if (last_run_ == nullptr) {
+    first_run_.store(run, std::memory_order_release);
+  } else {
+    last_run_->next.store(run, std::memory_order_release);
+  }
+  last_run_ = run;
+}
+
+char* Page::Allocate(uint32_t bytes) {
+  Run& run = *last_run_;
+  if (run.last == nullptr ||
+      run.last->capacity - run.last->published.load(std::memory_order_relaxed) < bytes) {
+    // Doubles with the run, so that a small source holds little and a large one has few slabs.
+    const size_t grown = std::min<size_t>(run.bytes - RestartBytes(run.restart), kSlabBytesMax);
+    const auto capacity =
+        std::max({bytes, kSlabBytesMin, static_cast<uint32_t>((grown + 7) & ~size_t{7})});
+    Slab* slab = Slab::New(capacity);
+    if (run.last == nullptr) {
+      run.first.store(slab, std::memory_order_release);
+    } else {
+      run.last->next.store(slab, std::memory_order_release);
+    }
+    run.last = slab;
+    run.bytes += sizeof(Slab) + capacity + kFrameSlack;
+    run_bytes_ += sizeof(Slab) + capacity + kFrameSlack;
+  }
+  return run.last->data() + run.last->published.load(std::memory_order_relaxed);
+}
+
+uint32_t DirectoryEntries(const FrameView& view) {
+  if (static_cast<size_t>(view.payload_end - view.payload) > kDirectoryPayloadMax) return 0;
+  if (view.list) return view.items <= 64 ? 0 : (view.items + 63) / 64;
+  return view.slots <= 64 ? 0 : view.word_count();
+}
+
+FrameHeader* Page::Store(std::string_view body, uint32_t sections_offset, const FrameView& view,
+                         model::Timestamp row_ms, model::Timestamp min_ms,
+                         model::Timestamp max_ms) {
+  const uint32_t entries = DirectoryEntries(view);
+  const size_t bytes = (sizeof(FrameHeader) + size_t{4} * entries + body.size() + 7) & ~size_t{7};
+  char* memory = Allocate(static_cast<uint32_t>(bytes));
+  auto* header = new (memory) FrameHeader();
+  header->row_ms = row_ms;
+  header->bytes = static_cast<uint32_t>(bytes);
+  header->body_bytes = static_cast<uint32_t>(body.size());
+  header->sections_offset = sections_offset;
+  header->directory_entries = static_cast<uint16_t>(entries);
+  if (entries > 0) FillDirectory(view, entries, memory + sizeof(FrameHeader));
+  std::memcpy(memory + sizeof(FrameHeader) + size_t{4} * entries, body.data(), body.size());
+  Run& run = *last_run_;
+  if (min_ms <= max_ms) {
+    run.Widen(min_ms);
+    run.Widen(max_ms);
+  }
+  ++run.frames;
+  run.last->published.store(run.last->published.load(std::memory_order_relaxed) + header->bytes,
+                            std::memory_order_release);
+  return header;
+}
+
+void Page::SetLast(uint32_t slot, model::Timestamp t) {
+  if (last_ms.empty()) last_ms.resize(states.size(), model::kMinTimestamp);
+  last_ms[slot] = t;
+}
+
+void Page::NoteFullRow(model::Timestamp row_ms, const uint64_t* present, const uint64_t* stale_now,
+                       const uint64_t* histogram_now) {
+  for (size_t w = 0; w < current.size(); ++w) {
+    for (uint64_t gone = current[w] & ~present[w]; gone != 0; gone &= gone - 1) {
+      SetLast(static_cast<uint32_t>(64 * w) + static_cast<uint32_t>(std::countr_zero(gone)),
+              last_full_ms);
+    }
+    current[w] = present[w];
+    stale[w] = (stale[w] & ~present[w]) | stale_now[w];
+    histogram[w] = (histogram[w] & ~present[w]) | histogram_now[w];
+  }
+  last_full_ms = row_ms;
+}
+
+void Page::NoteSample(uint32_t slot, model::Timestamp t, bool stale_now, bool histogram_now,
+                      uint64_t histogram_hash) {
+  const size_t word = slot / 64;
+  const uint64_t bit = uint64_t{1} << (slot % 64);
+  current[word] &= ~bit;
+  SetLast(slot, t);
+  stale[word] = stale_now ? stale[word] | bit : stale[word] & ~bit;
+  histogram[word] = histogram_now ? histogram[word] | bit : histogram[word] & ~bit;
+  if (histogram_now) histogram_hashes[slot] = histogram_hash;
+}
+
+Status Page::Replay(std::string_view body, model::Timestamp row_ms, uint64_t commit,
+                    const std::function<bool(model::Timestamp)>& sealed,
+                    std::vector<WindowUse>* uses, uint64_t* items) {
+  auto parsed = FrameView::Parse(body);
+  if (!parsed) return std::move(parsed).error();
+  const FrameView& view = *parsed;
+  if (slots() < view.slots) Resize(view.slots);
+  *items += view.items;
+  const FrameExtent extent = ExtentOf(view, row_ms);
+  bool keep = false;
+  for (const model::Timestamp window_ms : extent.windows) keep = keep || !sealed(window_ms);
+  if (keep && (last_run_ == nullptr || run_required_)) StartRun(row_ms);
+  ApplyFrame(view, &states);
+  NoteFrame(view, row_ms);
+  ++sequence;
+  if (!keep) {
+    run_required_ = true;
+    return Status::Ok();
+  }
+  FrameHeader* header = Store(body, static_cast<uint32_t>(view.payload_end - body.data()), view,
+                              row_ms, extent.min_ms, extent.max_ms);
+  header->commit.store(commit, std::memory_order_relaxed);
+  for (const model::Timestamp window_ms : extent.windows) {
+    RaiseWindowUse(&last_run_->uses, window_ms, commit);
+    RaiseWindowUse(uses, window_ms, commit);
+  }
+  return Status::Ok();
+}
+
+// Derives from a frame, after ApplyFrame, what the appender knew when it wrote it.
+void Page::NoteFrame(const FrameView& view, model::Timestamp row_ms) {
+  if (view.kind == FrameKind::kLate) return;
+  const bool full = view.kind == FrameKind::kFull;
+  std::vector<SectionEntry> own;
+  ReadSection(view.own, &own);
+  size_t next_own = 0;
+  struct Note {
+    uint32_t slot;
+    model::Timestamp t;
+    bool stale;
+    bool histogram;
+    uint64_t hash;
+  };
+  std::vector<Note> notes;
+  uint64_t present[kFrameSlotsMax / 64] = {};
+  uint64_t stale_now[kFrameSlotsMax / 64] = {};
+  uint64_t histogram_now[kFrameSlotsMax / 64] = {};
+  if (full) {
+    // Every slot that is live after the frame has its sample at this row.
+    std::copy(states.live.begin(), states.live.end(), present);
+  }
+  ForEachItem(view, [&](uint32_t item, uint32_t slot, FrameCode code, const char* payload) {
+    const bool has_own = next_own < own.size() && own[next_own].item == item;
+    const model::Timestamp t = has_own ? row_ms + own[next_own++].value : row_ms;
+    if (full && code == FrameCode::kAbsent) return;
+    const bool is_stale = code == FrameCode::kStale;
+    const bool is_histogram = code == FrameCode::kHistogram;
+    uint64_t hash = 0;
+    if (is_histogram) hash = HashOfHistogram(HistogramPayload(payload));
+    if (!full || has_own) {
+      notes.push_back({slot, t, is_stale, is_histogram, hash});
+      return;
+    }
+    const uint64_t bit = uint64_t{1} << (slot % 64);
+    present[slot / 64] |= bit;
+    if (is_stale) stale_now[slot / 64] |= bit;
+    if (is_histogram) {
+      histogram_now[slot / 64] |= bit;
+      histogram_hashes[slot] = hash;
+    }
+  });
+  if (full) NoteFullRow(row_ms, present, stale_now, histogram_now);
+  for (const Note& note : notes)
+    NoteSample(note.slot, note.t, note.stale, note.histogram, note.hash);
+}
+
+FrameExtent ExtentOf(const FrameView& view, model::Timestamp row_ms) {
+  FrameExtent extent;
+  const auto sampled = [&](model::Timestamp t) {
+    extent.min_ms = std::min(extent.min_ms, t);
+    extent.max_ms = std::max(extent.max_ms, t);
+    const model::Timestamp window_ms = WindowStart(t);
+    if (std::find(extent.windows.begin(), extent.windows.end(), window_ms) == extent.windows.end())
+      extent.windows.push_back(window_ms);
+  };
+  std::vector<SectionEntry> own;
+  ReadSection(view.own, &own);
+  if (view.kind == FrameKind::kFull || own.size() < view.items) sampled(row_ms);
+  for (const SectionEntry& entry : own) sampled(row_ms + entry.value);
+  return extent;
+}
+
+uint64_t HashOfHistogram(std::string_view encoded) {
+  return XXH3_64bits(encoded.data(), encoded.size());
+}
+
+Run* Page::UnlinkFirstRun() {
+  Run* run = first_run_.load(std::memory_order_relaxed);
+  Run* following = run->next.load(std::memory_order_relaxed);
+  if (following == nullptr) last_run_ = nullptr;
+  first_run_.store(following, std::memory_order_release);
+  run_bytes_ -= run->bytes;
+  return run;
+}
+
+size_t Page::run_count() const {
+  size_t count = 0;
+  for (const Run* run = first_run(); run != nullptr;
+       run = run->next.load(std::memory_order_relaxed))
+    ++count;
+  return count;
+}
+
+}  // namespace tocsin::tsdb
