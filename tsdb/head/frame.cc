@@ -152,8 +152,7 @@ Result<FrameView> FrameView::Parse(std::string_view body) {
   return frame;
 }
 
-FrameView FrameView::ParseTrusted(const char* body, uint32_t body_bytes,
-                                  uint32_t sections_offset) {
+FrameView FrameView::ParseTrusted(const char* body, uint32_t body_bytes, uint32_t sections_offset) {
   FrameView frame;
   const auto flags = static_cast<uint8_t>(*body);
   const char* p = body + 1;
@@ -373,6 +372,7 @@ std::string_view FrameEncoder::Finish() {
     codes[i / 2] = static_cast<char>(item_codes_[i] | item_codes_[i + 1] << 4);
   if (items_ % 2 != 0) codes[items_ / 2] = static_cast<char>(item_codes_[items_ - 1]);
   body_.append(payload_.data(), payload_used_);
+  sections_offset_ = static_cast<uint32_t>(body_.size());
   if (own_count_ > 0) {
     PutVarint(body_, own_count_);
     body_.append(own_);

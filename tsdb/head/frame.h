@@ -140,6 +140,8 @@ class FrameEncoder {
   uint32_t items() const { return items_; }
   // The frame's body; valid until Begin.
   std::string_view Finish();
+  // Of the finished body: where its payload ends.
+  uint32_t sections_offset() const { return sections_offset_; }
 
  private:
   void PutItem(uint32_t slot, FrameCode code);
@@ -165,6 +167,7 @@ class FrameEncoder {
   std::string starts_;
   uint32_t starts_count_ = 0;
   uint32_t starts_last_ = 0;
+  uint32_t sections_offset_ = 0;
   std::string body_;
 };
 

@@ -119,7 +119,7 @@ SlotHistory Page::History(uint32_t slot) const {
 }
 
 bool Page::PrepareRow(model::Timestamp row_ms) {
-  if (last_run_ != nullptr) {
+  if (last_run_ != nullptr && !run_required_) {
     const Run& run = *last_run_;
     const bool long_enough = run.bytes >= 2 * RestartBytes(states);
     const bool other_window = WindowStart(row_ms) > run.window_ms && run.frames >= kRunFramesMin;
@@ -199,6 +199,12 @@ FrameHeader* Page::Store(std::string_view body, uint32_t sections_offset, const 
 void Page::SetLast(uint32_t slot, model::Timestamp t) {
   if (last_ms.empty()) last_ms.resize(states.size(), model::kMinTimestamp);
   last_ms[slot] = t;
+  newest_note_ms_ = std::max(newest_note_ms_, t);
+}
+
+void Page::RefreshNewest() {
+  newest_note_ms_ = model::kMinTimestamp;
+  for (const model::Timestamp t : last_ms) newest_note_ms_ = std::max(newest_note_ms_, t);
 }
 
 void Page::NoteFullRow(model::Timestamp row_ms, const uint64_t* present, const uint64_t* stale_now,

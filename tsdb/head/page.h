@@ -22,6 +22,7 @@
 // theirs; what they may still see is kept alive by their pin.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -133,10 +134,14 @@ class Page {
   uint32_t slots() const { return static_cast<uint32_t>(states.size()); }
   void Resize(uint32_t slots);
   SlotHistory History(uint32_t slot) const;
+  // No slot has a later sample.
+  model::Timestamp newest_ms() const { return std::max(last_full_ms, newest_note_ms_); }
   // Starts a run when row `row_ms` should not go into the last one; true when it did (the log then
   // gets a state record).
   bool PrepareRow(model::Timestamp row_ms);
   void StartRun(model::Timestamp row_ms);
+  // After last_ms was replaced.
+  void RefreshNewest();
   // Replay: the next frame that is kept starts a run (a state record came, or frames were skipped).
   void RequireRun() { run_required_ = true; }
   // Stores a frame whose items already went through `states`. `min_ms`, `max_ms`: of its samples.
@@ -188,6 +193,7 @@ class Page {
   std::atomic<Run*> first_run_{nullptr};
   Run* last_run_ = nullptr;
   bool run_required_ = false;
+  model::Timestamp newest_note_ms_ = model::kMinTimestamp;  // of all ever set in last_ms
   size_t run_bytes_ = 0;
 };
 

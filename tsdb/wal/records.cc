@@ -50,10 +50,11 @@ constexpr uint8_t kHasHistograms = 0x08;
 
 }  // namespace
 
-void PutSourceRecord(std::string& out, SourceId id, const model::Origin& origin,
-                     const model::Labels& labels) {
+void PutSourceRecord(std::string& out, SourceId id, uint64_t incarnation,
+                     const model::Origin& origin, const model::Labels& labels) {
   std::string payload;
   PutVarint(payload, id);
+  PutFixed64(payload, incarnation);
   PutFixed8(payload, static_cast<uint8_t>(origin.kind));
   PutString(payload, origin.id);
   PutString(payload, labels.packed());
@@ -195,6 +196,7 @@ Result<SourceRecord> ReadSourceRecord(std::string_view payload) {
   ByteReader reader(payload);
   SourceRecord record;
   record.id = reader.Varint32();
+  record.incarnation = reader.Fixed64();
   const uint8_t kind = reader.Fixed8();
   if (kind > static_cast<uint8_t>(model::OriginKind::kInternal)) return Error(Damaged("origin"));
   record.origin.kind = static_cast<model::OriginKind>(kind);
@@ -353,6 +355,7 @@ Status ApplyStateRecord(std::string_view payload, model::Timestamp base_ms, Page
   page->last_full_ms = fresh.last_full_ms;
   page->sequence = sequence;
   page->Resize(known);
+  page->RefreshNewest();
   page->RequireRun();
   return Status::Ok();
 }

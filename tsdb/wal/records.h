@@ -38,8 +38,8 @@ enum class RecordType : uint8_t {
 };
 
 // --- writing: each appends one record, its length in front, to `out` ---
-void PutSourceRecord(std::string& out, SourceId id, const model::Origin& origin,
-                     const model::Labels& labels);
+void PutSourceRecord(std::string& out, SourceId id, uint64_t incarnation,
+                     const model::Origin& origin, const model::Labels& labels);
 void PutKeyRecord(std::string& out, KeyId id, const model::Labels& labels);
 // `keys[i]`: of slot first_slot + i of the page; kNoId for a slot that stands for nothing.
 void PutLayoutRecord(std::string& out, SourceId source, uint32_t page, uint32_t first_slot,
@@ -56,6 +56,7 @@ void PutExemplarRecord(std::string& out, SourceId source, model::Slot slot,
 // --- reading ---
 struct SourceRecord {
   SourceId id = 0;
+  uint64_t incarnation = 0;
   model::Origin origin;
   model::Labels labels;
 };

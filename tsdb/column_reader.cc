@@ -1,0 +1,219 @@
+#include "tsdb/column_reader.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace tocsin::tsdb {
+namespace {
+
+template <typename T>
+bool SameSpan(std::span<const T> a, std::span<const T> b) {
+  return a.data() == b.data() && a.size() == b.size();
+}
+
+}  // namespace
+
+Status SelectionReader::Read(size_t first, size_t count, model::ColumnBatch* batch) {
+  batch->Clear();
+  joined_parts_.clear();
+  joined_ = {};
+  for (auto& [key, reader] : pages_) {
+    if (reader != nullptr) reader->BatchCleared();
+  }
+  for (auto& cursor : cursors_) {
+    if (cursor != nullptr) cursor->BatchCleared();
+  }
+  batch->columns.resize(count);
+  for (size_t i = 0; i < count; ++i)
+    TOCSIN_RETURN_IF_ERROR(ReadSeries(first + i, batch, &batch->columns[i]));
+  return Status::Ok();
+}
+
+PageReader* SelectionReader::ReaderOf(uint32_t source_id, uint32_t page_number) {
+  const uint64_t key = uint64_t{source_id} << 32 | page_number;
+  const auto found = pages_.find(key);
+  if (found != pages_.end()) return found->second.get();
+  const DatabaseSnapshot& snapshot = selection_.snapshot();
+  const Source* source = snapshot.head().FindSource(source_id);
+  const Page* page = source == nullptr ? nullptr : source->page(page_number);
+  if (pages_.size() >= kPageReadersMax) pages_.clear();
+  const HeadView view{snapshot.commit_number(), &snapshot.version().sealed, selection_.range()};
+  return pages_.emplace(key, page == nullptr ? nullptr : std::make_unique<PageReader>(*page, view))
+      .first->second.get();
+}
+
+Status SelectionReader::ReadPart(const Selection::Address& address, model::ColumnBatch* batch,
+                                 model::Column* column) {
+  if (address.segment == Selection::Address::kHead) {
+    const auto slot = static_cast<model::Slot>(address.ref.offset);
+    PageReader* reader = ReaderOf(address.ref.source, slot / kFrameSlotsMax);
+    *column = model::Column();
+    if (reader != nullptr) reader->ReadSlot(slot % kFrameSlotsMax, batch, column);
+    return Status::Ok();
+  }
+  const SegmentReader& segment = *selection_.snapshot().version().segments[address.segment];
+  if (cursors_.size() <= address.segment) cursors_.resize(address.segment + 1);
+  auto& cursor = cursors_[address.segment];
+  if (cursor == nullptr) cursor = std::make_unique<SegmentCursor>(segment);
+  return cursor->Read(address.ref, selection_.range(), batch, column).Annotate(segment.path());
+}
+
+Status SelectionReader::ReadSeries(size_t series, model::ColumnBatch* batch,
+                                   model::Column* column) {
+  parts_.clear();
+  for (uint32_t a = selection_.first_address(series); a != kNoId; a = selection_.address(a).next) {
+    model::Column part;
+    TOCSIN_RETURN_IF_ERROR(ReadPart(selection_.address(a), batch, &part));
+    if (!part.values.empty() || !part.histograms.empty()) parts_.push_back(part);
+  }
+  *column = model::Column();
+  if (parts_.size() == 1) {
+    *column = parts_.front();
+  } else if (parts_.size() > 1) {
+    Merge(batch, column);
+  }
+  return Status::Ok();
+}
+
+void SelectionReader::Merge(model::ColumnBatch* batch, model::Column* column) {
+  column->may_hold_stale = false;
+  for (const model::Column& part : parts_)
+    column->may_hold_stale = column->may_hold_stale || part.may_hold_stale;
+  MergeFloats(batch, column);
+  MergeHistograms(batch, column);
+}
+
+void SelectionReader::MergeFloats(model::ColumnBatch* batch, model::Column* column) {
+  std::vector<const model::Column*> parts;
+  size_t count = 0;
+  bool any_start = false;
+  for (const model::Column& part : parts_) {
+    if (part.values.empty()) continue;
+    parts.push_back(&part);
+    count += part.values.size();
+    any_start = any_start || !part.start_timestamps.empty();
+  }
+  if (parts.empty()) return;
+  std::stable_sort(parts.begin(), parts.end(), [](const auto* a, const auto* b) {
+    return a->timestamps.front() < b->timestamps.front();
+  });
+  bool disjoint = true;
+  for (size_t i = 1; i < parts.size(); ++i)
+    disjoint = disjoint && parts[i - 1]->timestamps.back() < parts[i]->timestamps.front();
+
+  double* values = batch->NewValues(count);
+  model::Timestamp* starts = any_start ? batch->NewTimestamps(count) : nullptr;
+  if (disjoint) {
+    size_t at = 0;
+    for (const model::Column* part : parts) {
+      std::copy(part->values.begin(), part->values.end(), values + at);
+      if (starts != nullptr) {
+        if (part->start_timestamps.empty()) {
+          std::fill_n(starts + at, part->values.size(), 0);
+        } else {
+          std::copy(part->start_timestamps.begin(), part->start_timestamps.end(), starts + at);
+        }
+      }
+      at += part->values.size();
+    }
+    const bool known = joined_parts_.size() == parts.size() &&
+                       std::equal(parts.begin(), parts.end(), joined_parts_.begin(),
+                                  [](const auto* part, const auto& span) {
+                                    return SameSpan(part->timestamps, span);
+                                  });
+    if (!known) {
+      model::Timestamp* times = batch->NewTimestamps(count);
+      joined_ = {times, count};
+      joined_parts_.clear();
+      for (const model::Column* part : parts) {
+        times = std::copy(part->timestamps.begin(), part->timestamps.end(), times);
+        joined_parts_.push_back(part->timestamps);
+      }
+    }
+    column->timestamps = joined_;
+    column->values = {values, count};
+    if (starts != nullptr) column->start_timestamps = {starts, count};
+  } else {
+    // By time; of equal timestamps the part of higher precedence (lower number) counts.
+    struct Cursor {
+      const model::Column* part;
+      size_t rank;
+      size_t next;
+    };
+    std::vector<Cursor> cursors;
+    for (const model::Column* part : parts)
+      cursors.push_back({part, static_cast<size_t>(part - parts_.data()), 0});
+    std::sort(cursors.begin(), cursors.end(),
+              [](const Cursor& a, const Cursor& b) { return a.rank < b.rank; });
+    model::Timestamp* times = batch->NewTimestamps(count);
+    size_t kept = 0;
+    while (true) {
+      model::Timestamp t = model::kMaxTimestamp;
+      const Cursor* best = nullptr;
+      for (const Cursor& cursor : cursors) {
+        if (cursor.next == cursor.part->values.size()) continue;
+        if (best == nullptr || cursor.part->timestamps[cursor.next] < t) {
+          best = &cursor;
+          t = cursor.part->timestamps[cursor.next];
+        }
+      }
+      if (best == nullptr) break;
+      times[kept] = t;
+      values[kept] = best->part->values[best->next];
+      if (starts != nullptr)
+        starts[kept] =
+            best->part->start_timestamps.empty() ? 0 : best->part->start_timestamps[best->next];
+      ++kept;
+      for (Cursor& cursor : cursors) {
+        if (cursor.next < cursor.part->values.size() && cursor.part->timestamps[cursor.next] == t)
+          ++cursor.next;
+      }
+    }
+    column->timestamps = {times, kept};
+    column->values = {values, kept};
+    if (starts != nullptr) column->start_timestamps = {starts, kept};
+  }
+  column->constant = std::all_of(parts.begin(), parts.end(), [&](const model::Column* part) {
+    return part->constant &&
+           std::bit_cast<uint64_t>(part->values[0]) == std::bit_cast<uint64_t>(column->values[0]);
+  });
+}
+
+void SelectionReader::MergeHistograms(model::ColumnBatch* batch, model::Column* column) {
+  struct Sample {
+    model::Timestamp t;
+    size_t rank;
+    const model::Histogram* histogram;
+    model::Timestamp start_ms;
+  };
+  std::vector<Sample> samples;
+  bool any_start = false;
+  for (size_t rank = 0; rank < parts_.size(); ++rank) {
+    const model::Column& part = parts_[rank];
+    for (size_t i = 0; i < part.histograms.size(); ++i) {
+      const model::Timestamp start =
+          part.histogram_start_timestamps.empty() ? 0 : part.histogram_start_timestamps[i];
+      any_start = any_start || start != 0;
+      samples.push_back({part.histogram_timestamps[i], rank, part.histograms[i], start});
+    }
+  }
+  if (samples.empty()) return;
+  std::sort(samples.begin(), samples.end(), [](const Sample& a, const Sample& b) {
+    return a.t != b.t ? a.t < b.t : a.rank < b.rank;
+  });
+  model::Timestamp* times = batch->NewTimestamps(samples.size());
+  model::Timestamp* starts = batch->NewTimestamps(samples.size());
+  const model::Histogram** histograms = batch->NewHistogramPointers(samples.size());
+  size_t kept = 0;
+  for (const Sample& sample : samples) {
+    if (kept > 0 && times[kept - 1] == sample.t) continue;
+    times[kept] = sample.t;
+    starts[kept] = sample.start_ms;
+    histograms[kept++] = sample.histogram;
+  }
+  column->histogram_timestamps = {times, kept};
+  column->histograms = {histograms, kept};
+  if (any_start) column->histogram_start_timestamps = {starts, kept};
+}
+
+}  // namespace tocsin::tsdb

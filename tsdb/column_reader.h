@@ -1,0 +1,45 @@
+// SelectionReader: decodes the columns of a selection: each series' parts from segments and head,
+// merged by time. One thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "model/storage.h"
+#include "tsdb/head/page_reader.h"
+#include "tsdb/segment/reader.h"
+#include "tsdb/selection.h"
+
+namespace tocsin::tsdb {
+
+class SelectionReader final : public model::ColumnReader {
+ public:
+  explicit SelectionReader(const Selection& selection) : selection_(selection) {}
+
+  Status Read(size_t first, size_t count, model::ColumnBatch* batch) override;
+
+ private:
+  // Page readers hold a list of frames each (about 100 bytes a row).
+  static constexpr size_t kPageReadersMax = 256;
+
+  Status ReadSeries(size_t series, model::ColumnBatch* batch, model::Column* column);
+  Status ReadPart(const Selection::Address& address, model::ColumnBatch* batch,
+                  model::Column* column);
+  PageReader* ReaderOf(uint32_t source, uint32_t page);
+  void Merge(model::ColumnBatch* batch, model::Column* column);
+  void MergeFloats(model::ColumnBatch* batch, model::Column* column);
+  void MergeHistograms(model::ColumnBatch* batch, model::Column* column);
+
+  const Selection& selection_;
+  std::unordered_map<uint64_t, std::unique_ptr<PageReader>> pages_;
+  std::vector<std::unique_ptr<SegmentCursor>> cursors_;  // by segment, made on first use
+  std::vector<model::Column> parts_;                     // of the series being read, by precedence
+  // The last concatenation of timestamps: neighbours mostly join the very same arrays.
+  std::vector<std::span<const model::Timestamp>> joined_parts_;
+  std::span<const model::Timestamp> joined_;
+};
+
+}  // namespace tocsin::tsdb

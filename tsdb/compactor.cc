@@ -1,0 +1,214 @@
+#include "tsdb/compactor.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/log.h"
+#include "tsdb/sealer.h"
+#include "tsdb/segment/merge.h"
+
+namespace tocsin::tsdb {
+namespace {
+
+model::Timestamp BlockStart(model::Timestamp t, int64_t block_ms) {
+  const int64_t remainder = t % block_ms;
+  return t - (remainder < 0 ? remainder + block_ms : remainder);
+}
+
+}  // namespace
+
+// ----------------------------------------------------------------------------------------------------------
+// sealing
+
+Status Compactor::SealWindow(model::Timestamp window_ms) {
+  const SegmentMeta meta = store_.NewMeta(0);
+  uint64_t samples = 0;
+  std::weak_ptr<const Version> old_version;
+  const Status status = store_.Add(
+      meta,
+      [&](const std::string& path) -> Result<SegmentMeta> {
+        auto written = WriteSealedWindow(env_, head_, store_.Current(), window_ms, path, meta);
+        if (written) samples = written->sample_count;
+        return written;
+      },
+      {}, &old_version);
+  if (!status.ok()) {
+    counters_.seal_failures.fetch_add(1, std::memory_order_relaxed);
+    return status.Annotate("seal");
+  }
+  retiring_.push_back(std::move(old_version));
+  counters_.seals.fetch_add(1, std::memory_order_relaxed);
+  counters_.samples_sealed.fetch_add(samples, std::memory_order_relaxed);
+  return Status::Ok();
+}
+
+Status Compactor::SealWindows(const std::vector<WindowUse>& windows) {
+  if (windows.empty()) return Status::Ok();
+  Status status;
+  for (const WindowUse& window : windows) {
+    status = SealWindow(window.window_ms);
+    if (!status.ok()) break;
+    RetireRuns();
+  }
+  const Status released = Release();
+  return status.ok() ? released : status;
+}
+
+void Compactor::RetireRuns() {
+  std::erase_if(retiring_, [](const auto& version) { return version.expired(); });
+  if (!retiring_.empty()) return;
+  const std::shared_ptr<const Version> version = store_.Current();
+  head_.RetireRuns([&](const WindowUse& use) {
+    return version->sealed.CoversWindow(use.window_ms, use.commit);
+  });
+}
+
+Status Compactor::Release() {
+  // What a file still holds alone decides how long it stays: begin new ones, with every slot's
+  // state, put that on disk, then drop the old.
+  head_.RotateLogs();
+  TOCSIN_RETURN_IF_ERROR(head_.FlushLogs(/*sync=*/true));
+  const std::shared_ptr<const Version> version = store_.Current();
+  for (size_t s = 0; s < head_.shard_count(); ++s) {
+    size_t removed = 0;
+    TOCSIN_RETURN_IF_ERROR(head_.shard(s).log.DropCovered(
+        [&](const WindowUse& use) {
+          return version->sealed.CoversWindow(use.window_ms, use.commit);
+        },
+        &removed));
+  }
+  RetireRuns();
+  return Status::Ok();
+}
+
+Status Compactor::Seal(model::TimeRange range) {
+  const std::shared_ptr<const Version> version = store_.Current();
+  std::vector<WindowUse> windows = head_.OpenWindows([&](const WindowUse& use) {
+    return version->sealed.CoversWindow(use.window_ms, use.commit);
+  });
+  std::erase_if(windows, [&](const WindowUse& window) {
+    return !range.Overlaps({window.window_ms, window.window_ms + kWindowMs - 1});
+  });
+  return SealWindows(windows);
+}
+
+Status Compactor::CompactAll() {
+  TOCSIN_RETURN_IF_ERROR(Seal({}));
+  return MergeBlocks(kDayMs, kMaxSegmentLevel, model::kMaxTimestamp, /*all=*/true);
+}
+
+// ----------------------------------------------------------------------------------------------------------
+// merging
+
+Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
+  const SegmentMeta meta = store_.NewMeta(level);
+  std::weak_ptr<const Version> old_version;
+  Status status = store_.Add(
+      meta, [&](const std::string& path) { return MergeSegments(env_, inputs, path, meta, {}); },
+      inputs, &old_version);
+  if (status.ok()) {
+    counters_.merges.fetch_add(1, std::memory_order_relaxed);
+    return status;
+  }
+  counters_.merge_failures.fetch_add(1, std::memory_order_relaxed);
+  if (status.code() != Code::kCorruption) return status.Annotate("merge");
+  // One of the inputs is damaged: put that one aside, the others merge next time.
+  for (const Version::Segment& input : inputs) {
+    const Status sound = input->Verify();
+    if (sound.ok()) continue;
+    quarantine_.Put(input->path(), sound.message());
+    const Status removed = store_.Forget(input);
+    if (!removed.ok()) return removed;
+  }
+  return Status::Ok();
+}
+
+Status Compactor::MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp closed_before,
+                              bool all) {
+  std::map<model::Timestamp, std::vector<Version::Segment>> blocks;
+  for (const Version::Segment& segment : store_.Current()->segments) {
+    const SegmentMeta& meta = segment->meta();
+    if (meta.cuts.empty()) continue;
+    blocks[BlockStart(meta.cuts.front().window_start_ms, block_ms)].push_back(segment);
+  }
+  for (auto& [start, segments] : blocks) {
+    if (start > closed_before - block_ms) continue;
+    const bool settled = segments.size() == 1 && segments.front()->meta().level >= level;
+    if (settled) continue;
+    uint64_t top_bytes = 0;
+    uint64_t overlay_bytes = 0;
+    size_t overlays = 0;
+    for (const Version::Segment& segment : segments) {
+      if (segment->meta().level >= level) {
+        top_bytes += segment->meta().file_bytes;
+      } else {
+        overlay_bytes += segment->meta().file_bytes;
+        ++overlays;
+      }
+    }
+    const bool worthwhile =
+        all || top_bytes == 0 || overlays >= kOverlayFilesMax ||
+        static_cast<double>(overlay_bytes) >= kOverlayShare * static_cast<double>(top_bytes);
+    // A quarter that the day's file has overtaken is the day's business.
+    const bool above = std::any_of(segments.begin(), segments.end(), [&](const auto& segment) {
+      return segment->meta().level > level;
+    });
+    if (!worthwhile || above) continue;
+    TOCSIN_RETURN_IF_ERROR(Merge(std::move(segments), level));
+  }
+  return Status::Ok();
+}
+
+// ----------------------------------------------------------------------------------------------------------
+// retention
+
+Status Compactor::ApplyRetention() {
+  const int64_t wall = env_.NowMs();
+  const int64_t monotonic = env_.MonotonicNanos() / 1'000'000;
+  const int64_t drift = (wall - last_wall_ms_) - (monotonic - last_monotonic_ms_);
+  if (last_wall_ms_ != 0 && std::abs(drift) > kClockJumpMs) {
+    no_delete_before_ms_ = monotonic + kClockJumpPauseMs;
+    LogWarn("tsdb", "the clock jumped; deleting old segments waits an hour", {{"ms", drift}});
+  }
+  last_wall_ms_ = wall;
+  last_monotonic_ms_ = monotonic;
+  if (options_.retention_ms <= 0 || monotonic < no_delete_before_ms_) return Status::Ok();
+  const std::shared_ptr<const Version> version = store_.Current();
+  model::Timestamp newest = model::kMinTimestamp;
+  for (const Version::Segment& segment : version->segments)
+    newest = std::max(newest, segment->meta().range.max_ms);
+  const model::Timestamp oldest_kept = std::min(wall, newest) - options_.retention_ms;
+  std::vector<Version::Segment> expired;
+  for (const Version::Segment& segment : version->segments) {
+    // Whole days: a day goes when its last sample is past its time.
+    if (segment->meta().range.max_ms < oldest_kept &&
+        segment->meta().range.min_ms <= segment->meta().range.max_ms)
+      expired.push_back(segment);
+  }
+  counters_.segments_deleted.fetch_add(expired.size(), std::memory_order_relaxed);
+  return store_.Remove(expired);
+}
+
+Status Compactor::RunRound() {
+  const model::Timestamp now = env_.NowMs();
+  if (now >= next_seal_ms_) {
+    const model::Timestamp due = now - options_.seal_delay_ms;
+    next_seal_ms_ = WindowStart(due) + kWindowMs + options_.seal_delay_ms;
+    TOCSIN_RETURN_IF_ERROR(Seal({model::kMinTimestamp, WindowStart(due) - 1}));
+  }
+  if (head_.run_bytes() > options_.head_bytes_max) {
+    TOCSIN_RETURN_IF_ERROR(
+        Seal({model::kMinTimestamp, WindowStart(now - options_.seal_delay_ms) - 1}));
+    if (head_.run_bytes() > options_.head_bytes_max && retiring_.empty())
+      TOCSIN_RETURN_IF_ERROR(Seal({}));
+  }
+  RetireRuns();
+  if (retiring_.empty()) head_.RemoveIdleSources();
+  const int64_t grace =
+      std::clamp<int64_t>(options_.out_of_order_window_ms, 60 * 60 * 1000, 6 * 60 * 60 * 1000);
+  TOCSIN_RETURN_IF_ERROR(MergeBlocks(kDayMs, kMaxSegmentLevel, now - grace, /*all=*/false));
+  TOCSIN_RETURN_IF_ERROR(MergeBlocks(kQuarterDayMs, 1, now - grace, /*all=*/false));
+  return ApplyRetention();
+}
+
+}  // namespace tocsin::tsdb

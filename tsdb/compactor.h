@@ -1,0 +1,88 @@
+// Compactor: what happens to samples after they were committed. Seals half hours, merges their
+// files into six hours (L1) and days (L2), deletes what is past its retention, and lets go of
+// memory and log files that segments have made redundant.
+//
+// Thread contract: one caller at a time (Database holds a mutex around it). Reads and appends go on
+// meanwhile.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "tsdb/head/head.h"
+#include "tsdb/segment_store.h"
+
+namespace tocsin::tsdb {
+
+inline constexpr int64_t kDayMs = int64_t{24} * 60 * 60 * 1000;
+inline constexpr int64_t kQuarterDayMs = kDayMs / 4;
+// Late rows of a closed day wait for a rewrite of it until they are this part of its bytes, or so
+// many files.
+inline constexpr double kOverlayShare = 0.05;
+inline constexpr size_t kOverlayFilesMax = 16;
+// After the wall clock jumped by more than a day, deleting waits this long: it may jump back.
+inline constexpr int64_t kClockJumpMs = kDayMs;
+inline constexpr int64_t kClockJumpPauseMs = 60 * 60 * 1000;
+
+struct CompactorOptions {
+  int64_t seal_delay_ms = 0;  // after a half hour's end
+  int64_t retention_ms = 0;   // 0 = for ever
+  int64_t out_of_order_window_ms = 0;
+  uint64_t head_bytes_max = 0;
+};
+
+struct CompactorCounters {
+  std::atomic<uint64_t> seals{0};
+  std::atomic<uint64_t> seal_failures{0};
+  std::atomic<uint64_t> samples_sealed{0};
+  std::atomic<uint64_t> merges{0};
+  std::atomic<uint64_t> merge_failures{0};
+  std::atomic<uint64_t> segments_deleted{0};
+};
+
+class Compactor {
+ public:
+  Compactor(Env& env, Head& head, SegmentStore& store, Quarantine& quarantine,
+            CompactorOptions options)
+      : env_(env), head_(head), store_(store), quarantine_(quarantine), options_(options) {}
+
+  // One round: seals that are due or that memory asks for, merges, retention.
+  Status RunRound();
+  // Seals what the head holds in `range`, widened to whole half hours.
+  Status Seal(model::TimeRange range);
+  // Seals everything and merges each day into one segment.
+  Status CompactAll();
+
+  const CompactorCounters& counters() const { return counters_; }
+
+ private:
+  Status SealWindow(model::Timestamp window_ms);
+  Status SealWindows(const std::vector<WindowUse>& windows);
+  // Rows and log files that segments hold by now.
+  Status Release();
+  void RetireRuns();
+  // Merges the segments of each block of `block_ms` that is closed (or all), to `level`.
+  Status MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp closed_before, bool all);
+  Status Merge(std::vector<Version::Segment> inputs, uint8_t level);
+  Status ApplyRetention();
+
+  Env& env_;
+  Head& head_;
+  SegmentStore& store_;
+  Quarantine& quarantine_;
+  const CompactorOptions options_;
+  CompactorCounters counters_;
+
+  model::Timestamp next_seal_ms_ = model::kMinTimestamp;
+  // Versions that must be gone before the rows sealed since may leave memory.
+  std::vector<std::weak_ptr<const Version>> retiring_;
+  int64_t last_wall_ms_ = 0;
+  int64_t last_monotonic_ms_ = 0;
+  int64_t no_delete_before_ms_ = 0;  // monotonic
+};
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,41 @@
+#include "tsdb/head/exemplars.h"
+
+namespace tocsin::tsdb {
+
+void ExemplarRing::Add(SourceId source, model::Slot slot, const model::Exemplar& exemplar) {
+  if (capacity_ == 0) return;
+  MutexLock lock(mutex_);
+  // Senders repeat the exemplar until there is a new one: look a little back.
+  static constexpr size_t kLookBack = 64;
+  const size_t count = entries_.size();
+  for (size_t i = 1; i <= count && i <= kLookBack; ++i) {
+    const Entry& entry = entries_[(next_ + count - i) % count];
+    if (entry.source != source || entry.slot != slot) continue;
+    if (entry.exemplar.timestamp_ms == exemplar.timestamp_ms &&
+        entry.exemplar.value == exemplar.value && entry.exemplar.labels == exemplar.labels)
+      return;
+    break;
+  }
+  if (entries_.size() < capacity_) {
+    entries_.push_back({source, slot, exemplar});
+    return;
+  }
+  entries_[next_] = {source, slot, exemplar};
+  next_ = (next_ + 1) % capacity_;
+}
+
+void ExemplarRing::ForEach(
+    const std::function<void(SourceId, model::Slot, const model::Exemplar&)>& visit) const {
+  MutexLock lock(mutex_);
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[(next_ + i) % entries_.size()];
+    visit(entry.source, entry.slot, entry.exemplar);
+  }
+}
+
+size_t ExemplarRing::size() const {
+  MutexLock lock(mutex_);
+  return entries_.size();
+}
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,42 @@
+// ExemplarRing: the last exemplars of the whole head, in one bounded ring. Thread-safe; readers
+// copy what they want under a short lock (exemplar queries are rare and small).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/mutex.h"
+#include "model/metadata.h"
+#include "model/sample.h"
+#include "model/storage.h"
+#include "tsdb/types.h"
+
+namespace tocsin::tsdb {
+
+class ExemplarRing {
+ public:
+  explicit ExemplarRing(size_t capacity) : capacity_(capacity) {}
+
+  // An exemplar equal to the slot's last one is dropped, as is all when the capacity is 0.
+  void Add(SourceId source, model::Slot slot, const model::Exemplar& exemplar);
+  // Oldest first.
+  void ForEach(
+      const std::function<void(SourceId, model::Slot, const model::Exemplar&)>& visit) const;
+  size_t size() const;
+
+ private:
+  struct Entry {
+    SourceId source;
+    model::Slot slot;
+    model::Exemplar exemplar;
+  };
+
+  const size_t capacity_;
+  mutable Mutex mutex_;
+  std::vector<Entry> entries_ GUARDED_BY(mutex_);
+  size_t next_ GUARDED_BY(mutex_) = 0;  // place of the oldest once the ring is full
+};
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,424 @@
+#include "tsdb/head/head.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "tsdb/head/batch.h"
+#include "tsdb/wal/records.h"
+
+namespace tocsin::tsdb {
+namespace {
+
+bool SharesLabelName(const model::Labels& a, const model::Labels& b, std::string_view* name) {
+  for (const model::LabelView& label : b) {
+    if (a.Has(label.name)) {
+      *name = label.name;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Head::Head(Env& env, HeadOptions options)
+    : env_(env),
+      options_(std::move(options)),
+      index_(options_.fingerprint_seed),
+      sources_(epochs_),
+      exemplars_(options_.exemplars_max) {
+  for (uint32_t i = 0; i < options_.shards; ++i)
+    shards_.push_back(std::make_unique<Shard>(i, env_, options_));
+}
+
+Head::~Head() {
+  for (const auto& shard : shards_) {
+    MutexLock lock(shard->mutex);
+    for (Source* source : shard->sources) delete source;
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------------
+// sources and slots
+
+uint32_t Head::ShardOf(const model::Origin& origin, const model::Labels& labels) const {
+  const Fingerprint fingerprint = FingerprintOf(labels, options_.fingerprint_seed);
+  const uint64_t hash = fingerprint.low ^ OriginHash(origin, options_.fingerprint_seed);
+  return static_cast<uint32_t>((hash >> 32) & (shards_.size() - 1));
+}
+
+Source& Head::AddSource(SourceId id, const model::Origin& origin, const model::Labels& labels,
+                        uint64_t incarnation) {
+  auto* source = new Source(id, origin, labels, ShardOf(origin, labels), incarnation);
+  CHECK(sources_.next_id() == id);
+  sources_.Append(source);
+  Shard& shard = *shards_[source->shard];
+  MutexLock lock(shard.mutex);
+  shard.sources.push_back(source);
+  return *source;
+}
+
+Result<std::unique_ptr<model::SourceWriter>> Head::OpenSource(const model::Origin& origin,
+                                                              const model::Labels& labels) {
+  Source* source = nullptr;
+  MutexLock lock(sources_mutex_);  // also keeps RemoveIdleSources away until the handle counts
+  bool added = false;
+  const SourceId id = index_.AddSource(origin, labels, &added);
+  source = added ? &AddSource(id, origin, labels, env_.RandomUint64()) : sources_.Get(id);
+  CHECK(source != nullptr);
+  MutexLock shard_lock(shards_[source->shard]->mutex);
+  ++source->handles;
+  return std::make_unique<HeadSourceWriter>(*this, *source);
+}
+
+void Head::CloseWriter(Source& source) {
+  MutexLock lock(shards_[source.shard]->mutex);
+  CHECK(source.handles > 0);
+  --source.handles;
+}
+
+Result<model::Slot> Head::AddSlot(Source& source, const model::Labels& key) {
+  std::string_view shared;
+  if (SharesLabelName(source.labels, key, &shared)) {
+    return Error(Code::kInvalidArgument,
+                 "label " + std::string(shared) + " is in the source and in the key");
+  }
+  if (key.empty() && source.labels.empty())
+    return Error(Code::kInvalidArgument, "series without labels");
+  Shard& shard = *shards_[source.shard];
+  MutexLock lock(shard.mutex);
+  const KeyId key_id = index_.AddKey(key);
+  model::Slot slot = index_.FindSlot(source.id, key_id);
+  if (slot != model::kNoSlot) {
+    Page& page = source.writable_page(slot / kFrameSlotsMax);
+    const uint32_t at = slot % kFrameSlotsMax;
+    page.released[at / 64] &= ~(uint64_t{1} << (at % 64));
+    return slot;
+  }
+  const bool source_full =
+      options_.source_series_limit != 0 && source.live_slots >= options_.source_series_limit;
+  if (source_full ||
+      (options_.series_limit != 0 && index_.series_count() >= options_.series_limit)) {
+    counters_.series_refused.fetch_add(1, std::memory_order_relaxed);
+    return Error(Code::kResourceExhausted,
+                 source_full ? "source " + source.labels.ToString() + ": over " +
+                                   std::to_string(options_.source_series_limit) + " series"
+                             : "over " + std::to_string(options_.series_limit) + " series");
+  }
+  slot = index_.AddSlot(source.id, key_id);
+  Page& page = source.AddPage(slot / kFrameSlotsMax);
+  page.Resize(slot % kFrameSlotsMax + 1);
+  ++source.live_slots;
+  return slot;
+}
+
+void Head::ReleaseSlot(Source& source, model::Slot slot) {
+  MutexLock lock(shards_[source.shard]->mutex);
+  if (slot / kFrameSlotsMax >= source.page_count()) return;
+  Page& page = source.writable_page(slot / kFrameSlotsMax);
+  const uint32_t at = slot % kFrameSlotsMax;
+  if (at < page.slots()) page.released[at / 64] |= uint64_t{1} << (at % 64);
+}
+
+// ----------------------------------------------------------------------------------------------------------
+// the log's dictionary
+
+void Head::LogDictionary(Shard& shard, Source& source, Page& page) {
+  if (!shard.log.enabled()) return;
+  std::string& out = shard.log.buffer();
+  if (!source.logged) {
+    PutSourceRecord(out, source.id, source.incarnation, source.origin, source.labels);
+    source.logged = true;
+  }
+  const uint32_t slots = page.slots();
+  if (page.slots_logged < slots) {
+    const HeadIndex::Pin pin = index_.NewPin();
+    std::vector<KeyId> keys;
+    for (uint32_t at = page.slots_logged; at < slots; ++at) {
+      const KeyId key = pin.KeyAt(source.id, page.number * kFrameSlotsMax + at);
+      keys.push_back(key);
+      if (key == kNoId) continue;
+      if (key >= shard.keys_logged.size()) shard.keys_logged.resize(key + key / 2 + 64, false);
+      if (shard.keys_logged[key]) continue;
+      shard.keys_logged[key] = true;
+      PutKeyRecord(out, key, pin.KeyLabels(key));
+    }
+    PutLayoutRecord(out, source.id, page.number, page.slots_logged, keys);
+    page.slots_logged = slots;
+  }
+  if (page.log_number != shard.log.file_number()) {
+    PutStateRecord(out, page, shard.log.base_ms());
+    page.log_number = shard.log.file_number();
+  }
+}
+
+void Head::StartLogFile(Shard& shard) {
+  shard.log.StartFile(env_.NowMs());
+  std::fill(shard.keys_logged.begin(), shard.keys_logged.end(), false);
+  for (Source* source : shard.sources) {
+    source->logged = false;
+    for (uint32_t i = 0; i < source->page_count(); ++i) {
+      Page& page = source->writable_page(i);
+      page.slots_logged = 0;
+      LogDictionary(shard, *source, page);
+    }
+  }
+  {
+    // Every file knows the marks: they are few, and the older file will be dropped.
+    MutexLock lock(marks_mutex_);
+    for (const auto& [key, bytes] : marks_) PutMarkRecord(shard.log.buffer(), key, bytes);
+  }
+  // Closes the checkpoint, and tells the shard's highest commit number.
+  PutCommitRecord(shard.log.buffer(), commit_number(), 0);
+  shard.log.Appended();
+}
+
+void Head::StartLogs() {
+  for (const auto& shard : shards_) {
+    MutexLock lock(shard->mutex);
+    StartLogFile(*shard);
+  }
+}
+
+void Head::RotateLogs() {
+  for (const auto& shard : shards_) {
+    MutexLock lock(shard->mutex);
+    if (shard->log.file_has_samples()) StartLogFile(*shard);
+  }
+}
+
+Status Head::FlushLogs(bool sync) {
+  Status first;
+  for (const auto& shard : shards_) {
+    Status status = sync ? shard->log.SyncAll() : shard->log.FlushAll();
+    if (first.ok()) first = std::move(status);
+  }
+  return first;
+}
+
+// ----------------------------------------------------------------------------------------------------------
+// replay
+
+Source& Head::ReplaySource(const model::Origin& origin, const model::Labels& labels,
+                           uint64_t incarnation) {
+  MutexLock lock(sources_mutex_);
+  bool added = false;
+  SourceId id = index_.AddSource(origin, labels, &added);
+  if (added) return AddSource(id, origin, labels, incarnation);
+  Source* known = sources_.Get(id);
+  if (known->incarnation == incarnation) return *known;
+  Shard& shard = *shards_[known->shard];
+  {
+    MutexLock shard_lock(shard.mutex);
+    if (!known->has_runs()) {
+      std::erase(shard.sources, known);
+      RemoveSource(shard, known);
+      known = nullptr;
+    }
+  }
+  if (known == nullptr) {
+    id = index_.AddSource(origin, labels, &added);
+    return AddSource(id, origin, labels, incarnation);
+  }
+  // The older one still has samples that no segment holds: the newer one gets an address of its
+  // own. Queries join them by labels.
+  model::Origin other = origin;
+  other.id += "#" + std::to_string(incarnation);
+  id = index_.AddSource(other, labels, &added);
+  if (!added) return *sources_.Get(id);
+  auto* source = new Source(id, other, labels, known->shard, incarnation);
+  CHECK(sources_.Append(source) == id);
+  MutexLock shard_lock(shard.mutex);
+  shard.sources.push_back(source);
+  return *source;
+}
+
+Page& Head::ReplayLayout(Source& source, uint32_t page_number, uint32_t first_slot,
+                         const std::vector<KeyId>& keys) {
+  const uint32_t base = page_number * kFrameSlotsMax;
+  uint32_t known = index_.NewPin().slot_count(source.id);
+  const auto add = [&](KeyId key) {
+    // A key that has a slot already cannot be told from damage: the slot stays without one.
+    const bool usable = key != kNoId && index_.FindSlot(source.id, key) == model::kNoSlot;
+    if (usable) {
+      known = index_.AddSlot(source.id, key) + 1;
+      ++source.live_slots;
+    } else {
+      const KeyId filler = index_.AddKey(model::Labels::FromPairs({{"__slot__", "unknown"}}));
+      const model::Slot slot = index_.AddSlot(source.id, filler);
+      index_.ReplaceSlot(source.id, slot, kNoId);
+      known = slot + 1;
+    }
+    source.AddPage((known - 1) / kFrameSlotsMax).Resize((known - 1) % kFrameSlotsMax + 1);
+  };
+  // Slots whose record was lost come before: they get no key.
+  while (known < base + first_slot) add(kNoId);
+  for (uint32_t i = 0; i < keys.size(); ++i) {
+    if (base + first_slot + i >= known) add(keys[i]);
+  }
+  return source.AddPage(page_number);
+}
+
+void Head::ReplayMark(std::string_view key, std::string_view bytes) {
+  MutexLock lock(marks_mutex_);
+  marks_[std::string(key)] = std::string(bytes);
+}
+
+void Head::ReplayExemplar(Source& source, model::Slot slot, const model::Exemplar& exemplar) {
+  exemplars_.Add(source.id, slot, exemplar);
+}
+
+void Head::RaiseCommitNumber(uint64_t commit) {
+  uint64_t seen = commit_number_.load(std::memory_order_relaxed);
+  while (seen < commit && !commit_number_.compare_exchange_weak(seen, commit)) {
+  }
+}
+
+void Head::RaiseNewest(model::Timestamp t) {
+  model::Timestamp seen = newest_ms_.load(std::memory_order_relaxed);
+  while (seen < t && !newest_ms_.compare_exchange_weak(seen, t, std::memory_order_relaxed)) {
+  }
+}
+
+void Head::FinishReplay() {
+  size_t bytes = 0;
+  for (const auto& shard : shards_) {
+    MutexLock lock(shard->mutex);
+    for (Source* source : shard->sources) {
+      for (uint32_t i = 0; i < source->page_count(); ++i) {
+        Page& page = source->writable_page(i);
+        page.broken = false;
+        page.RequireRun();
+        bytes += page.run_bytes();
+      }
+    }
+  }
+  run_bytes_.store(bytes, std::memory_order_relaxed);
+}
+
+// ----------------------------------------------------------------------------------------------------------
+// sealing
+
+std::vector<WindowUse> Head::OpenWindows(const std::function<bool(const WindowUse&)>& covered) {
+  std::vector<WindowUse> windows;
+  for (const auto& shard : shards_) {
+    MutexLock lock(shard->mutex);
+    for (Source* source : shard->sources) {
+      for (uint32_t i = 0; i < source->page_count(); ++i) {
+        Run* run = source->writable_page(i).first_run_for_writer();
+        for (; run != nullptr; run = run->next.load(std::memory_order_relaxed)) {
+          for (const WindowUse& use : run->uses) {
+            if (!covered(use)) RaiseWindowUse(&windows, use.window_ms, use.commit);
+          }
+        }
+      }
+    }
+  }
+  std::sort(windows.begin(), windows.end(),
+            [](const WindowUse& a, const WindowUse& b) { return a.window_ms < b.window_ms; });
+  return windows;
+}
+
+size_t Head::RetireRuns(const std::function<bool(const WindowUse&)>& covered) {
+  size_t retired = 0;
+  MutexLock lock(sources_mutex_);
+  for (const auto& shard : shards_) {
+    MutexLock shard_lock(shard->mutex);
+    for (Source* source : shard->sources) {
+      for (uint32_t i = 0; i < source->page_count(); ++i) {
+        Page& page = source->writable_page(i);
+        const size_t before = page.run_bytes();
+        while (Run* run = page.first_run_for_writer()) {
+          if (run->uses.empty() && run->frames > 0) break;  // a batch is being published
+          if (!std::all_of(run->uses.begin(), run->uses.end(), covered)) break;
+          const size_t bytes = run->bytes;
+          epochs_.RetireDelete(page.UnlinkFirstRun(), bytes);
+          ++retired;
+        }
+        AccountRuns(before, page.run_bytes());
+      }
+    }
+  }
+  epochs_.Collect();
+  return retired;
+}
+
+void Head::RemoveSource(Shard&, Source* source) {
+  index_.RemoveSource(source->id);
+  sources_.Erase(source->id);
+  epochs_.RetireDelete(source);
+}
+
+size_t Head::RemoveIdleSources() {
+  size_t removed = 0;
+  MutexLock lock(sources_mutex_);
+  for (const auto& shard : shards_) {
+    MutexLock shard_lock(shard->mutex);
+    std::erase_if(shard->sources, [&](Source* source) {
+      if (source->handles > 0 || source->has_runs()) return false;
+      RemoveSource(*shard, source);
+      ++removed;
+      return true;
+    });
+  }
+  if (removed > 0) {
+    epochs_.Collect();
+    index_.Sweep();
+  }
+  return removed;
+}
+
+size_t Head::run_count() const {
+  size_t count = 0;
+  for (const auto& shard : shards_) {
+    MutexLock lock(shard->mutex);
+    for (Source* source : shard->sources) {
+      for (uint32_t i = 0; i < source->page_count(); ++i)
+        count += source->writable_page(i).run_count();
+    }
+  }
+  return count;
+}
+
+model::TimeRange Head::Span() const {
+  model::TimeRange span{model::kMaxTimestamp, model::kMinTimestamp};
+  for (const auto& shard : shards_) {
+    MutexLock lock(shard->mutex);
+    for (Source* source : shard->sources) {
+      for (uint32_t i = 0; i < source->page_count(); ++i) {
+        const Run* run = source->writable_page(i).first_run();
+        for (; run != nullptr; run = run->next.load(std::memory_order_relaxed)) {
+          span.min_ms = std::min(span.min_ms, run->min_ms.load(std::memory_order_relaxed));
+          span.max_ms = std::max(span.max_ms, run->max_ms.load(std::memory_order_relaxed));
+        }
+      }
+    }
+  }
+  return span;
+}
+
+uint64_t Head::ChangeNumber(model::TimeRange range) const {
+  if (range.min_ms > range.max_ms) return 0;
+  const model::Timestamp first = WindowStart(range.min_ms) / kWindowMs;
+  const model::Timestamp last = WindowStart(range.max_ms) / kWindowMs;
+  const bool all = last - first >= static_cast<int64_t>(kChangeCounters);
+  uint64_t sum = 0;
+  for (size_t i = 0; i < kChangeCounters; ++i) {
+    const auto index = static_cast<size_t>(first + static_cast<int64_t>(i)) % kChangeCounters;
+    if (all || first + static_cast<int64_t>(i) <= last)
+      sum += changes_[index].load(std::memory_order_acquire);
+  }
+  return sum;
+}
+
+bool Head::FindMark(std::string_view key, std::string* bytes) const {
+  MutexLock lock(marks_mutex_);
+  const auto found = marks_.find(std::string(key));
+  if (found == marks_.end()) return false;
+  *bytes = found->second;
+  return true;
+}
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,193 @@
+// Head: recent samples. Sources in shards, each shard written under its own mutex; one commit
+// number over all of them; readers without locks.
+//
+//   commit:  lock the batch's shards, ascending → decide every sample → encode frames into pages
+//   and
+//            log buffers → n = commit number + 1 into the frames, then publish n with one store →
+//            commit record into each log buffer → unlock → wait for the log if asked to
+//   read:    commit_number() once; frames with a higher number do not exist for this reader
+//
+// Lock order: shard mutexes in ascending order → publish_mutex_. The log's own locks are taken
+// without them. HeadIndex locks inside.
+//
+// Thread contract: thread-safe, but for what says otherwise.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/env.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "model/storage.h"
+#include "tsdb/head/exemplars.h"
+#include "tsdb/head/frame.h"
+#include "tsdb/head/page.h"
+#include "tsdb/head/source.h"
+#include "tsdb/index/epoch.h"
+#include "tsdb/index/head_index.h"
+#include "tsdb/index/id_array.h"
+#include "tsdb/wal/shard_log.h"
+
+namespace tocsin::tsdb {
+
+struct HeadOptions {
+  std::string log_dir;
+  bool wal = true;
+  uint32_t shards = 8;
+  uint64_t epoch = 0;
+  uint64_t fingerprint_seed = 0;
+  int64_t out_of_order_window_ms = 0;
+  bool accept_any_first_timestamp = false;
+  model::Durability minimum_durability = model::Durability::kGrouped;
+  uint64_t series_limit = 0;
+  uint64_t source_series_limit = 0;
+  size_t exemplars_max = 0;
+};
+
+struct HeadCounters {
+  std::atomic<uint64_t> batches_committed{0};
+  std::atomic<uint64_t> rows_committed{0};
+  std::atomic<uint64_t> samples_committed{0};
+  std::atomic<uint64_t> samples_late{0};
+  std::atomic<uint64_t> samples_refused[8] = {};
+  std::atomic<uint64_t> batches_refused{0};
+  std::atomic<uint64_t> series_refused{0};
+  std::atomic<uint64_t> backpressure_waits{0};
+};
+
+// What is written under one mutex.
+struct Shard {
+  Shard(uint32_t shard_number, Env& env, const HeadOptions& options)
+      : number(shard_number),
+        log(env, options.log_dir, shard_number, options.shards, options.epoch, mutex, options.wal) {
+  }
+
+  const uint32_t number;
+  Mutex mutex;
+  ShardLog log;
+  std::vector<Source*> sources GUARDED_BY(mutex);
+  // Keys that the open log file knows, by id.
+  std::vector<bool> keys_logged GUARDED_BY(mutex);
+  FrameEncoder encoder GUARDED_BY(mutex);
+};
+
+class Head {
+ public:
+  Head(Env& env, HeadOptions options);
+  ~Head();
+
+  // --- appending ---
+  Result<std::unique_ptr<model::SourceWriter>> OpenSource(const model::Origin& origin,
+                                                          const model::Labels& labels);
+  std::unique_ptr<model::AppendBatch> NewBatch();
+
+  // --- reading ---
+  uint64_t commit_number() const { return commit_number_.load(std::memory_order_acquire); }
+  const HeadIndex& index() const { return index_; }
+  // Null for a source that was removed. Lives as long as a pin taken before.
+  const Source* FindSource(SourceId id) const { return sources_.Get(id); }
+  EpochDomain::Pin NewPin() const { return epochs_.NewPin(); }
+  const ExemplarRing& exemplars() const { return exemplars_; }
+
+  // --- replay; before anybody else uses the head ---
+  Source& ReplaySource(const model::Origin& origin, const model::Labels& labels,
+                       uint64_t incarnation);
+  // Makes the page, with a key for each slot.
+  Page& ReplayLayout(Source& source, uint32_t page, uint32_t first_slot,
+                     const std::vector<KeyId>& keys);
+  KeyId ReplayKey(const model::Labels& labels) { return index_.AddKey(labels); }
+  void ReplayMark(std::string_view key, std::string_view bytes);
+  void ReplayExemplar(Source& source, model::Slot slot, const model::Exemplar& exemplar);
+  void RaiseCommitNumber(uint64_t commit);
+  void RaiseNewest(model::Timestamp t);
+  // Adds up what was replayed; forgets gaps: the next log file begins with every page's state.
+  void FinishReplay();
+  // Opens each shard's next log file, with a checkpoint.
+  void StartLogs();
+
+  // --- sealing ---
+  // Half hours that hold samples which `covered` does not cover, each with the highest commit.
+  std::vector<WindowUse> OpenWindows(const std::function<bool(const WindowUse&)>& covered);
+  // A run that segments hold for every reader that may still come.
+  struct CoveredRun {
+    Page* page;
+    Run* run;
+  };
+  // Detaches the runs at the front of pages that are covered; they are freed when no pin is left
+  // that may be reading them. Precondition: no pin is older than the version that covers them.
+  size_t RetireRuns(const std::function<bool(const WindowUse&)>& covered);
+  // Removes sources that nobody holds and that have no samples here.
+  size_t RemoveIdleSources();
+  // Begins a new log file in shards whose file has samples, so that the old one can be dropped.
+  void RotateLogs();
+
+  // --- log ---
+  Status FlushLogs(bool sync);
+  size_t shard_count() const { return shards_.size(); }
+  Shard& shard(size_t i) { return *shards_[i]; }
+  const Shard& shard(size_t i) const { return *shards_[i]; }
+
+  // --- figures ---
+  const HeadCounters& counters() const { return counters_; }
+  size_t run_bytes() const { return run_bytes_.load(std::memory_order_relaxed); }
+  size_t run_count() const;
+  model::Timestamp newest_ms() const { return newest_ms_.load(std::memory_order_relaxed); }
+  // Of samples in memory; max < min when there are none.
+  model::TimeRange Span() const;
+  bool FindMark(std::string_view key, std::string* bytes) const;
+  // Rises when samples in `range` that are older than the newest row are committed.
+  uint64_t ChangeNumber(model::TimeRange range) const;
+  // Woken when a log buffer is full enough; the caller sets it before the first append.
+  std::function<void()> wake_log_writer;
+
+ private:
+  friend class HeadBatch;
+  friend class HeadSourceWriter;
+
+  uint32_t ShardOf(const model::Origin& origin, const model::Labels& labels) const;
+  Source& AddSource(SourceId id, const model::Origin& origin, const model::Labels& labels,
+                    uint64_t incarnation) REQUIRES(sources_mutex_);
+  void RemoveSource(Shard& shard, Source* source) REQUIRES(sources_mutex_, shard.mutex);
+  Result<model::Slot> AddSlot(Source& source, const model::Labels& key);
+  void ReleaseSlot(Source& source, model::Slot slot);
+  void CloseWriter(Source& source);
+  // Puts what the open log file does not know of the page into the log's buffer.
+  void LogDictionary(Shard& shard, Source& source, Page& page) REQUIRES(shard.mutex);
+  void StartLogFile(Shard& shard) REQUIRES(shard.mutex);
+  void AccountRuns(size_t before, size_t after) {
+    run_bytes_.fetch_add(after - before, std::memory_order_relaxed);
+  }
+
+  Env& env_;
+  const HeadOptions options_;
+  EpochDomain epochs_;
+  HeadIndex index_;
+  IdArray<Source> sources_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  ExemplarRing exemplars_;
+  HeadCounters counters_;
+
+  // Guards the source table's writing side and `epochs_`' retiring side.
+  Mutex sources_mutex_;
+
+  Mutex publish_mutex_;
+  std::atomic<uint64_t> commit_number_{0};
+  std::atomic<model::Timestamp> newest_ms_{model::kMinTimestamp};
+  std::atomic<size_t> run_bytes_{0};
+  // Counts by half hour, modulo the size: a collision only makes a number rise for nothing.
+  static constexpr size_t kChangeCounters = 1024;
+  std::atomic<uint64_t> changes_[kChangeCounters] = {};
+  std::atomic<uint64_t> next_batch_{1};
+
+  mutable Mutex marks_mutex_;
+  std::unordered_map<std::string, std::string> marks_ GUARDED_BY(marks_mutex_);
+};
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,36 @@
+// Quarantine: where damaged files go: out of the way, named in the log, never deleted by us.
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/env.h"
+#include "base/mutex.h"
+#include "base/status.h"
+
+namespace tocsin::tsdb {
+
+class Quarantine {
+ public:
+  Quarantine(Env& env, std::string directory) : env_(env), directory_(std::move(directory)) {}
+
+  // Renames the file into the directory. When even that fails, the file stays where it is and is
+  // listed all the same.
+  void Put(const std::string& path, std::string_view reason);
+  // A file that stays where it is although a part of it could not be read.
+  void Note(const std::string& path, std::string_view reason);
+
+  uint64_t files() const;
+  std::vector<std::string> list() const;  // "path: reason"
+
+ private:
+  Env& env_;
+  const std::string directory_;
+  mutable Mutex mutex_;
+  std::vector<std::string> list_ GUARDED_BY(mutex_);
+};
+
+}  // namespace tocsin::tsdb

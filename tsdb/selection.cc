@@ -1,0 +1,265 @@
+#include "tsdb/selection.h"
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+#include <string_view>
+#include <unordered_map>
+
+#include "tsdb/column_reader.h"
+
+namespace tocsin::tsdb {
+
+// Finds the series of a fingerprint: open addressing over series numbers.
+class Selection::Joiner {
+ public:
+  Joiner(Selection& selection, size_t expected)
+      : selection_(selection), table_(std::bit_ceil(2 * expected + 16), kNoId) {}
+
+  void Add(Fingerprint fingerprint, const Address& address) {
+    if (fingerprints_.size() * 2 >= table_.size()) Grow();
+    const auto at = static_cast<uint32_t>(selection_.addresses_.size());
+    selection_.addresses_.push_back(address);
+    size_t i = Home(fingerprint);
+    while (table_[i] != kNoId && fingerprints_[table_[i]] != fingerprint)
+      i = (i + 1) & (table_.size() - 1);
+    if (table_[i] == kNoId) {
+      table_[i] = static_cast<uint32_t>(fingerprints_.size());
+      fingerprints_.push_back(fingerprint);
+      selection_.series_.push_back(at);
+      last_.push_back(at);
+      return;
+    }
+    const uint32_t series = table_[i];
+    selection_.addresses_[last_[series]].next = at;
+    last_[series] = at;
+    joined_ = true;
+  }
+
+  bool joined() const { return joined_; }
+
+ private:
+  size_t Home(const Fingerprint& fingerprint) const {
+    return FingerprintHasher()(fingerprint) & (table_.size() - 1);
+  }
+  void Grow() {
+    table_.assign(table_.size() * 2, kNoId);
+    for (uint32_t series = 0; series < fingerprints_.size(); ++series) {
+      size_t i = Home(fingerprints_[series]);
+      while (table_[i] != kNoId) i = (i + 1) & (table_.size() - 1);
+      table_[i] = series;
+    }
+  }
+
+  Selection& selection_;
+  std::vector<uint32_t> table_;
+  std::vector<Fingerprint> fingerprints_;
+  std::vector<uint32_t> last_;
+  bool joined_ = false;
+};
+
+Result<std::unique_ptr<Selection>> Selection::Make(const DatabaseSnapshot& snapshot,
+                                                   const model::MatcherSet& matchers,
+                                                   model::TimeRange range,
+                                                   const model::SelectHints& hints) {
+  std::unique_ptr<Selection> selection(new Selection(snapshot, range));
+  Joiner joiner(*selection, 0);
+  // The head first: its order, source by source, is the one in which timestamps are shared.
+  TOCSIN_TRY(selection->SelectHead(matchers, &joiner));
+  TOCSIN_TRY(selection->SelectSegments(matchers, &joiner));
+  if (joiner.joined()) selection->OrderAddresses();
+  if (hints.sorted) selection->Sort();
+  if (hints.limit > 0 && selection->series_.size() > hints.limit)
+    selection->series_.resize(hints.limit);
+  return selection;
+}
+
+Status Selection::SelectHead(const model::MatcherSet& matchers, Joiner* joiner) {
+  const HeadIndex::Pin& pin = snapshot_.index();
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const HeadSelection selected, pin.Select(matchers));
+  for (const HeadSelection::Entry& entry : selected.entries) {
+    const Source* source = snapshot_.head().FindSource(entry.source);
+    if (source == nullptr) continue;
+    const Fingerprint source_fingerprint = pin.SourceFingerprint(entry.source);
+    const Page* page = nullptr;
+    bool meets = false;
+    uint32_t page_number = kNoId;
+    for (const SlotKey& slot_key : selected.lists[entry.list]) {
+      const model::Slot slot = entry.slot_base + slot_key.slot;
+      if (slot / kFrameSlotsMax != page_number) {
+        page_number = slot / kFrameSlotsMax;
+        page = source->page(page_number);
+        meets = false;
+        for (const Run* run = page == nullptr ? nullptr : page->first_run(); run != nullptr;
+             run = run->next.load(std::memory_order_acquire)) {
+          meets = meets || (run->min_ms.load(std::memory_order_relaxed) <= range_.max_ms &&
+                            run->max_ms.load(std::memory_order_relaxed) >= range_.min_ms);
+        }
+      }
+      if (!meets) continue;
+      Address address{Address::kHead, kNoId, ColumnRef()};
+      address.ref.source = entry.source;
+      address.ref.key = slot_key.key;
+      address.ref.offset = slot;
+      joiner->Add(source_fingerprint + pin.KeyFingerprint(slot_key.key), address);
+    }
+  }
+  return Status::Ok();
+}
+
+Status Selection::SelectSegments(const model::MatcherSet& matchers, Joiner* joiner) {
+  const auto& segments = snapshot_.version().segments;
+  for (uint32_t s = 0; s < segments.size(); ++s) {
+    const SegmentReader& segment = *segments[s];
+    if (!segment.meta().range.Overlaps(range_)) continue;
+    auto columns = segment.Select(matchers, range_);
+    if (!columns) return std::move(columns).error().Annotate(segment.path());
+    uint32_t source = kNoId;
+    Fingerprint source_fingerprint;
+    for (const ColumnRef& ref : *columns) {
+      if (ref.source != source) {
+        source = ref.source;
+        TOCSIN_ASSIGN_OR_RETURN_STATUS(source_fingerprint, segment.SourceFingerprint(source));
+      }
+      TOCSIN_ASSIGN_OR_RETURN_STATUS(const Fingerprint key, segment.KeyFingerprint(ref.key));
+      joiner->Add(source_fingerprint + key, {s, kNoId, ref});
+    }
+  }
+  return Status::Ok();
+}
+
+// Chains in the order in which equal timestamps are decided: by address (source fingerprint, then
+// origin), within one by cut, the head last.
+void Selection::OrderAddresses() {
+  const HeadIndex::Pin& pin = snapshot_.index();
+  const auto& segments = snapshot_.version().segments;
+  struct Place {
+    Fingerprint source;
+    uint64_t origin;
+    uint32_t segment;
+    uint32_t address;
+    auto operator<=>(const Place&) const = default;
+  };
+  std::vector<Place> places;
+  for (uint32_t& first : series_) {
+    if (addresses_[first].next == kNoId) continue;
+    places.clear();
+    for (uint32_t a = first; a != kNoId; a = addresses_[a].next) {
+      const Address& address = addresses_[a];
+      Place place{{}, 0, address.segment, a};
+      if (address.segment == Address::kHead) {
+        place.source = pin.SourceFingerprint(address.ref.source);
+        place.origin = pin.SourceOriginHash(address.ref.source);
+      } else {
+        const SegmentReader& segment = *segments[address.segment];
+        place.source = segment.SourceFingerprint(address.ref.source).value_or(Fingerprint());
+        if (const auto origin = segment.SourceOrigin(address.ref.source); origin)
+          place.origin = OriginHash(*origin, snapshot_.head().index().fingerprint_seed());
+      }
+      places.push_back(place);
+    }
+    std::sort(places.begin(), places.end());
+    first = places.front().address;
+    for (size_t i = 0; i < places.size(); ++i)
+      addresses_[places[i].address].next = i + 1 < places.size() ? places[i + 1].address : kNoId;
+  }
+}
+
+void Selection::Sort() {
+  std::vector<model::Labels> labels;
+  labels.reserve(series_.size());
+  for (size_t i = 0; i < series_.size(); ++i) labels.push_back(LabelsAt(i));
+  std::vector<uint32_t> order(series_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(),
+            [&](uint32_t a, uint32_t b) { return labels[a] < labels[b]; });
+  std::vector<uint32_t> sorted;
+  sorted.reserve(series_.size());
+  for (const uint32_t i : order) sorted.push_back(series_[i]);
+  series_ = std::move(sorted);
+}
+
+model::Labels Selection::SourcePart(const Address& address) const {
+  if (address.segment == Address::kHead) return snapshot_.index().SourceLabels(address.ref.source);
+  return snapshot_.version()
+      .segments[address.segment]
+      ->SourceLabels(address.ref.source)
+      .value_or(model::Labels());
+}
+
+model::Labels Selection::KeyPart(const Address& address) const {
+  if (address.segment == Address::kHead) return snapshot_.index().KeyLabels(address.ref.key);
+  return snapshot_.version()
+      .segments[address.segment]
+      ->KeyLabels(address.ref.key)
+      .value_or(model::Labels());
+}
+
+model::Labels Selection::LabelsAt(size_t series) const {
+  const Address& address = addresses_[series_[series]];
+  return JoinLabels(SourcePart(address), KeyPart(address));
+}
+
+std::unique_ptr<model::ColumnReader> Selection::NewReader() const {
+  return std::make_unique<SelectionReader>(*this);
+}
+
+// A partial group per source and per key, then one small table of pairs: label sets are built per
+// distinct source, key and group, not per series.
+void Selection::Group(bool without, std::span<const std::string> names,
+                      std::vector<uint32_t>* group_of_series,
+                      std::vector<model::Labels>* groups) const {
+  group_of_series->clear();
+  groups->clear();
+  group_of_series->reserve(series_.size());
+  const auto keep = [&](std::string_view name) {
+    const bool named = std::find(names.begin(), names.end(), name) != names.end();
+    return without ? !named && name != model::kMetricName : named;
+  };
+  const auto restrict = [&](const model::Labels& labels) {
+    std::vector<model::LabelView> kept;
+    for (const model::LabelView& label : labels) {
+      if (keep(label.name)) kept.push_back(label);
+    }
+    return model::Labels::FromSorted(kept.data(), kept.size());
+  };
+  // Partial label sets by content; those of sources and keys share the numbering.
+  std::unordered_map<model::Labels, uint32_t, model::LabelsHash> part_ids;
+  std::vector<model::Labels> parts;
+  const auto part_id = [&](const model::Labels& labels) {
+    const auto [it, added] =
+        part_ids.try_emplace(restrict(labels), static_cast<uint32_t>(parts.size()));
+    if (added) parts.push_back(it->first);
+    return it->second;
+  };
+  const auto local = [](uint32_t segment, uint32_t id) { return uint64_t{segment} << 32 | id; };
+  std::unordered_map<uint64_t, uint32_t> source_parts;
+  std::unordered_map<uint64_t, uint32_t> key_parts;
+  std::unordered_map<uint64_t, uint32_t> pair_groups;
+  std::unordered_map<model::Labels, uint32_t, model::LabelsHash> group_ids;
+  uint64_t last_source = UINT64_MAX;
+  uint32_t source_part = 0;
+  for (const uint32_t first : series_) {
+    const Address& address = addresses_[first];
+    if (const uint64_t source = local(address.segment, address.ref.source); source != last_source) {
+      const auto [it, added] = source_parts.try_emplace(source, 0);
+      if (added) it->second = part_id(SourcePart(address));
+      source_part = it->second;
+      last_source = source;
+    }
+    const auto [key, key_added] = key_parts.try_emplace(local(address.segment, address.ref.key), 0);
+    if (key_added) key->second = part_id(KeyPart(address));
+    const auto [pair, pair_added] =
+        pair_groups.try_emplace(uint64_t{source_part} << 32 | key->second, 0);
+    if (pair_added) {
+      const auto [group, group_added] =
+          group_ids.try_emplace(JoinLabels(parts[source_part], parts[key->second]),
+                                static_cast<uint32_t>(groups->size()));
+      if (group_added) groups->push_back(group->first);
+      pair->second = group->second;
+    }
+    group_of_series->push_back(pair->second);
+  }
+}
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,60 @@
+// Selection: the series of one Select, each with its addresses, and the reader of their columns.
+//
+// Thread-safe once built; a reader belongs to one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "model/storage.h"
+#include "tsdb/snapshot.h"
+
+namespace tocsin::tsdb {
+
+class Selection final : public model::SeriesSelection {
+ public:
+  // One place where samples of a series are: a column of a segment, or a slot of the head.
+  struct Address {
+    static constexpr uint32_t kHead = UINT32_MAX;
+    uint32_t segment;  // index into the version's segments, or kHead
+    uint32_t next;     // the series' next address; kNoId ends
+    ColumnRef ref;     // head: source, key, slot in `offset`
+  };
+
+  static Result<std::unique_ptr<Selection>> Make(const DatabaseSnapshot& snapshot,
+                                                 const model::MatcherSet& matchers,
+                                                 model::TimeRange range,
+                                                 const model::SelectHints& hints);
+
+  size_t size() const override { return series_.size(); }
+  model::Labels LabelsAt(size_t series) const override;
+  std::unique_ptr<model::ColumnReader> NewReader() const override;
+  void Group(bool without, std::span<const std::string> names,
+             std::vector<uint32_t>* group_of_series,
+             std::vector<model::Labels>* groups) const override;
+
+  const DatabaseSnapshot& snapshot() const { return snapshot_; }
+  model::TimeRange range() const { return range_; }
+  const Address& address(uint32_t i) const { return addresses_[i]; }
+  uint32_t first_address(size_t series) const { return series_[series]; }
+
+ private:
+  class Joiner;
+
+  Selection(const DatabaseSnapshot& snapshot, model::TimeRange range)
+      : snapshot_(snapshot), range_(range) {}
+  Status SelectHead(const model::MatcherSet& matchers, Joiner* joiner);
+  Status SelectSegments(const model::MatcherSet& matchers, Joiner* joiner);
+  void Sort();
+  void OrderAddresses();
+  model::Labels SourcePart(const Address& address) const;
+  model::Labels KeyPart(const Address& address) const;
+
+  const DatabaseSnapshot& snapshot_;
+  const model::TimeRange range_;
+  std::vector<Address> addresses_;
+  std::vector<uint32_t> series_;  // first address of each
+};
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,150 @@
+#include "tsdb/snapshot.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "tsdb/selection.h"
+
+namespace tocsin::tsdb {
+namespace {
+
+std::vector<std::string> Sorted(std::set<std::string> names, size_t limit) {
+  std::vector<std::string> result(std::make_move_iterator(names.begin()),
+                                  std::make_move_iterator(names.end()));
+  if (limit > 0 && result.size() > limit) result.resize(limit);
+  return result;
+}
+
+}  // namespace
+
+model::Labels JoinLabels(const model::Labels& a, const model::Labels& b) {
+  if (a.empty()) return b;
+  if (b.empty()) return a;
+  std::vector<model::LabelView> joined;
+  auto left = a.begin();
+  auto right = b.begin();
+  while (left != a.end() || right != b.end()) {
+    if (right == b.end() || (left != a.end() && left->name < right->name)) {
+      joined.push_back(*left);
+      ++left;
+    } else {
+      joined.push_back(*right);
+      ++right;
+    }
+  }
+  return model::Labels::FromSorted(joined.data(), joined.size());
+}
+
+DatabaseSnapshot::DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version)
+    : head_(head),
+      version_(std::move(version)),
+      commit_(head.commit_number()),
+      epoch_(head.NewPin()),
+      index_(head.index().NewPin()) {}
+
+Result<std::unique_ptr<model::SeriesSelection>> DatabaseSnapshot::Select(
+    const model::MatcherSet& matchers, model::TimeRange range,
+    const model::SelectHints& hints) const {
+  TOCSIN_ASSIGN_OR_RETURN(std::unique_ptr<Selection> selection,
+                          Selection::Make(*this, matchers, range, hints));
+  return selection;
+}
+
+bool DatabaseSnapshot::HeadMeets(model::TimeRange range) const {
+  for (SourceId id = 0; id < index_.source_id_end(); ++id) {
+    const Source* source = head_.FindSource(id);
+    if (source == nullptr) continue;
+    for (uint32_t p = 0; const Page* page = source->page(p); ++p) {
+      for (const Run* run = page->first_run(); run != nullptr;
+           run = run->next.load(std::memory_order_acquire)) {
+        if (run->min_ms.load(std::memory_order_relaxed) <= range.max_ms &&
+            run->max_ms.load(std::memory_order_relaxed) >= range.min_ms)
+          return true;
+      }
+    }
+  }
+  return false;
+}
+
+Result<std::vector<std::string>> DatabaseSnapshot::LabelNames(
+    std::span<const model::MatcherSet> matcher_sets, model::TimeRange range, size_t limit) const {
+  std::set<std::string> names;
+  if (HeadMeets(range)) {
+    TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> found, index_.LabelNames(matcher_sets));
+    for (std::string& name : found) names.insert(std::move(name));
+  }
+  for (const Version::Segment& segment : version_->segments) {
+    if (!segment->meta().range.Overlaps(range)) continue;
+    TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> more, segment->LabelNames(matcher_sets));
+    for (std::string& name : more) names.insert(std::move(name));
+  }
+  return Sorted(std::move(names), limit);
+}
+
+Result<std::vector<std::string>> DatabaseSnapshot::LabelValues(
+    std::string_view name, std::span<const model::MatcherSet> matcher_sets, model::TimeRange range,
+    size_t limit) const {
+  std::set<std::string> values;
+  if (HeadMeets(range)) {
+    TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> found, index_.LabelValues(name, matcher_sets));
+    for (std::string& value : found) values.insert(std::move(value));
+  }
+  for (const Version::Segment& segment : version_->segments) {
+    if (!segment->meta().range.Overlaps(range)) continue;
+    TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> more,
+                            segment->LabelValues(name, matcher_sets));
+    for (std::string& value : more) values.insert(std::move(value));
+  }
+  return Sorted(std::move(values), limit);
+}
+
+Result<std::vector<model::Labels>> DatabaseSnapshot::Series(
+    std::span<const model::MatcherSet> matcher_sets, model::TimeRange range, size_t limit) const {
+  static const model::MatcherSet kEverything;
+  const std::span<const model::MatcherSet> sets =
+      matcher_sets.empty() ? std::span<const model::MatcherSet>(&kEverything, 1) : matcher_sets;
+  std::set<model::Labels> series;
+  for (const model::MatcherSet& matchers : sets) {
+    TOCSIN_ASSIGN_OR_RETURN(std::unique_ptr<Selection> selection,
+                            Selection::Make(*this, matchers, range, {}));
+    for (size_t i = 0; i < selection->size(); ++i) series.insert(selection->LabelsAt(i));
+  }
+  std::vector<model::Labels> result(series.begin(), series.end());
+  if (limit > 0 && result.size() > limit) result.resize(limit);
+  return result;
+}
+
+Result<std::vector<model::ExemplarSeries>> DatabaseSnapshot::Exemplars(
+    std::span<const model::MatcherSet> matcher_sets, model::TimeRange range) const {
+  std::map<std::pair<SourceId, model::Slot>, std::vector<model::Exemplar>> by_slot;
+  head_.exemplars().ForEach(
+      [&](SourceId source, model::Slot slot, const model::Exemplar& exemplar) {
+        if (range.Contains(exemplar.timestamp_ms)) by_slot[{source, slot}].push_back(exemplar);
+      });
+  std::map<model::Labels, std::vector<model::Exemplar>> by_series;
+  for (auto& [place, exemplars] : by_slot) {
+    const KeyId key = index_.KeyAt(place.first, place.second);
+    if (key == kNoId) continue;
+    model::Labels labels = index_.SeriesLabels(place.first, key);
+    const bool wanted =
+        matcher_sets.empty() ||
+        std::any_of(matcher_sets.begin(), matcher_sets.end(),
+                    [&](const model::MatcherSet& set) { return MatchesAll(set, labels); });
+    if (!wanted) continue;
+    std::vector<model::Exemplar>& all = by_series[std::move(labels)];
+    std::move(exemplars.begin(), exemplars.end(), std::back_inserter(all));
+  }
+  std::vector<model::ExemplarSeries> result;
+  for (auto& [labels, exemplars] : by_series) {
+    std::stable_sort(exemplars.begin(), exemplars.end(),
+                     [](const model::Exemplar& a, const model::Exemplar& b) {
+                       return a.timestamp_ms < b.timestamp_ms;
+                     });
+    result.push_back({labels, std::move(exemplars)});
+  }
+  return result;
+}
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,60 @@
+// HeadSnapshot: model::Snapshot over one version of the segments and the head up to one commit
+// number. Answers are the union of both; a label set with several addresses (another split into
+// source and key, the same source in many segments) is one series.
+//
+// Series are joined by the 128-bit keyed fingerprint of their label sets, the sum of that of their
+// source and that of their key; full label sets are built for results only.
+//
+// Thread-safe. Must not outlive the database.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/storage.h"
+#include "tsdb/head/head.h"
+#include "tsdb/version.h"
+
+namespace tocsin::tsdb {
+
+class DatabaseSnapshot final : public model::Snapshot {
+ public:
+  DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version);
+
+  uint64_t commit_number() const override { return commit_; }
+  Result<std::unique_ptr<model::SeriesSelection>> Select(
+      const model::MatcherSet& matchers, model::TimeRange range,
+      const model::SelectHints& hints) const override;
+  Result<std::vector<std::string>> LabelNames(std::span<const model::MatcherSet> matcher_sets,
+                                              model::TimeRange range, size_t limit) const override;
+  Result<std::vector<std::string>> LabelValues(std::string_view name,
+                                               std::span<const model::MatcherSet> matcher_sets,
+                                               model::TimeRange range, size_t limit) const override;
+  Result<std::vector<model::Labels>> Series(std::span<const model::MatcherSet> matcher_sets,
+                                            model::TimeRange range, size_t limit) const override;
+  Result<std::vector<model::ExemplarSeries>> Exemplars(
+      std::span<const model::MatcherSet> matcher_sets, model::TimeRange range) const override;
+
+  const Head& head() const { return head_; }
+  const Version& version() const { return *version_; }
+  const HeadIndex::Pin& index() const { return index_; }
+
+ private:
+  bool HeadMeets(model::TimeRange range) const;
+
+  const Head& head_;
+  // In this order: rows that the version has in segments have numbers up to commit_, and whatever
+  // the head still had when the version was pinned is kept by the epoch.
+  const std::shared_ptr<const Version> version_;
+  const uint64_t commit_;
+  const EpochDomain::Pin epoch_;
+  const HeadIndex::Pin index_;
+};
+
+// The union of two label sets without a common name.
+model::Labels JoinLabels(const model::Labels& a, const model::Labels& b);
+
+}  // namespace tocsin::tsdb
