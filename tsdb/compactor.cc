@@ -81,7 +81,10 @@ Status Compactor::Release() {
   return Status::Ok();
 }
 
-Status Compactor::Seal(model::TimeRange range) {
+Status Compactor::Seal(model::TimeRange range) { return SealWindows(OpenWindows(range)); }
+
+std::vector<WindowUse> Compactor::OpenWindows(model::TimeRange range) const {
+  // Not held any longer: rows leave memory when the last reference to an older version is gone.
   const std::shared_ptr<const Version> version = store_.Current();
   std::vector<WindowUse> windows = head_.OpenWindows([&](const WindowUse& use) {
     return version->sealed.CoversWindow(use.window_ms, use.commit);
@@ -89,7 +92,7 @@ Status Compactor::Seal(model::TimeRange range) {
   std::erase_if(windows, [&](const WindowUse& window) {
     return !range.Overlaps({window.window_ms, window.window_ms + kWindowMs - 1});
   });
-  return SealWindows(windows);
+  return windows;
 }
 
 Status Compactor::CompactAll() {
@@ -126,7 +129,8 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
 Status Compactor::MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp closed_before,
                               bool all) {
   std::map<model::Timestamp, std::vector<Version::Segment>> blocks;
-  for (const Version::Segment& segment : store_.Current()->segments) {
+  const std::shared_ptr<const Version> version = store_.Current();
+  for (const Version::Segment& segment : version->segments) {
     const SegmentMeta& meta = segment->meta();
     if (meta.cuts.empty()) continue;
     blocks[BlockStart(meta.cuts.front().window_start_ms, block_ms)].push_back(segment);
@@ -203,7 +207,7 @@ Status Compactor::RunRound() {
       TOCSIN_RETURN_IF_ERROR(Seal({}));
   }
   RetireRuns();
-  if (retiring_.empty()) head_.RemoveIdleSources();
+  if (retiring_.empty()) head_.RemoveIdleSources(kIdleSourceMs);
   const int64_t grace =
       std::clamp<int64_t>(options_.out_of_order_window_ms, 60 * 60 * 1000, 6 * 60 * 60 * 1000);
   TOCSIN_RETURN_IF_ERROR(MergeBlocks(kDayMs, kMaxSegmentLevel, now - grace, /*all=*/false));

@@ -24,6 +24,8 @@ inline constexpr int64_t kQuarterDayMs = kDayMs / 4;
 // many files.
 inline constexpr double kOverlayShare = 0.05;
 inline constexpr size_t kOverlayFilesMax = 16;
+// A source whose samples are all in segments is forgotten when nobody held it for so long.
+inline constexpr int64_t kIdleSourceMs = 60 * 60 * 1000;
 // After the wall clock jumped by more than a day, deleting waits this long: it may jump back.
 inline constexpr int64_t kClockJumpMs = kDayMs;
 inline constexpr int64_t kClockJumpPauseMs = 60 * 60 * 1000;
@@ -60,6 +62,7 @@ class Compactor {
   const CompactorCounters& counters() const { return counters_; }
 
  private:
+  std::vector<WindowUse> OpenWindows(model::TimeRange range) const;
   Status SealWindow(model::Timestamp window_ms);
   Status SealWindows(const std::vector<WindowUse>& windows);
   // Rows and log files that segments hold by now.

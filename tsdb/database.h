@@ -55,6 +55,7 @@ struct DatabaseOptions {
   bool wal = true;         // false: what is not sealed is lost at Close (test stores)
   bool background = true;  // threads wal-write, wal-sync, compact
 
+  size_t replay_threads = 2;  // at start
   int64_t wal_write_interval_ms = 100;
   int64_t wal_sync_interval_ms = 1000;  // 0: never synced but for Durability::kSynced
   // The weakest durability any commit gets: kSynced makes every commit wait for the disk.

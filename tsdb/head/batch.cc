@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "tsdb/head/histogram_value.h"
+#include "tsdb/codec/histograms.h"
 #include "tsdb/wal/records.h"
 
 namespace tocsin::tsdb {

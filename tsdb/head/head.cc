@@ -351,13 +351,19 @@ void Head::RemoveSource(Shard&, Source* source) {
   epochs_.RetireDelete(source);
 }
 
-size_t Head::RemoveIdleSources() {
+size_t Head::RemoveIdleSources(int64_t idle_ms) {
+  const int64_t now = env_.NowMs();
   size_t removed = 0;
   MutexLock lock(sources_mutex_);
   for (const auto& shard : shards_) {
     MutexLock shard_lock(shard->mutex);
     std::erase_if(shard->sources, [&](Source* source) {
-      if (source->handles > 0 || source->has_runs()) return false;
+      if (source->handles > 0 || source->has_runs()) {
+        source->idle_since_ms = 0;
+        return false;
+      }
+      if (source->idle_since_ms == 0) source->idle_since_ms = now;
+      if (now - source->idle_since_ms < idle_ms) return false;
       RemoveSource(*shard, source);
       ++removed;
       return true;

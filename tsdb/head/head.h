@@ -123,8 +123,9 @@ class Head {
   // Detaches the runs at the front of pages that are covered; they are freed when no pin is left
   // that may be reading them. Precondition: no pin is older than the version that covers them.
   size_t RetireRuns(const std::function<bool(const WindowUse&)>& covered);
-  // Removes sources that nobody holds and that have no samples here.
-  size_t RemoveIdleSources();
+  // Removes sources that nobody held and that had no samples here for `idle_ms`. With it go the
+  // last values by which repeated samples are told.
+  size_t RemoveIdleSources(int64_t idle_ms);
   // Begins a new log file in shards whose file has samples, so that the old one can be dropped.
   void RotateLogs();
 

@@ -37,7 +37,7 @@ class ShardReplay {
 
   Status Apply(std::string_view record, LogFileInfo* file);
   Status Stage(RecordType type, std::string_view payload);
-  void Commit(const CommitRecord& commit, LogFileInfo* file);
+  void Commit(const LoggedCommit& commit, LogFileInfo* file);
   void ApplyFrame(const Pending& pending, uint64_t commit, LogFileInfo* file);
   void ApplyState(const Pending& pending);
   Source* Find(SourceId id) const {
@@ -167,7 +167,7 @@ Status ShardReplay::Stage(RecordType type, std::string_view payload) {
   return Status::Ok();
 }
 
-void ShardReplay::Commit(const CommitRecord& commit, LogFileInfo* file) {
+void ShardReplay::Commit(const LoggedCommit& commit, LogFileInfo* file) {
   bool complete = true;
   for (size_t s = 0; s < last_commits_.size(); ++s) {
     if (((commit.shards >> s) & 1) != 0 && last_commits_[s] < commit.commit) complete = false;

@@ -192,9 +192,9 @@ void PutExemplarRecord(std::string& out, SourceId source, model::Slot slot,
   PutRecord(out, RecordType::kExemplar, payload);
 }
 
-Result<SourceRecord> ReadSourceRecord(std::string_view payload) {
+Result<LoggedSource> ReadSourceRecord(std::string_view payload) {
   ByteReader reader(payload);
-  SourceRecord record;
+  LoggedSource record;
   record.id = reader.Varint32();
   record.incarnation = reader.Fixed64();
   const uint8_t kind = reader.Fixed8();
@@ -207,17 +207,17 @@ Result<SourceRecord> ReadSourceRecord(std::string_view payload) {
   return record;
 }
 
-Result<KeyRecord> ReadKeyRecord(std::string_view payload) {
+Result<LoggedKey> ReadKeyRecord(std::string_view payload) {
   ByteReader reader(payload);
-  KeyRecord record;
+  LoggedKey record;
   record.id = reader.Varint32();
   TOCSIN_ASSIGN_OR_RETURN(record.labels, ReadLabels(reader));
   return record;
 }
 
-Result<LayoutRecord> ReadLayoutRecord(std::string_view payload) {
+Result<LoggedLayout> ReadLayoutRecord(std::string_view payload) {
   ByteReader reader(payload);
-  LayoutRecord record;
+  LoggedLayout record;
   record.source = reader.Varint32();
   record.page = reader.Varint32();
   record.first_slot = reader.Varint32();
@@ -241,9 +241,9 @@ Result<LayoutRecord> ReadLayoutRecord(std::string_view payload) {
   return record;
 }
 
-Result<FrameRecord> ReadFrameRecord(std::string_view payload, model::Timestamp base_ms) {
+Result<LoggedFrame> ReadFrameRecord(std::string_view payload, model::Timestamp base_ms) {
   ByteReader reader(payload);
-  FrameRecord record;
+  LoggedFrame record;
   record.source = reader.Varint32();
   record.page = reader.Varint32();
   record.sequence = reader.Varint32();
@@ -253,27 +253,27 @@ Result<FrameRecord> ReadFrameRecord(std::string_view payload, model::Timestamp b
   return record;
 }
 
-Result<CommitRecord> ReadCommitRecord(std::string_view payload) {
+Result<LoggedCommit> ReadCommitRecord(std::string_view payload) {
   ByteReader reader(payload);
-  CommitRecord record;
+  LoggedCommit record;
   record.commit = reader.Varint();
   record.shards = reader.Varint();
   if (!reader.ok() || !reader.at_end()) return Error(Damaged("commit"));
   return record;
 }
 
-Result<MarkRecord> ReadMarkRecord(std::string_view payload) {
+Result<LoggedMark> ReadMarkRecord(std::string_view payload) {
   ByteReader reader(payload);
-  MarkRecord record;
+  LoggedMark record;
   record.key = reader.String();
   if (!reader.ok()) return Error(Damaged("mark"));
   record.bytes = reader.rest();
   return record;
 }
 
-Result<ExemplarRecord> ReadExemplarRecord(std::string_view payload) {
+Result<LoggedExemplar> ReadExemplarRecord(std::string_view payload) {
   ByteReader reader(payload);
-  ExemplarRecord record;
+  LoggedExemplar record;
   record.source = reader.Varint32();
   record.slot = reader.Varint32();
   record.exemplar.value = reader.Double();

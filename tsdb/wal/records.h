@@ -54,50 +54,50 @@ void PutExemplarRecord(std::string& out, SourceId source, model::Slot slot,
                        const model::Exemplar& exemplar);
 
 // --- reading ---
-struct SourceRecord {
+struct LoggedSource {
   SourceId id = 0;
   uint64_t incarnation = 0;
   model::Origin origin;
   model::Labels labels;
 };
-struct KeyRecord {
+struct LoggedKey {
   KeyId id = 0;
   model::Labels labels;
 };
-struct LayoutRecord {
+struct LoggedLayout {
   SourceId source = 0;
   uint32_t page = 0;
   uint32_t first_slot = 0;
   std::vector<KeyId> keys;
 };
-struct FrameRecord {
+struct LoggedFrame {
   SourceId source = 0;
   uint32_t page = 0;
   uint32_t sequence = 0;
   model::Timestamp row_ms = 0;
   std::string_view body;  // into the record
 };
-struct CommitRecord {
+struct LoggedCommit {
   uint64_t commit = 0;
   uint64_t shards = 0;
 };
-struct MarkRecord {
+struct LoggedMark {
   std::string_view key;
   std::string_view bytes;
 };
-struct ExemplarRecord {
+struct LoggedExemplar {
   SourceId source = 0;
   model::Slot slot = 0;
   model::Exemplar exemplar;
 };
 // Each takes what follows the type byte; kCorruption when that makes no sense.
-Result<SourceRecord> ReadSourceRecord(std::string_view payload);
-Result<KeyRecord> ReadKeyRecord(std::string_view payload);
-Result<LayoutRecord> ReadLayoutRecord(std::string_view payload);
-Result<FrameRecord> ReadFrameRecord(std::string_view payload, model::Timestamp base_ms);
-Result<CommitRecord> ReadCommitRecord(std::string_view payload);
-Result<MarkRecord> ReadMarkRecord(std::string_view payload);
-Result<ExemplarRecord> ReadExemplarRecord(std::string_view payload);
+Result<LoggedSource> ReadSourceRecord(std::string_view payload);
+Result<LoggedKey> ReadKeyRecord(std::string_view payload);
+Result<LoggedLayout> ReadLayoutRecord(std::string_view payload);
+Result<LoggedFrame> ReadFrameRecord(std::string_view payload, model::Timestamp base_ms);
+Result<LoggedCommit> ReadCommitRecord(std::string_view payload);
+Result<LoggedMark> ReadMarkRecord(std::string_view payload);
+Result<LoggedExemplar> ReadExemplarRecord(std::string_view payload);
 
 struct StateRecordHead {
   SourceId source = 0;

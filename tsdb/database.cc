@@ -1,0 +1,334 @@
+#include "tsdb/database.h"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+#include "tsdb/compactor.h"
+#include "tsdb/head/head.h"
+#include "tsdb/head/replay.h"
+#include "tsdb/head_stats.h"
+#include "tsdb/quarantine.h"
+#include "tsdb/segment_store.h"
+#include "tsdb/snapshot.h"
+
+namespace tocsin::tsdb {
+namespace {
+
+constexpr int64_t kMaintenanceIntervalMs = 1000;
+// Seals of many servers on one disk should not fall on the same second.
+constexpr uint64_t kStaggerMs = 30'000;
+
+// A thread that does something at an interval, or sooner when woken.
+class Periodic {
+ public:
+  void Start(std::string name, int64_t interval_ms, std::function<void()> work) {
+    thread_ = Thread(std::move(name), [this, interval_ms, work = std::move(work)] {
+      while (Wait(interval_ms)) work();
+    });
+  }
+  void Wake() {
+    MutexLock lock(mutex_);
+    woken_ = true;
+    changed_.NotifyAll();
+  }
+  void Stop() {
+    {
+      MutexLock lock(mutex_);
+      stop_ = true;
+      changed_.NotifyAll();
+    }
+    if (thread_.joinable()) thread_.Join();
+  }
+
+ private:
+  bool Wait(int64_t interval_ms) {
+    MutexLock lock(mutex_);
+    if (!woken_ && !stop_) changed_.WaitFor(mutex_, std::chrono::milliseconds(interval_ms));
+    woken_ = false;
+    return !stop_;
+  }
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool woken_ GUARDED_BY(mutex_) = false;
+  bool stop_ GUARDED_BY(mutex_) = false;
+  Thread thread_;
+};
+
+class DatabaseImpl final : public Database {
+ public:
+  DatabaseImpl(Options options, Env& env)
+      : options_(std::move(options)),
+        env_(env),
+        quarantine_(env, JoinPath(options_.dir, "quarantine")) {}
+  ~DatabaseImpl() override {
+    if (const Status status = Close(); !status.ok())
+      LogError("tsdb", "the database did not close cleanly", {{"err", status}});
+  }
+
+  Status Start();
+
+  // --- Appender, Queryable ---
+  Result<std::unique_ptr<model::SourceWriter>> OpenSource(const model::Origin& origin,
+                                                          const model::Labels& labels) override {
+    return head_->OpenSource(origin, labels);
+  }
+  std::unique_ptr<model::AppendBatch> NewBatch() override { return head_->NewBatch(); }
+  std::unique_ptr<model::Snapshot> Pin() const override {
+    return std::make_unique<DatabaseSnapshot>(*head_, store_->Current());
+  }
+  uint64_t ChangeNumber(model::TimeRange range) const override {
+    return head_->ChangeNumber(range);
+  }
+
+  // --- Database ---
+  Status Close() override;
+  Status Compact() override {
+    MutexLock lock(compact_mutex_);
+    return compactor_->CompactAll();
+  }
+  Status Seal(model::TimeRange range) override {
+    MutexLock lock(compact_mutex_);
+    return compactor_->Seal(range);
+  }
+  Status RunMaintenance() override {
+    MutexLock lock(compact_mutex_);
+    return compactor_->RunRound();
+  }
+  Status FlushWal(bool sync) override { return head_->FlushLogs(sync); }
+  std::optional<std::string> FindMark(std::string_view key) const override {
+    std::string bytes;
+    if (!head_->FindMark(key, &bytes)) return std::nullopt;
+    return bytes;
+  }
+  DatabaseCounters counters() const override;
+  DatabaseSizes sizes() const override;
+  DatabaseStats Stats(size_t limit) const override { return HeadStats(*head_, limit); }
+  const Options& options() const override { return options_; }
+  std::vector<std::string> quarantined() const override { return quarantine_.list(); }
+
+ private:
+  Result<uint64_t> LoadSeed();
+  Status OpenHead(uint64_t seed);
+  void StartThreads();
+
+  Options options_;
+  Env& env_;
+  Quarantine quarantine_;
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<SegmentStore> store_;
+  std::unique_ptr<Head> head_;
+  Mutex compact_mutex_;
+  std::unique_ptr<Compactor> compactor_;
+  DatabaseCounters recovery_;  // fixed after Start
+
+  Periodic wal_write_;
+  Periodic wal_sync_;
+  Periodic compact_;
+  bool closed_ = false;
+};
+
+// The secret that fingerprints are keyed with. Losing it costs only time: fingerprints of older
+// segments are then computed from their labels.
+Result<uint64_t> DatabaseImpl::LoadSeed() {
+  const std::string path = JoinPath(options_.dir, "seed");
+  auto bytes = env_.ReadFile(path);
+  if (bytes && bytes->size() == sizeof(uint64_t)) return LoadFixed<uint64_t>(bytes->data());
+  if (bytes) {
+    quarantine_.Put(path, "not 8 bytes long");
+  } else if (bytes.error().code() != Code::kNotFound) {
+    return Error(bytes.error());
+  }
+  const uint64_t seed = env_.RandomUint64();
+  std::string out;
+  PutFixed64(out, seed);
+  TOCSIN_TRY(env_.WriteFileAtomically(path, out));
+  return seed;
+}
+
+Status DatabaseImpl::OpenHead(uint64_t seed) {
+  const std::string log_dir = JoinPath(options_.dir, "wal");
+  LogInventory inventory;
+  if (options_.wal) {
+    TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(log_dir));
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(inventory, ListLogs(env_, log_dir));
+  }
+  for (const auto& [path, reason] : inventory.unreadable) {
+    if (reason.empty()) {
+      TOCSIN_RETURN_IF_ERROR(env_.Remove(path));
+    } else {
+      quarantine_.Put(path, reason);
+    }
+  }
+  // Records are routed by their file's shard: as long as there is a log, its count is kept.
+  if (!inventory.shards.empty())
+    options_.shards = std::bit_ceil(static_cast<uint32_t>(inventory.shards.size()));
+  HeadOptions head;
+  head.log_dir = log_dir;
+  head.wal = options_.wal;
+  head.shards = options_.shards;
+  head.epoch = env_.RandomUint64();
+  head.fingerprint_seed = seed;
+  head.out_of_order_window_ms = options_.out_of_order_window_ms;
+  head.accept_any_first_timestamp = options_.accept_any_first_timestamp;
+  head.minimum_durability = options_.minimum_durability;
+  head.series_limit = options_.series_limit;
+  head.source_series_limit = options_.source_series_limit;
+  head.exemplars_max = options_.exemplars_max;
+  head_ = std::make_unique<Head>(env_, std::move(head));
+
+  const int64_t began = env_.MonotonicNanos();
+  const std::shared_ptr<const Version> version = store_->Current();
+  const ReplayResult replay =
+      ReplayLogs(env_, inventory, version->sealed, options_.replay_threads, head_.get());
+  for (const WindowUse& cut : version->sealed.cuts()) head_->RaiseCommitNumber(cut.commit);
+  for (const auto& [path, reason] : replay.damaged_files) quarantine_.Note(path, reason);
+  recovery_.replay_ms = (env_.MonotonicNanos() - began) / 1'000'000;
+  recovery_.replayed_rows = replay.rows;
+  recovery_.replayed_samples = replay.samples;
+  recovery_.replay_damaged_places = replay.damaged_places;
+  recovery_.replay_lost_frames = replay.lost_frames;
+  recovery_.replay_missing_log_files = inventory.missing_files;
+  head_->StartLogs();
+  // A commit acknowledged from now on needs its file's beginning: the first flush writes both.
+  return head_->FlushLogs(/*sync=*/false);
+}
+
+Status DatabaseImpl::Start() {
+  if (!std::has_single_bit(options_.shards) || options_.shards > 64) {
+    return Status(Code::kInvalidArgument, "shards: " + std::to_string(options_.shards) +
+                                              " is no power of two from 1 to 64");
+  }
+  TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(options_.dir));
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(lock_, env_.LockFile(JoinPath(options_.dir, "lock")));
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const uint64_t seed, LoadSeed());
+  store_ =
+      std::make_unique<SegmentStore>(env_, JoinPath(options_.dir, "segments"), seed, quarantine_);
+  TOCSIN_RETURN_IF_ERROR(store_->Open());
+  TOCSIN_RETURN_IF_ERROR(OpenHead(seed));
+  CompactorOptions compactor;
+  compactor.seal_delay_ms = kSealDelayMs + static_cast<int64_t>(seed % kStaggerMs);
+  compactor.retention_ms = options_.retention_ms;
+  compactor.out_of_order_window_ms = options_.out_of_order_window_ms;
+  compactor.head_bytes_max = options_.head_bytes_max;
+  compactor_ = std::make_unique<Compactor>(env_, *head_, *store_, quarantine_, compactor);
+  LogInfo("tsdb", "database open",
+          {{"segments", store_->Current()->segments.size()},
+           {"replayed_rows", recovery_.replayed_rows},
+           {"replay_ms", recovery_.replay_ms},
+           {"damaged_places", recovery_.replay_damaged_places},
+           {"put_aside", quarantine_.files()}});
+  if (options_.background) StartThreads();
+  return Status::Ok();
+}
+
+void DatabaseImpl::StartThreads() {
+  if (options_.wal) {
+    head_->wake_log_writer = [this] { wal_write_.Wake(); };
+    const auto warn_once = [](bool* failing, const Status& status) {
+      if (!status.ok() && !*failing) LogError("tsdb", "write-ahead log fails", {{"err", status}});
+      if (status.ok() && *failing) LogInfo("tsdb", "write-ahead log is written again");
+      *failing = !status.ok();
+    };
+    wal_write_.Start("wal-write", options_.wal_write_interval_ms,
+                     [this, warn_once, failing = false]() mutable {
+                       warn_once(&failing, head_->FlushLogs(/*sync=*/false));
+                     });
+    if (options_.wal_sync_interval_ms > 0) {
+      wal_sync_.Start("wal-sync", options_.wal_sync_interval_ms,
+                      [this, warn_once, failing = false]() mutable {
+                        warn_once(&failing, head_->FlushLogs(/*sync=*/true));
+                      });
+    }
+  }
+  compact_.Start("compact", kMaintenanceIntervalMs, [this, failing = false]() mutable {
+    const Status status = RunMaintenance();
+    if (!status.ok() && !failing)
+      LogError("tsdb", "compaction fails, it is tried again", {{"err", status}});
+    failing = !status.ok();
+  });
+}
+
+Status DatabaseImpl::Close() {
+  if (closed_) return Status::Ok();
+  closed_ = true;
+  compact_.Stop();
+  wal_write_.Stop();
+  wal_sync_.Stop();
+  Status status;
+  if (head_ != nullptr) {
+    for (size_t s = 0; s < head_->shard_count(); ++s) {
+      Status closed = head_->shard(s).log.Close();
+      if (status.ok()) status = std::move(closed);
+    }
+  }
+  lock_.reset();
+  return status;
+}
+
+DatabaseCounters DatabaseImpl::counters() const {
+  DatabaseCounters result = recovery_;
+  const HeadCounters& head = head_->counters();
+  const auto read = [](const std::atomic<uint64_t>& v) {
+    return v.load(std::memory_order_relaxed);
+  };
+  result.batches_committed = read(head.batches_committed);
+  result.rows_committed = read(head.rows_committed);
+  result.samples_committed = read(head.samples_committed);
+  result.samples_late = read(head.samples_late);
+  for (size_t i = 0; i < std::size(result.samples_refused); ++i)
+    result.samples_refused[i] = read(head.samples_refused[i]);
+  result.batches_refused = read(head.batches_refused);
+  result.series_refused = read(head.series_refused);
+  result.wal_backpressure_waits = read(head.backpressure_waits);
+  for (size_t s = 0; s < head_->shard_count(); ++s) {
+    const ShardLog& log = head_->shard(s).log;
+    result.wal_bytes_written += log.bytes_written();
+    result.wal_write_failures += log.write_failures();
+    result.wal_syncs += log.syncs();
+  }
+  const CompactorCounters& compactor = compactor_->counters();
+  result.seals = read(compactor.seals);
+  result.seal_failures = read(compactor.seal_failures);
+  result.samples_sealed = read(compactor.samples_sealed);
+  result.merges = read(compactor.merges);
+  result.merge_failures = read(compactor.merge_failures);
+  result.segments_deleted_by_retention = read(compactor.segments_deleted);
+  result.quarantined_files = quarantine_.files();
+  return result;
+}
+
+DatabaseSizes DatabaseImpl::sizes() const {
+  DatabaseSizes result;
+  result.head_bytes = head_->run_bytes();
+  result.index_bytes = head_->index().memory_bytes();
+  result.series = head_->index().series_count();
+  for (size_t s = 0; s < head_->shard_count(); ++s)
+    result.wal_bytes += head_->shard(s).log.total_bytes();
+  const std::shared_ptr<const Version> version = store_->Current();
+  result.segments = version->segments.size();
+  for (const Version::Segment& segment : version->segments) {
+    result.segment_bytes += segment->meta().file_bytes;
+    if (segment->meta().range.min_ms <= segment->meta().range.max_ms)
+      result.lowest_ms = std::min(result.lowest_ms, segment->meta().range.min_ms);
+  }
+  result.lowest_ms = std::min(result.lowest_ms, head_->Span().min_ms);
+  return result;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Database>> Database::Open(Options options) {
+  Env& env = options.env == nullptr ? Env::Default() : *options.env;
+  auto database = std::make_unique<DatabaseImpl>(std::move(options), env);
+  TOCSIN_TRY(database->Start());
+  return database;
+}
+
+}  // namespace tocsin::tsdb
