@@ -1,7 +1,10 @@
 #include "query/printer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <unordered_map>
+#include <utility>
 
 #include "base/duration.h"
 #include "base/number.h"
@@ -29,7 +32,11 @@ std::string_view DurationOperator(DurationOp op) {
   return kNames[static_cast<size_t>(op)];
 }
 
-void Append(const Expr& expr, std::string* out);
+// Where each node's text stands in the text of the whole expression.
+using NodeTexts = std::unordered_map<const Expr*, std::pair<size_t, size_t>>;
+
+// `nodes` may be null.
+void Append(const Expr& expr, std::string* out, NodeTexts* nodes);
 
 void AppendDuration(const DurationExpr& duration, std::string* out) {
   if (duration.wrapped) *out += '(';
@@ -43,21 +50,21 @@ void AppendDuration(const DurationExpr& duration, std::string* out) {
     case DurationOp::kMaxOf:
       *out += DurationOperator(duration.op);
       *out += '(';
-      Append(*duration.lhs, out);
+      Append(*duration.lhs, out, nullptr);
       *out += ", ";
-      Append(*duration.rhs, out);
+      Append(*duration.rhs, out, nullptr);
       *out += ')';
       break;
     default:
       if (duration.lhs != nullptr) {
-        Append(*duration.lhs, out);
+        Append(*duration.lhs, out, nullptr);
         *out += ' ';
         *out += DurationOperator(duration.op);
         *out += ' ';
       } else if (duration.op == DurationOp::kSub) {
         *out += '-';
       }
-      Append(*duration.rhs, out);
+      Append(*duration.rhs, out, nullptr);
       break;
   }
   if (duration.wrapped) *out += ')';
@@ -194,7 +201,7 @@ std::string NumberText(const NumberLiteral& literal) {
       static_cast<int64_t>(literal.value * 1000 + (literal.value < 0 ? -0.5 : 0.5)));
 }
 
-void Append(const Expr& expr, std::string* out) {
+void AppendNode(const Expr& expr, std::string* out, NodeTexts* nodes) {
   switch (expr.kind) {
     case NodeKind::kNumberLiteral:
       *out += NumberText(*As<NumberLiteral>(expr));
@@ -209,7 +216,7 @@ void Append(const Expr& expr, std::string* out) {
       AppendMatrix(*As<MatrixSelector>(expr), out);
       break;
     case NodeKind::kSubquery:
-      Append(*As<Subquery>(expr)->expr, out);
+      Append(*As<Subquery>(expr)->expr, out, nodes);
       AppendSubquerySuffix(*As<Subquery>(expr), out);
       break;
     case NodeKind::kCall: {
@@ -219,7 +226,7 @@ void Append(const Expr& expr, std::string* out) {
       const char* separator = "";
       for (const ExprPtr& arg : call.args) {
         *out += separator;
-        Append(*arg, out);
+        Append(*arg, out, nodes);
         separator = ", ";
       }
       *out += ')';
@@ -230,35 +237,34 @@ void Append(const Expr& expr, std::string* out) {
       AppendAggregateHead(aggregate, out);
       *out += '(';
       if (aggregate.param != nullptr) {
-        Append(*aggregate.param, out);
+        Append(*aggregate.param, out, nodes);
         *out += ", ";
       }
-      Append(*aggregate.expr, out);
+      Append(*aggregate.expr, out, nodes);
       *out += ')';
       break;
     }
     case NodeKind::kBinary: {
       const auto& binary = *As<Binary>(expr);
-      const size_t start = out->size();
-      Append(*binary.lhs, out);
-      // ^ binds tighter than the sign in +Inf.
-      if (binary.op == BinaryOp::kPow && binary.lhs->kind == NodeKind::kNumberLiteral &&
-          (*out)[start] == '+') {
-        out->erase(start, 1);
+      const auto* base = As<NumberLiteral>(*binary.lhs);
+      if (binary.op == BinaryOp::kPow && base != nullptr && std::isinf(base->value)) {
+        *out += "Inf";  // ^ binds tighter than the sign in +Inf
+      } else {
+        Append(*binary.lhs, out, nodes);
       }
       *out += ' ';
       AppendOperator(binary, out);
       *out += ' ';
-      Append(*binary.rhs, out);
+      Append(*binary.rhs, out, nodes);
       break;
     }
     case NodeKind::kUnary:
       *out += As<Unary>(expr)->negate ? '-' : '+';
-      Append(*As<Unary>(expr)->expr, out);
+      Append(*As<Unary>(expr)->expr, out, nodes);
       break;
     case NodeKind::kParen:
       *out += '(';
-      Append(*As<Paren>(expr)->expr, out);
+      Append(*As<Paren>(expr)->expr, out, nodes);
       *out += ')';
       break;
     case NodeKind::kDuration:
@@ -267,83 +273,130 @@ void Append(const Expr& expr, std::string* out) {
   }
 }
 
-std::string Indent(int level) { return std::string(static_cast<size_t>(level) * 2, ' '); }
+void Append(const Expr& expr, std::string* out, NodeTexts* nodes) {
+  const size_t start = out->size();
+  AppendNode(expr, out, nodes);
+  if (nodes != nullptr) (*nodes)[&expr] = {start, out->size()};
+}
 
-std::string PrettyText(const Expr& expr, int level);
+// Breaks lines. `level` is the depth when a line was broken before the node, else 0. A node that
+// fits on a line stays as it is.
+class Prettifier {
+ public:
+  explicit Prettifier(const Expr& expr) { Append(expr, &text_, &nodes_); }
 
-std::string PrettyCall(const Call& call, int level) {
-  std::string text = Indent(level) + std::string(call.function->name) + "(\n";
-  const char* separator = "";
+  void Write(const Expr& expr, int level);
+  std::string Take() { return std::move(out_); }
+
+ private:
+  std::string_view Plain(const Expr& expr) const {
+    const auto it = nodes_.find(&expr);
+    // Only the base of a power is not recorded, and it is never asked for: it fits.
+    if (it == nodes_.end()) return "Inf";
+    return std::string_view(text_).substr(it->second.first, it->second.second - it->second.first);
+  }
+  void Indent(int level) { out_.append(static_cast<size_t>(level) * 2, ' '); }
+  void WriteCall(const Call& call, int level);
+  void WriteAggregate(const Aggregate& aggregate, int level);
+  void WriteBinary(const Binary& binary, int level);
+  void WriteParen(const Paren& paren, int level);
+  void WriteUnary(const Unary& unary, int level);
+
+  std::string text_;  // of the whole expression on one line
+  NodeTexts nodes_;
+  std::string out_;
+};
+
+void Prettifier::WriteCall(const Call& call, int level) {
+  Indent(level);
+  out_ += call.function->name;
+  const char* separator = "(\n";
   for (const ExprPtr& arg : call.args) {
-    text += separator + PrettyText(*arg, level + 1);
+    out_ += separator;
+    Write(*arg, level + 1);
     separator = ",\n";
   }
-  return text + "\n" + Indent(level) + ")";
+  out_ += '\n';
+  Indent(level);
+  out_ += ')';
 }
 
-std::string PrettyAggregate(const Aggregate& aggregate, int level) {
-  std::string text = Indent(level);
-  AppendAggregateHead(aggregate, &text);
-  text += "(\n";
-  if (aggregate.param != nullptr) text += PrettyText(*aggregate.param, level + 1) + ",\n";
-  return text + PrettyText(*aggregate.expr, level + 1) + "\n" + Indent(level) + ")";
-}
-
-std::string PrettyBinary(const Binary& binary, int level) {
-  std::string text = PrettyText(*binary.lhs, level + 1) + "\n" + Indent(level);
-  AppendOperator(binary, &text);
-  return text + "\n" + PrettyText(*binary.rhs, level + 1);
-}
-
-std::string PrettyUnary(const Unary& unary, int level) {
-  const std::string operand = PrettyText(*unary.expr, level);
-  const size_t first = operand.find_first_not_of(" \n");
-  return Indent(level) + (unary.negate ? '-' : '+') + operand.substr(first);
-}
-
-// `level` is the depth when a line was broken before this node, else 0. A node that fits on a line
-// stays as it is.
-std::string PrettyText(const Expr& expr, int level) {
-  std::string plain = Print(expr);
-  const bool fits = plain.size() <= kMaxLineLength;
-  switch (expr.kind) {
-    case NodeKind::kCall:
-      if (!fits) return PrettyCall(*As<Call>(expr), level);
-      break;
-    case NodeKind::kAggregate:
-      if (!fits) return PrettyAggregate(*As<Aggregate>(expr), level);
-      break;
-    case NodeKind::kBinary:
-      if (!fits) return PrettyBinary(*As<Binary>(expr), level);
-      break;
-    case NodeKind::kParen:
-      if (!fits) {
-        return Indent(level) + "(\n" + PrettyText(*As<Paren>(expr)->expr, level + 1) + "\n" +
-               Indent(level) + ")";
-      }
-      break;
-    case NodeKind::kSubquery:
-      if (fits) return plain;  // without indentation, as the reference prints it
-      plain = PrettyText(*As<Subquery>(expr)->expr, level);
-      AppendSubquerySuffix(*As<Subquery>(expr), &plain);
-      return plain;
-    case NodeKind::kUnary:
-      return PrettyUnary(*As<Unary>(expr), level);
-    default:
-      break;
+void Prettifier::WriteAggregate(const Aggregate& aggregate, int level) {
+  Indent(level);
+  AppendAggregateHead(aggregate, &out_);
+  out_ += "(\n";
+  if (aggregate.param != nullptr) {
+    Write(*aggregate.param, level + 1);
+    out_ += ",\n";
   }
-  return Indent(level) + plain;
+  Write(*aggregate.expr, level + 1);
+  out_ += '\n';
+  Indent(level);
+  out_ += ')';
+}
+
+void Prettifier::WriteBinary(const Binary& binary, int level) {
+  Write(*binary.lhs, level + 1);
+  out_ += '\n';
+  Indent(level);
+  AppendOperator(binary, &out_);
+  out_ += '\n';
+  Write(*binary.rhs, level + 1);
+}
+
+void Prettifier::WriteParen(const Paren& paren, int level) {
+  Indent(level);
+  out_ += "(\n";
+  Write(*paren.expr, level + 1);
+  out_ += '\n';
+  Indent(level);
+  out_ += ')';
+}
+
+// The operand's own indentation would stand between it and the sign.
+void Prettifier::WriteUnary(const Unary& unary, int level) {
+  Indent(level);
+  out_ += unary.negate ? '-' : '+';
+  const size_t start = out_.size();
+  Write(*unary.expr, level);
+  out_.erase(start, out_.find_first_not_of(' ', start) - start);
+}
+
+void Prettifier::Write(const Expr& expr, int level) {
+  const std::string_view plain = Plain(expr);
+  const bool fits = plain.size() <= kMaxLineLength;
+  if (const auto* unary = As<Unary>(expr)) return WriteUnary(*unary, level);
+  if (const auto* subquery = As<Subquery>(expr)) {
+    if (!fits) {
+      Write(*subquery->expr, level);
+      return AppendSubquerySuffix(*subquery, &out_);
+    }
+    out_ += plain;  // without indentation, as the reference prints it
+    return;
+  }
+  if (!fits) {
+    if (const auto* call = As<Call>(expr)) return WriteCall(*call, level);
+    if (const auto* aggregate = As<Aggregate>(expr)) return WriteAggregate(*aggregate, level);
+    if (const auto* binary = As<Binary>(expr)) return WriteBinary(*binary, level);
+    if (const auto* paren = As<Paren>(expr)) return WriteParen(*paren, level);
+  }
+  Indent(level);
+  out_ += plain;
 }
 
 }  // namespace
 
 std::string Print(const Expr& expr) {
   std::string text;
-  Append(expr, &text);
+  Append(expr, &text, nullptr);
   return text;
 }
 
-std::string Prettify(const Expr& expr) { return PrettyText(expr, 0); }
+std::string Prettify(const Expr& expr) {
+  Prettifier prettifier(expr);
+  prettifier.Write(expr, 0);
+  return prettifier.Take();
+}
 
 std::string PrintMatchers(const VectorSelector& selector) {
   std::string text;
