@@ -45,6 +45,20 @@ class Planner {
   bool FirstSelectorShift(const Expr& expr, TimeShift* shift) const;
 
   QueryContext* const context_;
+  bool detect_resets_ = false;  // planning below histogram_count & co. (reset_hints.h)
+};
+
+// Sets the planner's flag for a part of the tree.
+class ResetDetection {
+ public:
+  ResetDetection(bool* flag, bool value) : flag_(flag), before_(*flag) { *flag = value; }
+  ~ResetDetection() { *flag_ = before_; }
+  ResetDetection(const ResetDetection&) = delete;
+  ResetDetection& operator=(const ResetDetection&) = delete;
+
+ private:
+  bool* const flag_;
+  const bool before_;
 };
 
 // True when the expression gives the same at every step.

@@ -30,6 +30,11 @@ Result<std::vector<OperatorPtr>> Planner::PlanScalars(const std::vector<ExprPtr>
 
 Result<OperatorPtr> Planner::PlanCall(const Call& call, const Grid& grid) {
   const std::string_view name = call.function->name;
+  const bool statistics =
+      name == "histogram_count" || name == "histogram_sum" || name == "histogram_avg";
+  const bool whole =
+      name == "histogram_quantile" || name == "histogram_quantiles" || name == "histogram_fraction";
+  const ResetDetection detection(&detect_resets_, statistics || (detect_resets_ && !whole));
   for (size_t i = 0; i < call.args.size(); ++i) {
     if (TypeOf(*call.args[i]) == ValueType::kMatrix) return PlanRangeFunction(call, i, grid);
   }
@@ -168,7 +173,7 @@ Result<OperatorPtr> Planner::PlanTimestamp(const Call& call, const Grid& grid) {
   if (selector != nullptr && !selector->smoothed) {
     child = std::make_unique<VectorSelectorOperator>(
         context_, grid, selector->matchers, ShiftOf(selector->time),
-        start ? SelectorOutput::kStartTime : SelectorOutput::kSampleTime);
+        start ? SelectorOutput::kStartTime : SelectorOutput::kSampleTime, false);
   } else {
     TOCSIN_ASSIGN_OR_RETURN(child, Plan(*call.args[0], grid));
     // A computed sample has the time of its evaluation, and no start.

@@ -96,6 +96,7 @@ double RankInside(const std::vector<ClassicBucket>& b, size_t i, double value) {
   double start = i == 0 ? -INFINITY : b[i - 1].upper_bound;
   if (i == 0 && b[i].upper_bound > 0) start = 0;
   if (std::isinf(start)) return b[i].count;
+  if (value <= start) return below;
   return below + (b[i].count - below) * (value - start) / (b[i].upper_bound - start);
 }
 

@@ -90,6 +90,7 @@ PairResult AddOrSubtract(BinaryOp op, const model::Histogram& lhs, const model::
   if (notes->bounds_reconciled) {
     annotations->MismatchedCustomBuckets(add ? "addition" : "subtraction", position);
   }
+  if (!add) result.hint = model::CounterResetHint::kGauge;
   return HistogramResult(std::move(result));
 }
 

@@ -1,5 +1,7 @@
 #include "query/functions/window_histogram.h"
 
+#include <algorithm>
+
 #include "query/histogram_math.h"
 
 namespace tocsin::query {
@@ -48,22 +50,6 @@ bool MixesSchemas(std::span<const Histogram* const> histograms) {
   return false;
 }
 
-// counter functions want counters, delta wants gauges.
-void AnnotateKind(const WindowCall& call, const WindowInput& in,
-                  std::span<const Histogram* const> histograms, bool counter) {
-  for (const Histogram* h : histograms) {
-    const bool gauge = h->hint == CounterResetHint::kGauge;
-    if (gauge != counter) continue;
-    const std::string name = call.namer->MetricName(in.series);
-    if (counter) {
-      call.context->annotations.NotCounter(name, call.position);
-    } else {
-      call.context->annotations.NotGauge(name, call.position);
-    }
-    return;
-  }
-}
-
 bool StartTimeReset(const WindowCall& call, const WindowInput& in, size_t index) {
   const model::Column& c = *in.column;
   if (!call.context->language.start_timestamps || c.histogram_start_timestamps.empty())
@@ -75,11 +61,30 @@ bool StartTimeReset(const WindowCall& call, const WindowInput& in, size_t index)
 
 }  // namespace
 
+void AnnotateHistogramKind(const WindowCall& call, const WindowInput& in,
+                           std::span<const Histogram* const> histograms, bool counter) {
+  const auto is_gauge = [](const Histogram* h) { return h->hint == CounterResetHint::kGauge; };
+  if (counter && std::any_of(histograms.begin(), histograms.end(), is_gauge)) {
+    call.context->annotations.NotCounter(call.namer->MetricName(in.series), call.position);
+  }
+  if (!counter && !(is_gauge(histograms.front()) && is_gauge(histograms.back()))) {
+    call.context->annotations.NotGauge(call.namer->MetricName(in.series), call.position);
+  }
+}
+
 std::optional<Histogram> HistogramIncrease(const WindowCall& call, const WindowInput& in, size_t t,
                                            bool counter, bool from_zero) {
-  const std::span<const Histogram* const> histograms = in.Histograms(t);
+  std::span<const Histogram* const> histograms = in.Histograms(t);
   WindowNotes notes(call, in);
-  AnnotateKind(call, in, histograms, counter);
+  AnnotateHistogramKind(call, in, histograms, counter);
+  size_t index = in.histograms->begin[t];  // of the first one in the column
+  // A first sample right before a reset adds nothing: its layout need not even fit.
+  if (counter && !from_zero && histograms.size() > 1 &&
+      (IsCounterReset(*histograms[1], *histograms[0]) || StartTimeReset(call, in, index + 1))) {
+    from_zero = true;
+    histograms = histograms.subspan(1);
+    ++index;
+  }
   if (MixesSchemas(histograms)) {
     notes.Check(std::nullopt, "");
     return std::nullopt;
@@ -97,7 +102,7 @@ std::optional<Histogram> HistogramIncrease(const WindowCall& call, const WindowI
   if (counter) {
     for (size_t i = 1; i < histograms.size(); ++i) {
       if (!IsCounterReset(*histograms[i], *histograms[i - 1]) &&
-          !StartTimeReset(call, in, in.histograms->begin[t] + i)) {
+          !StartTimeReset(call, in, index + i)) {
         continue;
       }
       if (!notes.Check(AddHistogram(*histograms[i - 1], &increase), "addition")) {
@@ -148,7 +153,7 @@ void InstantHistogramChange(const WindowCall& call, const WindowInput& in, const
     return;
   }
   const Histogram* const pair[] = {before.histogram, last.histogram};
-  AnnotateKind(call, in, pair, rate);
+  AnnotateHistogramKind(call, in, pair, rate);
   Histogram change = *last.histogram;
   const bool reset = rate && (IsCounterReset(*last.histogram, *before.histogram) ||
                               StartTimeReset(call, in, in.histograms->end[t] - 1));

@@ -13,6 +13,10 @@ namespace tocsin::query {
 std::optional<model::Histogram> HistogramIncrease(const WindowCall& call, const WindowInput& in,
                                                   size_t t, bool counter, bool from_zero);
 
+// Counter functions want counters, delta and idelta want gauges: annotates what is not.
+void AnnotateHistogramKind(const WindowCall& call, const WindowInput& in,
+                           std::span<const model::Histogram* const> histograms, bool counter);
+
 // irate (`rate`) and idelta for a window that holds histograms, perhaps beside floats.
 void InstantHistogramChange(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
                             size_t t, bool rate);

@@ -172,8 +172,9 @@ JoinOperator::JoinOperator(QueryContext* context, const Grid& grid, BinarySpec s
       many_is_left_(matching_.card != MatchCardinality::kOneToMany),
       many_(many_is_left_ ? std::move(lhs) : std::move(rhs)),
       one_(many_is_left_ ? std::move(rhs) : std::move(lhs)),
-      fill_many_(many_is_left_ ? matching_.fill_lhs : matching_.fill_rhs),
-      fill_one_(many_is_left_ ? matching_.fill_rhs : matching_.fill_lhs) {}
+      // The reference swaps the sides of group_right, but not their fill values.
+      fill_many_(matching_.fill_lhs),
+      fill_one_(matching_.fill_rhs) {}
 
 Status JoinOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(many_->Open());

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "query/operators/reset_hints.h"
+
 namespace tocsin::query {
 
 using model::Column;
@@ -11,8 +13,9 @@ namespace {
 
 class MatrixCursor final : public ColumnCursor {
  public:
-  MatrixCursor(QueryContext* context, std::unique_ptr<model::ColumnReader> reader)
-      : context_(context), reader_(std::move(reader)) {}
+  MatrixCursor(QueryContext* context, bool detect_resets,
+               std::unique_ptr<model::ColumnReader> reader)
+      : context_(context), detect_resets_(detect_resets), reader_(std::move(reader)) {}
 
   Status Read(size_t first, size_t count, std::vector<Column>* out) override {
     TOCSIN_RETURN_IF_ERROR(reader_->Read(first, count, &columns_));
@@ -22,6 +25,7 @@ class MatrixCursor final : public ColumnCursor {
     for (Column& column : *out) {
       decoded += static_cast<int64_t>(column.values.size() + column.histograms.size());
       if (column.may_hold_stale) DropStale(&column);
+      if (detect_resets_ && !column.histograms.empty()) DetectResetHints(&columns_, &column);
     }
     context_->samples_read.fetch_add(decoded, std::memory_order_relaxed);
     return Status::Ok();
@@ -78,6 +82,7 @@ class MatrixCursor final : public ColumnCursor {
   }
 
   QueryContext* const context_;
+  const bool detect_resets_;
   const std::unique_ptr<model::ColumnReader> reader_;
   model::ColumnBatch columns_;
   MemoryCharge charge_;
@@ -127,6 +132,15 @@ class SubqueryCursor final : public ColumnCursor {
     if (batch_.has_histograms(s)) FillHistograms(s, column);
   }
 
+  // "Not reset" was said about the stored predecessor, not about that of the sub-query.
+  const model::Histogram* WithoutHint(const model::Histogram* histogram) {
+    if (histogram->hint != model::CounterResetHint::kNotReset) return histogram;
+    model::Histogram* changed = columns_.NewHistogram();
+    *changed = *histogram;
+    changed->hint = model::CounterResetHint::kUnknown;
+    return changed;
+  }
+
   void FillHistograms(size_t s, Column* column) {
     const PointKind* kinds = batch_.kinds(s);
     const HistogramPtr* row = batch_.histograms(s);
@@ -138,7 +152,7 @@ class SubqueryCursor final : public ColumnCursor {
     for (size_t t = 0; t < steps; ++t) {
       if (kinds[t] != PointKind::kHistogram) continue;
       timestamps[n] = times_[t];
-      histograms[n++] = row[t].get();
+      histograms[n++] = WithoutHint(row[t].get());
     }
     column->histogram_timestamps = {timestamps, n};
     column->histograms = {histograms, n};
@@ -156,8 +170,8 @@ class SubqueryCursor final : public ColumnCursor {
 
 Status MatrixSource::Open() {
   const auto [first, last] = std::minmax_element(times_.begin(), times_.end());
-  const model::TimeRange range{*first - range_ms_ - margins_.before_ms + 1,
-                               *last + margins_.behind_ms};
+  const model::TimeRange range{*first - range_ms_ - options_.before_ms + 1,
+                               *last + options_.behind_ms};
   model::SelectHints hints;
   hints.step_ms = step_ms_;
   hints.range_ms = range_ms_;
@@ -167,7 +181,7 @@ Status MatrixSource::Open() {
 }
 
 std::unique_ptr<ColumnCursor> MatrixSource::NewCursor() const {
-  return std::make_unique<MatrixCursor>(context_, selection_->NewReader());
+  return std::make_unique<MatrixCursor>(context_, options_.detect_resets, selection_->NewReader());
 }
 
 Grid SubqueryGrid(std::span<const Timestamp> window_ends, int64_t range_ms, int64_t step_ms) {

@@ -48,19 +48,21 @@ class RangeSource {
 };
 using RangeSourcePtr = std::unique_ptr<RangeSource>;
 
-// How far before the windows' first start, and behind their last end, samples are wanted too.
-struct RangeMargins {
+// What a matrix selector reads besides the windows.
+struct MatrixOptions {
+  // How far before the windows' first start, and behind their last end, samples are wanted too.
   int64_t before_ms = 0;
   int64_t behind_ms = 0;
+  bool detect_resets = false;  // reset_hints.h
 };
 
 class MatrixSource final : public RangeSource {
  public:
   MatrixSource(QueryContext* context, const Grid& grid, model::MatcherSet matchers, TimeShift shift,
-               int64_t range_ms, RangeMargins margins, std::string function)
+               int64_t range_ms, MatrixOptions options, std::string function)
       : RangeSource(context, grid, shift, range_ms),
         matchers_(std::move(matchers)),
-        margins_(margins),
+        options_(options),
         step_ms_(grid.count > 1 ? grid.step_ms : 0),
         function_(std::move(function)) {}
 
@@ -78,7 +80,7 @@ class MatrixSource final : public RangeSource {
 
  private:
   const model::MatcherSet matchers_;
-  const RangeMargins margins_;
+  const MatrixOptions options_;
   const int64_t step_ms_;
   const std::string function_;
   std::shared_ptr<const model::SeriesSelection> selection_;

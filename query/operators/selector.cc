@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "query/operators/reset_hints.h"
+
 namespace tocsin::query {
 
 using model::Column;
@@ -52,8 +54,12 @@ void ChooseSamples(std::span<const Timestamp> samples, const std::vector<Timesta
 class SelectorCursor final : public Cursor {
  public:
   SelectorCursor(QueryContext* context, const std::vector<Timestamp>& times, SelectorOutput output,
-                 std::unique_ptr<model::ColumnReader> reader)
-      : context_(context), times_(times), output_(output), reader_(std::move(reader)) {}
+                 bool detect_resets, std::unique_ptr<model::ColumnReader> reader)
+      : context_(context),
+        times_(times),
+        output_(output),
+        detect_resets_(detect_resets),
+        reader_(std::move(reader)) {}
 
   Status Read(size_t first, size_t count, Batch* out) override {
     TOCSIN_RETURN_IF_ERROR(out->Reset(count, times_.size(), &context_->memory));
@@ -63,7 +69,8 @@ class SelectorCursor final : public Cursor {
     int64_t decoded = 0;
     int64_t points = 0;
     for (size_t s = 0; s < count; ++s) {
-      const Column& column = columns_.columns[s];
+      Column& column = columns_.columns[s];
+      if (detect_resets_ && !column.histograms.empty()) DetectResetHints(&columns_, &column);
       decoded += static_cast<int64_t>(column.values.size() + column.histograms.size());
       points += column.histograms.empty() ? ReadFloats(column, s, out) : ReadMixed(column, s, out);
     }
@@ -150,6 +157,7 @@ class SelectorCursor final : public Cursor {
   QueryContext* const context_;
   const std::vector<Timestamp>& times_;
   const SelectorOutput output_;
+  const bool detect_resets_;
   const std::unique_ptr<model::ColumnReader> reader_;
   model::ColumnBatch columns_;
   MemoryCharge charge_;
@@ -175,7 +183,8 @@ void VectorSelectorOperator::Group(bool without, std::span<const std::string> na
 }
 
 std::unique_ptr<Cursor> VectorSelectorOperator::NewCursor() const {
-  return std::make_unique<SelectorCursor>(context_, times_, output_, selection_->NewReader());
+  return std::make_unique<SelectorCursor>(context_, times_, output_, detect_resets_,
+                                          selection_->NewReader());
 }
 
 }  // namespace tocsin::query

@@ -35,11 +35,12 @@ bool FixesName(const model::MatcherSet& matchers);
 class VectorSelectorOperator final : public Operator {
  public:
   VectorSelectorOperator(QueryContext* context, const Grid& grid, model::MatcherSet matchers,
-                         TimeShift shift, SelectorOutput output)
+                         TimeShift shift, SelectorOutput output, bool detect_resets)
       : Operator(context, grid),
         matchers_(std::move(matchers)),
         times_(ShiftedTimes(grid, shift)),
-        output_(output) {}
+        output_(output),
+        detect_resets_(detect_resets) {}
 
   Status Open() override;
   size_t series_count() const override { return selection_->size(); }
@@ -54,6 +55,7 @@ class VectorSelectorOperator final : public Operator {
   const model::MatcherSet matchers_;
   const std::vector<model::Timestamp> times_;
   const SelectorOutput output_;
+  const bool detect_resets_;  // reset_hints.h
   std::shared_ptr<const model::SeriesSelection> selection_;
 };
 
