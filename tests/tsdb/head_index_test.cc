@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(SelectEqualsBruteForceOverAnySplitWithChurn) {
   BOOST_TEST_MESSAGE("seed " << seed);
   BOOST_TEST_CONTEXT("seed " << seed) {
     Random random(seed);
-    HeadIndex index(kSeed);
+    HeadIndex index(kSeed, 1);
     NaiveIndex naive;
     std::vector<SourceId> sources;
     for (int round = 0; round < 60; ++round) {
@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(SelectEqualsBruteForceOverAnySplitWithChurn) {
 }
 
 BOOST_AUTO_TEST_CASE(SourcesWithTheSameKeysStoreThemOnce) {
-  HeadIndex index(kSeed);
+  HeadIndex index(kSeed, 1);
   std::vector<KeyId> keys;
   for (int k = 0; k < 500; ++k) {
     keys.push_back(index.AddKey(Labels::FromPairs({{"__name__", "m" + std::to_string(k)}})));
@@ -207,7 +207,7 @@ BOOST_AUTO_TEST_CASE(SourcesWithTheSameKeysStoreThemOnce) {
 }
 
 BOOST_AUTO_TEST_CASE(LayoutsThatDivergeAreSharedAgain) {
-  HeadIndex index(kSeed);
+  HeadIndex index(kSeed, 1);
   std::vector<KeyId> keys;
   for (int k = 0; k < 10000; ++k) {
     keys.push_back(index.AddKey(Labels::FromPairs({{"__name__", "m" + std::to_string(k)}})));
@@ -231,7 +231,7 @@ BOOST_AUTO_TEST_CASE(LayoutsThatDivergeAreSharedAgain) {
 }
 
 BOOST_AUTO_TEST_CASE(ReplacedSlotsChangeOneSourceOnly) {
-  HeadIndex index(kSeed);
+  HeadIndex index(kSeed, 1);
   std::vector<KeyId> keys;
   for (int k = 0; k < 40; ++k) {
     keys.push_back(index.AddKey(Labels::FromPairs({{"__name__", "m" + std::to_string(k)}})));
@@ -257,7 +257,7 @@ BOOST_AUTO_TEST_CASE(ReplacedSlotsChangeOneSourceOnly) {
 }
 
 BOOST_AUTO_TEST_CASE(ChurnDoesNotGrowMemory) {
-  HeadIndex index(kSeed);
+  HeadIndex index(kSeed, 1);
   std::vector<SourceId> live;
   size_t settled = 0;
   for (int round = 0; round < 60; ++round) {
@@ -283,7 +283,7 @@ BOOST_AUTO_TEST_CASE(ChurnDoesNotGrowMemory) {
 }
 
 BOOST_AUTO_TEST_CASE(ReadersRunBesideWritersAndSweeps) {
-  HeadIndex index(kSeed);
+  HeadIndex index(kSeed, 1);
   std::atomic<bool> stop{false};
   std::atomic<size_t> seen{0};
   std::vector<Thread> readers;

@@ -33,7 +33,10 @@ class EpochDomain::Generation {
   std::shared_ptr<Generation> next;  // set once, when it stops being current
 };
 
-EpochDomain::EpochDomain() : current_(std::make_shared<Generation>()) { open_ = current_.get(); }
+EpochDomain::EpochDomain(size_t collect_bytes)
+    : collect_bytes_(collect_bytes), current_(std::make_shared<Generation>()) {
+  open_ = current_.get();
+}
 
 EpochDomain::~EpochDomain() = default;
 
@@ -45,7 +48,7 @@ EpochDomain::Pin EpochDomain::NewPin() const {
 void EpochDomain::Retire(void* memory, size_t bytes, Deleter deleter) {
   open_->garbage.push_back({memory, deleter});
   retired_bytes_ += bytes;
-  if (retired_bytes_ >= kCollectBytes) Collect();
+  if (retired_bytes_ >= collect_bytes_) Collect();
 }
 
 void EpochDomain::Collect() {

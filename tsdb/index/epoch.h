@@ -27,12 +27,14 @@ class EpochDomain {
   class Generation;
   using Pin = std::shared_ptr<const Generation>;
 
-  EpochDomain();
+  // Retire closes a generation by itself whenever it holds this much.
+  explicit EpochDomain(size_t collect_bytes);
   ~EpochDomain();
 
   Pin NewPin() const;
 
   using Deleter = void (*)(void*);
+  // Precondition: readers that pin from now on cannot reach `memory`. It may be freed at once.
   void Retire(void* memory, size_t bytes, Deleter deleter);
   template <typename T>
   void RetireDelete(T* object, size_t bytes = sizeof(T)) {
@@ -41,12 +43,10 @@ class EpochDomain {
     }
   }
   // Closes the current generation, so that what was retired dies with the pins that are alive now.
-  // Retire calls it by itself every kCollectBytes.
   void Collect();
 
-  static constexpr size_t kCollectBytes = 1 << 20;
-
  private:
+  const size_t collect_bytes_;
   mutable Mutex mu_;  // held for a pointer copy only
   std::shared_ptr<Generation> current_ GUARDED_BY(mu_);
   Generation* open_;          // == current_; for the writer

@@ -80,8 +80,9 @@ constexpr size_t kAllocationBytes = 8;
 }  // namespace
 
 struct HeadIndex::Impl {
-  explicit Impl(uint64_t fingerprint_seed)
+  Impl(uint64_t fingerprint_seed, size_t collect_bytes)
       : seed(fingerprint_seed),
+        domain(collect_bytes),
         symbols(domain),
         source_index(domain, symbols),
         key_index(domain, symbols),
@@ -143,7 +144,8 @@ struct HeadIndex::Impl {
   KeyId sweep_keys_below GUARDED_BY(mu) = 0;  // keys that were there at the last sweep
 };
 
-HeadIndex::HeadIndex(uint64_t fingerprint_seed) : impl_(std::make_unique<Impl>(fingerprint_seed)) {}
+HeadIndex::HeadIndex(uint64_t fingerprint_seed, size_t collect_bytes)
+    : impl_(std::make_unique<Impl>(fingerprint_seed, collect_bytes)) {}
 HeadIndex::~HeadIndex() = default;
 
 uint64_t HeadIndex::fingerprint_seed() const { return impl_->seed; }
@@ -222,8 +224,9 @@ void HeadIndex::RemoveSource(SourceId id) {
   d.source_table.Erase(source->table_hash(), id,
                        [&](uint32_t other) { return d.sources.Get(other)->table_hash(); });
   d.dead_sources.emplace_back(id, source->labels);
-  d.layouts.Release(source->layout);
+  // Out of reach first, then its pages: what is retired must not be found any more.
   d.sources.Erase(id);
+  d.layouts.Release(source->layout);
   --d.source_count;
   const size_t bytes = sizeof(Source) + source->origin.id.size() +
                        source->labels.values.size() * sizeof(SymbolId) + 3 * kAllocationBytes;

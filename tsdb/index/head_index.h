@@ -59,7 +59,9 @@ struct HeadSelection {
 
 class HeadIndex {
  public:
-  explicit HeadIndex(uint64_t fingerprint_seed);
+  // `collect_bytes`: replaced memory is given back in portions of this size (epoch.h). Tests pass
+  // 1, so that what is freed too early shows at once.
+  explicit HeadIndex(uint64_t fingerprint_seed, size_t collect_bytes = 1 << 20);
   ~HeadIndex();
   HeadIndex(const HeadIndex&) = delete;
   HeadIndex& operator=(const HeadIndex&) = delete;

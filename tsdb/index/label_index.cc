@@ -51,6 +51,13 @@ uint32_t LabelIndex::SchemaFor(const model::Labels& labels) {
   return id;
 }
 
+void LabelIndex::Replaced(PostingList::Word old, PostingList::Word now) {
+  // An in-place append gives the same word and changes no figure.
+  list_bytes_ += PostingList::MemoryBytes(now);
+  list_bytes_ -= PostingList::MemoryBytes(old);
+  PostingList::Retire(old, now, domain_);
+}
+
 LabelIndex::Entry LabelIndex::Add(uint32_t id, const model::Labels& labels) {
   Entry entry{SchemaFor(labels), {}};
   Schema* schema = schemas_.Get(entry.schema);
@@ -61,16 +68,15 @@ LabelIndex::Entry LabelIndex::Add(uint32_t id, const model::Labels& labels) {
     SymbolId value = symbols_.Find(label.value);
     PostingList::Word list = value == kNoId ? 0 : values.Find(value);
     if (list == 0) value = symbols_.Intern(label.value);  // the new table entry's reference
-    const size_t before = PostingList::MemoryBytes(list);
-    list = PostingList::Append(list, id, domain_);
-    list_bytes_ += PostingList::MemoryBytes(list) - before;
-    values.Put(value, list);
+    const PostingList::Word longer = PostingList::Append(list, id);
+    values.Put(value, longer);
+    Replaced(list, longer);
     entry.values.push_back(value);
   }
   const PostingList::Word ids = schema->ids.load(std::memory_order_relaxed);
-  const PostingList::Word longer = PostingList::Append(ids, id, domain_);
-  list_bytes_ += PostingList::MemoryBytes(longer) - PostingList::MemoryBytes(ids);
+  const PostingList::Word longer = PostingList::Append(ids, id);
   schema->ids.store(longer, std::memory_order_release);
+  Replaced(ids, longer);
   return entry;
 }
 
@@ -100,11 +106,9 @@ bool LabelIndex::RemoveStep(Removal* removal) {
     const auto [name, value] = removal->lists[step];
     SymbolMap& values = FindName(name)->values;
     const PostingList::Word list = values.Find(value);
-    const size_t before = PostingList::MemoryBytes(list);
-    const PostingList::Word rest = PostingList::Without(list, removal->dead, domain_);
-    list_bytes_ -= before;
-    list_bytes_ += PostingList::MemoryBytes(rest);
+    const PostingList::Word rest = PostingList::Without(list, removal->dead);
     if (rest != list) values.Put(value, rest);
+    Replaced(list, rest);
     // The emptied entry keeps its place, under a symbol that may be gone, until the table is
     // compacted; filling it again takes a new reference.
     if (rest == 0 && list != 0) symbols_.Release(value);
@@ -114,15 +118,13 @@ bool LabelIndex::RemoveStep(Removal* removal) {
   if (step < removal->schemas.size()) {
     Schema* schema = schemas_.Get(removal->schemas[step]);
     const PostingList::Word ids = schema->ids.load(std::memory_order_relaxed);
-    const size_t before = PostingList::MemoryBytes(ids);
-    const PostingList::Word rest = PostingList::Without(ids, removal->dead, domain_);
-    list_bytes_ -= before;
-    list_bytes_ += PostingList::MemoryBytes(rest);
+    const PostingList::Word rest = PostingList::Without(ids, removal->dead);
     schema->ids.store(rest, std::memory_order_release);
+    Replaced(ids, rest);
     if (rest == 0) {
-      for (const SymbolId name : schema->names) symbols_.Release(name);
       schema_by_names_.erase(schema->names_key);
       schemas_.Erase(removal->schemas[step]);
+      for (const SymbolId name : schema->names) symbols_.Release(name);
       domain_.RetireDelete(schema);
     }
     return true;

@@ -75,6 +75,8 @@ class LabelIndex final : public LabelSide {
     SymbolMap values;  // value → PostingList
   };
 
+  // After `now` was published in the place of `old`.
+  void Replaced(PostingList::Word old, PostingList::Word now);
   uint32_t SchemaFor(const model::Labels& labels);
   const Name* FindName(SymbolId name) const {
     return reinterpret_cast<const Name*>(names_.Find(name));

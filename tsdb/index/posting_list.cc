@@ -38,7 +38,7 @@ void DeleteBlock(void* block) { ::operator delete(block); }
 
 }  // namespace
 
-PostingList::Word PostingList::Append(Word list, uint32_t id, EpochDomain& domain) {
+PostingList::Word PostingList::Append(Word list, uint32_t id) {
   if (list == 0) return MakeInline(id);
   if (IsInline(list)) {
     DCHECK(id > InlineId(list));
@@ -61,11 +61,10 @@ PostingList::Word PostingList::Append(Word list, uint32_t id, EpochDomain& domai
   std::memcpy(bigger->ids(), block->ids(), size * sizeof(uint32_t));
   bigger->ids()[size] = id;
   bigger->size.store(size + 1, std::memory_order_release);
-  domain.Retire(block, BytesOf(block->capacity), &DeleteBlock);
   return reinterpret_cast<Word>(bigger);
 }
 
-PostingList::Word PostingList::Without(Word list, const IdSet& dead, EpochDomain& domain) {
+PostingList::Word PostingList::Without(Word list, const IdSet& dead) {
   if (list == 0) return list;
   if (IsInline(list)) return dead.Contains(InlineId(list)) ? 0 : list;
   Block* block = AsBlock(list);
@@ -85,8 +84,12 @@ PostingList::Word PostingList::Without(Word list, const IdSet& dead, EpochDomain
     copy->size.store(count, std::memory_order_release);
     result = reinterpret_cast<Word>(copy);
   }
-  domain.Retire(block, BytesOf(block->capacity), &DeleteBlock);
   return result;
+}
+
+void PostingList::Retire(Word old, Word now, EpochDomain& domain) {
+  if (old == now || old == 0 || IsInline(old)) return;
+  domain.Retire(AsBlock(old), BytesOf(AsBlock(old)->capacity), &DeleteBlock);
 }
 
 IdSpan PostingList::View(Word list, IdList* scratch) {
