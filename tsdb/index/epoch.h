@@ -28,7 +28,7 @@ class EpochDomain {
   using Pin = std::shared_ptr<const Generation>;
 
   // Retire closes a generation by itself whenever it holds this much.
-  explicit EpochDomain(size_t collect_bytes);
+  explicit EpochDomain(size_t collect_bytes = size_t{1} << 20);
   ~EpochDomain();
 
   Pin NewPin() const;
