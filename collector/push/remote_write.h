@@ -2,26 +2,35 @@
 // from the compressed body to committed rows. The HTTP route (api/routes/write.cc) checks method
 // and headers, hands the body over and answers with what comes back.
 //
-// Senders → sources: the series of one (sender, job, instance) are a push group, one source; their
-// other labels are keys. Which series a label set is, is remembered by its raw bytes (hash, then
-// comparison), so a known series costs no decoding.
+// A series that is known by its raw label bytes costs no decoding (known_series.h); rows and groups
+// are made by push_sender.h. Left out without a word, but counted: series without a name, with
+// invalid or repeated labels. Left out with a 400 that says so, the rest being written: new series
+// over a limit.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "model/metadata.h"
 #include "model/storage.h"
+
+namespace tocsin {
+class Env;
+}
 
 namespace tocsin::collector {
 
 struct RemoteWriteOptions {
   size_t compressed_bytes_max = size_t{32} << 20;     // refused with 413
-  size_t inflated_bytes_max = size_t{128} << 20;      // declared by snappy; refused with 413
-  size_t known_series_bytes_max = size_t{512} << 20;  // of the label-set memo; the oldest go first
-  size_t groups_max = 100'000;                        // push groups over all senders
+  size_t inflated_bytes_max = size_t{32} << 20;       // as declared by snappy; refused with 413
+  size_t known_series_bytes_max = size_t{512} << 20;  // of all senders
+  size_t groups_max = 100'000;                        // push groups of all senders
+  size_t senders_max = 10'000;                        // more share one set of groups
+  size_t metadata_families_max = 100'000;
 };
 
 struct RemoteWriteOutcome {
@@ -32,19 +41,23 @@ struct RemoteWriteOutcome {
   uint64_t exemplars_written = 0;
 };
 
-// 415 decisions, shared by the route: "" = fine, else the body of the answer.
+// 415 decisions for the route: "" = fine, else the body of the answer.
 std::string CheckRemoteWriteHeaders(std::string_view content_type,
                                     std::string_view content_encoding);
 
 // Thread-safe: requests of different senders run side by side, those of one sender in turn.
 class RemoteWriteReceiver {
  public:
-  RemoteWriteReceiver(model::Appender* appender, RemoteWriteOptions options);
+  RemoteWriteReceiver(Env* env, model::Appender* appender, RemoteWriteOptions options);
   ~RemoteWriteReceiver();
 
   // `sender`: who pushes (the peer's address without its port, or an authenticated name). Answers
   // once the rows are with the kernel, or refuses the whole request (http-api.md §8.1).
   RemoteWriteOutcome Write(std::string_view sender, std::string_view compressed_body);
+
+  // What senders told about families; for /api/v1/metadata.
+  void VisitMetadata(
+      const std::function<void(const std::string& family, const model::Metadata&)>& visit) const;
 
  private:
   struct Impl;
