@@ -90,10 +90,10 @@ Result<OperatorPtr> Planner::PlanSelector(const VectorSelector& selector, const 
   const TimeShift shift = ShiftOf(selector.time);
   if (!selector.smoothed) {
     return std::make_unique<VectorSelectorOperator>(context_, grid, selector.matchers, shift,
-                                                    SelectorOutput::kValue, detect_resets_);
+                                                    SelectorOutput::kValue, mark_resets_);
   }
   const MatrixOptions options{context_->lookback_delta_ms, context_->lookback_delta_ms,
-                              detect_resets_};
+                              mark_resets_};
   auto source =
       std::make_unique<MatrixSource>(context_, grid, selector.matchers, shift, 0, options, "");
   return std::make_unique<SmoothedSelectorOperator>(context_, grid, std::move(source),
@@ -106,7 +106,7 @@ Result<RangeSourcePtr> Planner::PlanRange(const Expr& expr, const Grid& grid,
   if (const auto* matrix = As<MatrixSelector>(inner)) {
     const VectorSelector& selector = *matrix->selector;
     MatrixOptions options;
-    options.detect_resets = detect_resets_;
+    options.mark_resets = mark_resets_;
     if (selector.anchored || selector.smoothed) options.before_ms = context_->lookback_delta_ms;
     if (selector.smoothed) options.behind_ms = context_->lookback_delta_ms;
     return std::make_unique<MatrixSource>(context_, grid, selector.matchers, ShiftOf(selector.time),
@@ -120,7 +120,7 @@ Result<RangeSourcePtr> Planner::PlanRange(const Expr& expr, const Grid& grid,
   const Grid inner_grid = SubqueryGrid(ShiftedTimes(grid, shift), subquery->range_ms, step_ms);
   OperatorPtr child;
   if (inner_grid.count > 0) {
-    const ResetDetection off(&detect_resets_, false);
+    const ResetMarking off(&mark_resets_, false);
     TOCSIN_ASSIGN_OR_RETURN(child, Plan(*subquery->expr, inner_grid));
   }
   return std::make_unique<SubquerySource>(context_, grid, shift, subquery->range_ms,
@@ -202,7 +202,7 @@ Result<OperatorPtr> Planner::PlanBinary(const Binary& binary, const Grid& grid) 
     return std::make_unique<ScalarBinaryOperator>(context_, grid, std::move(lhs), std::move(rhs),
                                                   function);
   }
-  const ResetDetection off(&detect_resets_, false);
+  const ResetMarking off(&mark_resets_, false);
   TOCSIN_ASSIGN_OR_RETURN(OperatorPtr lhs, Plan(*binary.lhs, grid));
   TOCSIN_ASSIGN_OR_RETURN(OperatorPtr rhs, Plan(*binary.rhs, grid));
   if (left_scalar || right_scalar) {

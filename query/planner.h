@@ -45,16 +45,16 @@ class Planner {
   bool FirstSelectorShift(const Expr& expr, TimeShift* shift) const;
 
   QueryContext* const context_;
-  bool detect_resets_ = false;  // planning below histogram_count & co. (reset_hints.h)
+  bool mark_resets_ = false;  // planning below histogram_count & co. (reset_hints.h)
 };
 
 // Sets the planner's flag for a part of the tree.
-class ResetDetection {
+class ResetMarking {
  public:
-  ResetDetection(bool* flag, bool value) : flag_(flag), before_(*flag) { *flag = value; }
-  ~ResetDetection() { *flag_ = before_; }
-  ResetDetection(const ResetDetection&) = delete;
-  ResetDetection& operator=(const ResetDetection&) = delete;
+  ResetMarking(bool* flag, bool value) : flag_(flag), before_(*flag) { *flag = value; }
+  ~ResetMarking() { *flag_ = before_; }
+  ResetMarking(const ResetMarking&) = delete;
+  ResetMarking& operator=(const ResetMarking&) = delete;
 
  private:
   bool* const flag_;

@@ -34,7 +34,7 @@ Result<OperatorPtr> Planner::PlanCall(const Call& call, const Grid& grid) {
       name == "histogram_count" || name == "histogram_sum" || name == "histogram_avg";
   const bool whole =
       name == "histogram_quantile" || name == "histogram_quantiles" || name == "histogram_fraction";
-  const ResetDetection detection(&detect_resets_, statistics || (detect_resets_ && !whole));
+  const ResetMarking detection(&mark_resets_, statistics || (mark_resets_ && !whole));
   for (size_t i = 0; i < call.args.size(); ++i) {
     if (TypeOf(*call.args[i]) == ValueType::kMatrix) return PlanRangeFunction(call, i, grid);
   }

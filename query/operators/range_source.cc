@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "query/operators/reset_hints.h"
-
 namespace tocsin::query {
 
 using model::Column;
@@ -13,19 +11,26 @@ namespace {
 
 class MatrixCursor final : public ColumnCursor {
  public:
-  MatrixCursor(QueryContext* context, bool detect_resets,
-               std::unique_ptr<model::ColumnReader> reader)
-      : context_(context), detect_resets_(detect_resets), reader_(std::move(reader)) {}
+  MatrixCursor(QueryContext* context, ResetHints* reset_hints,
+               const model::SeriesSelection& selection)
+      : context_(context),
+        selection_(selection),
+        reset_hints_(reset_hints),
+        reader_(selection.NewReader()) {}
 
   Status Read(size_t first, size_t count, std::vector<Column>* out) override {
     TOCSIN_RETURN_IF_ERROR(reader_->Read(first, count, &columns_));
     TOCSIN_RETURN_IF_ERROR(charge_.Grow(&context_->memory, columns_.allocated_bytes()));
     out->assign(columns_.columns.begin(), columns_.columns.end());
     int64_t decoded = 0;
-    for (Column& column : *out) {
+    for (size_t s = 0; s < count; ++s) {
+      Column& column = (*out)[s];
       decoded += static_cast<int64_t>(column.values.size() + column.histograms.size());
       if (column.may_hold_stale) DropStale(&column);
-      if (detect_resets_ && !column.histograms.empty()) DetectResetHints(&columns_, &column);
+      if (!column.histograms.empty()) {
+        TOCSIN_RETURN_IF_ERROR(
+            reset_hints_.Apply(selection_.LabelsAt(first + s), &columns_, &column));
+      }
     }
     context_->samples_read.fetch_add(decoded, std::memory_order_relaxed);
     return Status::Ok();
@@ -82,7 +87,8 @@ class MatrixCursor final : public ColumnCursor {
   }
 
   QueryContext* const context_;
-  const bool detect_resets_;
+  const model::SeriesSelection& selection_;
+  ResetHints::Session reset_hints_;
   const std::unique_ptr<model::ColumnReader> reader_;
   model::ColumnBatch columns_;
   MemoryCharge charge_;
@@ -177,11 +183,12 @@ Status MatrixSource::Open() {
   hints.range_ms = range_ms_;
   hints.function = function_;
   TOCSIN_ASSIGN_OR_RETURN_STATUS(selection_, context_->Select(matchers_, range, hints));
+  reset_hints_ = std::make_unique<ResetHints>(context_, matchers_, range, options_.mark_resets);
   return Status::Ok();
 }
 
 std::unique_ptr<ColumnCursor> MatrixSource::NewCursor() const {
-  return std::make_unique<MatrixCursor>(context_, options_.detect_resets, selection_->NewReader());
+  return std::make_unique<MatrixCursor>(context_, reset_hints_.get(), *selection_);
 }
 
 Grid SubqueryGrid(std::span<const Timestamp> window_ends, int64_t range_ms, int64_t step_ms) {

@@ -53,7 +53,7 @@ struct MatrixOptions {
   // How far before the windows' first start, and behind their last end, samples are wanted too.
   int64_t before_ms = 0;
   int64_t behind_ms = 0;
-  bool detect_resets = false;  // reset_hints.h
+  bool mark_resets = false;  // reset_hints.h
 };
 
 class MatrixSource final : public RangeSource {
@@ -84,6 +84,7 @@ class MatrixSource final : public RangeSource {
   const int64_t step_ms_;
   const std::string function_;
   std::shared_ptr<const model::SeriesSelection> selection_;
+  std::unique_ptr<ResetHints> reset_hints_;
 };
 
 // Evaluation times of a sub-query: multiples of its step, so that they do not move with the query.

@@ -5,21 +5,58 @@
 namespace tocsin::query {
 
 using model::CounterResetHint;
+using model::Histogram;
 
-void DetectResetHints(model::ColumnBatch* batch, model::Column* column) {
+Status ResetHints::OpenBefore() {
+  MutexLock lock(mu_);
+  if (before_ != nullptr) return Status::Ok();
+  const model::TimeRange range{range_.min_ms - context_->lookback_delta_ms, range_.min_ms - 1};
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(before_, context_->Select(matchers_, range, model::SelectHints()));
+  for (size_t s = 0; s < before_->size(); ++s) index_before_.emplace(before_->LabelsAt(s), s);
+  return Status::Ok();
+}
+
+Result<const Histogram*> ResetHints::Session::Predecessor(const model::Labels& labels) {
+  TOCSIN_TRY(hints_->OpenBefore());
+  size_t series = 0;
+  {
+    MutexLock lock(hints_->mu_);
+    const auto found = hints_->index_before_.find(labels);
+    if (found == hints_->index_before_.end()) return nullptr;
+    series = found->second;
+    if (reader_ == nullptr) reader_ = hints_->before_->NewReader();
+  }
+  TOCSIN_TRY(reader_->Read(series, 1, &before_));
+  const model::Column& column = before_.columns.front();
+  return column.histograms.empty() ? nullptr : column.histograms.back();
+}
+
+Status ResetHints::Session::Apply(const model::Labels& labels, model::ColumnBatch* batch,
+                                  model::Column* column) {
   const size_t count = column->histograms.size();
-  const model::Histogram** hinted = batch->NewHistogramPointers(count);
+  if (count == 0) return Status::Ok();
+  const Histogram* previous = nullptr;
+  if (column->histograms.front()->hint == CounterResetHint::kUnknown) {
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(previous, Predecessor(labels));
+  }
+  const Histogram** hinted = batch->NewHistogramPointers(count);
   for (size_t i = 0; i < count; ++i) {
-    hinted[i] = column->histograms[i];
-    if (i == 0 || hinted[i]->hint != CounterResetHint::kUnknown) continue;
-    model::Histogram* changed = batch->NewHistogram();
-    *changed = *hinted[i];
-    changed->hint = IsCounterReset(*column->histograms[i], *column->histograms[i - 1])
-                        ? CounterResetHint::kReset
-                        : CounterResetHint::kNotReset;
-    hinted[i] = changed;
+    const Histogram* current = column->histograms[i];
+    hinted[i] = current;
+    if (previous != nullptr && !previous->is_stale() &&
+        current->hint == CounterResetHint::kUnknown) {
+      const bool reset = IsCounterReset(*current, *previous);
+      if (!reset || hints_->mark_resets_) {
+        Histogram* changed = batch->NewHistogram();
+        *changed = *current;
+        changed->hint = reset ? CounterResetHint::kReset : CounterResetHint::kNotReset;
+        hinted[i] = changed;
+      }
+    }
+    previous = current;
   }
   column->histograms = {hinted, count};
+  return Status::Ok();
 }
 
 }  // namespace tocsin::query

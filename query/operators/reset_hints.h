@@ -1,15 +1,59 @@
-// Counter reset hints of stored histograms. Storage knows "not reset" for a sample that follows on
-// the one before, and leaves the rest unknown. Where only count, sum and average are asked for
-// (histogram_count & co. right above a selector), the reference finds the missing hints itself
-// while it reads; conflicts between them are then reported by aggregations.
+// Counter reset hints of stored histograms. Storage gives a histogram back as it came, most often
+// with an unknown hint; the reference's storage besides knows "not reset" of every sample that
+// follows on the one before. That is found here by comparing neighbours, and aggregations then
+// answer with the same hints, and report conflicts between them.
+//
+// Where only count, sum and average are asked for (histogram_count & co. right above a selector),
+// the reference finds resets as well while it reads (`mark_resets`).
 #pragma once
 
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "base/mutex.h"
 #include "model/storage.h"
+#include "query/context.h"
 
 namespace tocsin::query {
 
-// Gives every histogram of unknown hint whose predecessor is in the column the hint that comparing
-// them tells. Changed histograms live in `batch`.
-void DetectResetHints(model::ColumnBatch* batch, model::Column* column);
+// For one selection. Thread-safe.
+class ResetHints {
+ public:
+  // One cursor's access.
+  class Session {
+   public:
+    explicit Session(ResetHints* hints) : hints_(hints) {}
+    // Replaces the unknown hints of `column`. Changed histograms live in `batch`.
+    Status Apply(const model::Labels& labels, model::ColumnBatch* batch, model::Column* column);
+
+   private:
+    Result<const model::Histogram*> Predecessor(const model::Labels& labels);
+
+    ResetHints* const hints_;
+    std::unique_ptr<model::ColumnReader> reader_;
+    model::ColumnBatch before_;
+  };
+
+  ResetHints(QueryContext* context, model::MatcherSet matchers, model::TimeRange range,
+             bool mark_resets)
+      : context_(context),
+        matchers_(std::move(matchers)),
+        range_(range),
+        mark_resets_(mark_resets) {}
+
+ private:
+  // The series in the stretch of one lookback before the range, selected when first asked for.
+  Status OpenBefore();
+
+  QueryContext* const context_;
+  const model::MatcherSet matchers_;
+  const model::TimeRange range_;
+  const bool mark_resets_;
+
+  Mutex mu_;
+  std::shared_ptr<const model::SeriesSelection> before_ GUARDED_BY(mu_);
+  std::unordered_map<model::Labels, size_t, model::LabelsHash> index_before_ GUARDED_BY(mu_);
+};
 
 }  // namespace tocsin::query

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "query/operators/reset_hints.h"
-
 namespace tocsin::query {
 
 using model::Column;
@@ -54,12 +52,13 @@ void ChooseSamples(std::span<const Timestamp> samples, const std::vector<Timesta
 class SelectorCursor final : public Cursor {
  public:
   SelectorCursor(QueryContext* context, const std::vector<Timestamp>& times, SelectorOutput output,
-                 bool detect_resets, std::unique_ptr<model::ColumnReader> reader)
+                 ResetHints* reset_hints, const model::SeriesSelection& selection)
       : context_(context),
         times_(times),
         output_(output),
-        detect_resets_(detect_resets),
-        reader_(std::move(reader)) {}
+        selection_(selection),
+        reset_hints_(reset_hints),
+        reader_(selection.NewReader()) {}
 
   Status Read(size_t first, size_t count, Batch* out) override {
     TOCSIN_RETURN_IF_ERROR(out->Reset(count, times_.size(), &context_->memory));
@@ -70,7 +69,10 @@ class SelectorCursor final : public Cursor {
     int64_t points = 0;
     for (size_t s = 0; s < count; ++s) {
       Column& column = columns_.columns[s];
-      if (detect_resets_ && !column.histograms.empty()) DetectResetHints(&columns_, &column);
+      if (!column.histograms.empty()) {
+        TOCSIN_RETURN_IF_ERROR(
+            reset_hints_.Apply(selection_.LabelsAt(first + s), &columns_, &column));
+      }
       decoded += static_cast<int64_t>(column.values.size() + column.histograms.size());
       points += column.histograms.empty() ? ReadFloats(column, s, out) : ReadMixed(column, s, out);
     }
@@ -157,7 +159,8 @@ class SelectorCursor final : public Cursor {
   QueryContext* const context_;
   const std::vector<Timestamp>& times_;
   const SelectorOutput output_;
-  const bool detect_resets_;
+  const model::SeriesSelection& selection_;
+  ResetHints::Session reset_hints_;
   const std::unique_ptr<model::ColumnReader> reader_;
   model::ColumnBatch columns_;
   MemoryCharge charge_;
@@ -173,6 +176,7 @@ Status VectorSelectorOperator::Open() {
   hints.step_ms = grid_.count > 1 ? grid_.step_ms : 0;
   const model::TimeRange range{times_.front() - context_->lookback_delta_ms + 1, times_.back()};
   TOCSIN_ASSIGN_OR_RETURN_STATUS(selection_, context_->Select(matchers_, range, hints));
+  reset_hints_ = std::make_unique<ResetHints>(context_, matchers_, range, mark_resets_);
   return Status::Ok();
 }
 
@@ -183,8 +187,8 @@ void VectorSelectorOperator::Group(bool without, std::span<const std::string> na
 }
 
 std::unique_ptr<Cursor> VectorSelectorOperator::NewCursor() const {
-  return std::make_unique<SelectorCursor>(context_, times_, output_, detect_resets_,
-                                          selection_->NewReader());
+  return std::make_unique<SelectorCursor>(context_, times_, output_, reset_hints_.get(),
+                                          *selection_);
 }
 
 }  // namespace tocsin::query

@@ -10,6 +10,7 @@
 #include "model/storage.h"
 #include "query/ast.h"
 #include "query/operators/operator.h"
+#include "query/operators/reset_hints.h"
 
 namespace tocsin::query {
 
@@ -35,12 +36,12 @@ bool FixesName(const model::MatcherSet& matchers);
 class VectorSelectorOperator final : public Operator {
  public:
   VectorSelectorOperator(QueryContext* context, const Grid& grid, model::MatcherSet matchers,
-                         TimeShift shift, SelectorOutput output, bool detect_resets)
+                         TimeShift shift, SelectorOutput output, bool mark_resets)
       : Operator(context, grid),
         matchers_(std::move(matchers)),
         times_(ShiftedTimes(grid, shift)),
         output_(output),
-        detect_resets_(detect_resets) {}
+        mark_resets_(mark_resets) {}
 
   Status Open() override;
   size_t series_count() const override { return selection_->size(); }
@@ -55,7 +56,8 @@ class VectorSelectorOperator final : public Operator {
   const model::MatcherSet matchers_;
   const std::vector<model::Timestamp> times_;
   const SelectorOutput output_;
-  const bool detect_resets_;  // reset_hints.h
+  const bool mark_resets_;
+  std::unique_ptr<ResetHints> reset_hints_;
   std::shared_ptr<const model::SeriesSelection> selection_;
 };
 

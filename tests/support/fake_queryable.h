@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "model/storage.h"
-#include "query/histogram_math.h"
 #include "query/testing/script_runner.h"
 
 namespace tocsin {
@@ -37,14 +36,6 @@ class FakeQueryable final : public model::Queryable {
     StoredSeries& series = store_[labels];
     series.histogram_timestamps.push_back(time);
     series.histograms.push_back(histogram);
-    // A stored counter histogram knows that it follows on the one before; else nothing.
-    if (histogram.hint != model::CounterResetHint::kGauge) {
-      const size_t count = series.histograms.size();
-      const bool follows =
-          count > 1 && !query::IsCounterReset(histogram, series.histograms[count - 2]);
-      series.histograms.back().hint =
-          follows ? model::CounterResetHint::kNotReset : model::CounterResetHint::kUnknown;
-    }
     series.histogram_starts.push_back(start);
   }
   void Clear() { store_.clear(); }
