@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <map>
 #include <random>
 
@@ -628,6 +629,61 @@ BOOST_AUTO_TEST_CASE(AFailedWriteLeavesNoFileAndSaysSo) {
     BOOST_TEST((written.error().code() == Code::kNoSpace));
     BOOST_TEST(!memory.Exists("a.seg"));
   }
+}
+
+// The bytes of format version 1, once and for all: what is written today equals them, and they read
+// as they did. TOCSIN_WRITE_GOLDEN=1 writes the file anew, which only a new version may do.
+BOOST_AUTO_TEST_CASE(GoldenFileOfFormatVersion1) {
+  const SeriesName up{{OriginKind::kScrape, "node/http://host:9100/metrics"},
+                      Labels::FromPairs({{"instance", "host:9100"}, {"job", "node"}}),
+                      Labels::FromPairs({{"__name__", "up"}})};
+  SeriesName cpu = up;
+  cpu.key = Labels::FromPairs({{"__name__", "node_cpu_seconds_total"}, {"mode", "idle"}});
+  SeriesName latency{{OriginKind::kPush, "sender"},
+                     Labels(),
+                     Labels::FromPairs({{"__name__", "latency"}, {"job", "api"}})};
+  Model model;
+  for (int r = 0; r < 1030; ++r) {
+    const Timestamp t = kStart + r * 15000 + r % 3;
+    model.rows[Model::SourceText(up)].push_back(t);
+    const auto put = [&](const SeriesName& name, Timestamp at, Sample sample) {
+      model.names[name.ToString()] = name;
+      model.series[name.ToString()][at] = sample;
+    };
+    put(up, t, {false, std::bit_cast<uint64_t>(1.0), 0});
+    const double seconds = r == 500 ? model::StaleMarker() : 1000 + r * r / 8 * 0.25;
+    if (r % 7 != 3) put(cpu, t, {false, std::bit_cast<uint64_t>(seconds), kStart});
+    if (r < 20) {
+      model.rows[Model::SourceText(latency)].push_back(t);
+      const bool is_histogram = r % 2 == 1;
+      const auto bits = is_histogram ? static_cast<uint64_t>(r) : std::bit_cast<uint64_t>(r / 3.0);
+      put(latency, t - 7, {is_histogram, bits, 0});
+    }
+  }
+  SegmentMeta meta;
+  for (size_t i = 0; i < meta.id.bytes.size(); ++i) meta.id.bytes[i] = static_cast<uint8_t>(i);
+  meta.level = 1;
+  meta.shard = 2;
+  meta.generation = 300;
+  meta.fingerprint_seed = kSeed;
+  meta.cuts = {{2, kStart, 77}, {2, kStart + kWindowMs, 80}};
+  meta.replaces = {SegmentId{{1, 2, 3}}};
+  MemEnv env;
+  const SegmentMeta written = Write(env, "golden.seg", model, meta);
+  const std::string bytes = *env.ReadFile("golden.seg");
+  const std::string path = std::string(TOCSIN_SOURCE_DIR) + "/tests/tsdb/testdata/segment_v1.seg";
+  if (std::getenv("TOCSIN_WRITE_GOLDEN") != nullptr) {
+    BOOST_REQUIRE(Env::Default().WriteFileAtomically(path, bytes).ok());
+  }
+  const Result<std::string> golden = Env::Default().ReadFile(path);
+  RequireOk(golden);
+  const bool same_bytes = bytes == *golden;
+  BOOST_TEST(same_bytes);
+  const auto reader = OpenOrFail(Env::Default(), path);
+  BOOST_TEST((reader->meta() == written));
+  BOOST_TEST(reader->Verify().ok());
+  const bool same_samples = ReadAll(*reader, {}, TimeRange()) == Expected(model, {}, TimeRange());
+  BOOST_TEST(same_samples);
 }
 
 BOOST_AUTO_TEST_CASE(FileNamesSayWhatIsInside) {
