@@ -1,0 +1,738 @@
+// The sections of prometheus.yml itself: global, scrape_configs, alerting, storage, remote_write
+// and the rest, with the rules that hold between their fields.
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "base/byte_size.h"
+#include "base/regex.h"
+#include "daemon/config/schema.h"
+#include "model/labels.h"
+
+namespace tocsin::daemon {
+namespace {
+
+std::string Quoted(std::string_view text) { return model::QuoteString(text); }
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
+  return lower;
+}
+
+// ---- scrape protocols
+
+constexpr std::string_view kProtocols[] = {"OpenMetricsText0.0.1", "OpenMetricsText1.0.0",
+                                           "PrometheusProto", "PrometheusText0.0.4",
+                                           "PrometheusText1.0.0"};
+
+std::string ProtocolComplaint(const std::string& name) {
+  std::string list;
+  for (const std::string_view protocol : kProtocols) {
+    if (name == protocol) return "";
+    if (!list.empty()) list += ' ';
+    list += protocol;
+  }
+  return "unknown scrape protocol " + name + ", supported: [" + list + "]";
+}
+
+void ValidateProtocols(SectionCheck& s, const std::string& where) {
+  const YamlNode list = s.Node("scrape_protocols");
+  if (!list.present() || list.is_null()) return;
+  std::set<std::string> seen;
+  if (list.items().empty()) {
+    s.Fail("scrape_protocols", "scrape_protocols cannot be empty" + where);
+  }
+  for (const YamlNode& item : list.items()) {
+    if (!seen.insert(Lower(item.text())).second) {
+      s.context().errors->Add(
+          item, "duplicated protocol in scrape_protocols, got " + item.text() + where);
+    }
+    if (const std::string why = ProtocolComplaint(item.text()); !why.empty()) {
+      s.context().errors->Add(item, "scrape_protocols: " + why + where);
+    } else if (item.text() == "PrometheusProto") {
+      s.NoteNotBuilt(item, "scrape_protocols: PrometheusProto");
+    }
+  }
+}
+
+// ---- names
+
+constexpr std::string_view kEscapingSchemes = "|allow-utf-8|underscores|dots|values";
+
+void ValidateScheme(SectionCheck& s) {
+  const std::string scheme = s.Text("metric_name_validation_scheme");
+  if (!scheme.empty() && scheme != "legacy" && scheme != "utf8") {
+    s.Fail("metric_name_validation_scheme", "unrecognized ValidationScheme: " + Quoted(scheme));
+  }
+}
+
+// Metric names that are not legacy cannot be asked for where only legacy ones are valid.
+void ValidateEscaping(SectionCheck& s) {
+  const GlobalSettings& global = s.context().global;
+  const bool own_scheme = s.Set("metric_name_validation_scheme");
+  std::string escaping = s.Text("metric_name_escaping_scheme");
+  if (escaping.empty() && !own_scheme) {
+    escaping = global.node.Find("metric_name_escaping_scheme").text();
+    if (escaping.empty()) {
+      escaping = global.scheme == model::NameScheme::kLegacy ? "underscores" : "allow-utf-8";
+    }
+  }
+  if (escaping == "allow-utf-8" && s.context().scheme == model::NameScheme::kLegacy) {
+    s.Fail("metric_name_escaping_scheme",
+           "utf8 metric names requested but validation scheme is not set to UTF8");
+  }
+  // What follows from the validation scheme is built; asking for another escaping is not.
+  const bool follows = s.context().scheme == model::NameScheme::kLegacy ? escaping == "underscores"
+                                                                        : escaping == "allow-utf-8";
+  if (!follows) {
+    const YamlNode own = s.Node("metric_name_escaping_scheme");
+    s.NoteNotBuilt(own.present() ? own : global.node.Find("metric_name_escaping_scheme"),
+                   "metric_name_escaping_scheme: " + escaping);
+  }
+}
+
+// ---- relabelling
+
+void ValidateRelabel(SectionCheck& s) {
+  const auto rule = ReadRelabelRule(s.node(), s.context().scheme);
+  if (!rule) s.context().errors->Add(rule.error());
+}
+
+constexpr Field kRelabelFields[] = {
+    List("source_labels"), Text("separator", ";"),    Text("regex", "(.*)"),     Uint("modulus"),
+    Text("target_label"),  Text("replacement", "$1"), Text("action", "replace"),
+};
+
+constexpr Field Relabel(std::string_view name, std::string_view null_item) {
+  return SubList(name, &kRelabelSection, null_item);
+}
+
+// ---- global
+
+void ValidateGlobal(SectionCheck& s) {
+  ValidateScheme(s);
+  ValidateProtocols(s, " for global config");
+  const int64_t interval_ms =
+      s.DurationMs("scrape_interval") == 0 ? 60'000 : s.DurationMs("scrape_interval");
+  if (s.Given("scrape_timeout") && s.DurationMs("scrape_timeout") > interval_ms) {
+    s.Fail("scrape_timeout", "global scrape timeout greater than scrape interval");
+  }
+}
+
+constexpr Field kGlobalFields[] = {
+    Duration("scrape_interval", "1m"),
+    Duration("scrape_timeout", "10s"),
+    List("scrape_protocols"),
+    Duration("evaluation_interval", "1m"),
+    Duration("rule_query_offset"),
+    NotBuilt(FilePath("query_log_file")),
+    NotBuilt(FilePath("scrape_failure_log_file")),
+    {.name = "external_labels", .type = FieldType::kLabelMap},
+    ByteSize("body_size_limit"),
+    Uint("sample_limit"),
+    Uint("target_limit"),
+    Uint("label_limit"),
+    Uint("label_name_length_limit"),
+    Uint("label_value_length_limit"),
+    Uint("keep_dropped_targets"),
+    Text("metric_name_validation_scheme", "utf8"),
+    Enum("metric_name_escaping_scheme", kEscapingSchemes, "allow-utf-8"),
+    NotBuilt(Flag("scrape_native_histograms")),
+    NotBuilt(Flag("convert_classic_histograms_to_nhcb")),
+    Flag("always_scrape_classic_histograms"),
+    Flag("extra_scrape_metrics"),
+};
+constexpr Section kGlobalSection{
+    .name = "global", .fields = kGlobalFields, .validate = ValidateGlobal};
+
+// ---- scrape_configs
+
+void ValidateStaticTargets(SectionCheck& s) {
+  if (!s.Node("relabel_configs").items().empty()) return;
+  for (const YamlNode& group : s.Node("static_configs").items()) {
+    for (const YamlNode& target : group.Find("targets").items()) {
+      if (target.text().find('/') != std::string::npos) {
+        s.context().errors->Add(target, Quoted(target.text()) + " is not a valid hostname");
+      }
+    }
+  }
+}
+
+void ValidateScrape(SectionCheck& s) {
+  s.Require("job_name", "job_name is empty");
+  const std::string job = s.Text("job_name");
+  const std::string where = " for scrape config with job name " + Quoted(job);
+  const GlobalSettings& global = s.context().global;
+  ValidateScheme(s);
+  ValidateEscaping(s);
+  const int64_t own_interval_ms = s.Node("scrape_interval").AsDurationMs().value_or(0);
+  const int64_t interval_ms = own_interval_ms == 0 ? global.scrape_interval_ms : own_interval_ms;
+  if (s.Node("scrape_timeout").AsDurationMs().value_or(0) > interval_ms) {
+    s.Fail("scrape_timeout", "scrape timeout greater than scrape interval" + where);
+  }
+  ValidateProtocols(s, where);
+  const std::string fallback = s.Text("fallback_scrape_protocol");
+  if (!fallback.empty()) {
+    if (const std::string why = ProtocolComplaint(fallback); !why.empty()) {
+      s.Fail("fallback_scrape_protocol", "invalid fallback_scrape_protocol" + where + ": " + why);
+    } else if (fallback == "PrometheusProto") {
+      s.NoteNotBuilt(s.Node("fallback_scrape_protocol"),
+                     "fallback_scrape_protocol: PrometheusProto");
+    }
+  }
+  ValidateStaticTargets(s);
+}
+
+constexpr Field kScrapeFields[] = {
+    Text("job_name"),
+    Flag("honor_labels"),
+    Shown(Flag("honor_timestamps", "true")),
+    Shown(Flag("track_timestamps_staleness")),
+    {.name = "params", .type = FieldType::kStringListMap},
+    Duration("scrape_interval", "$global"),
+    Duration("scrape_timeout", "$global"),
+    List("scrape_protocols"),
+    Text("fallback_scrape_protocol"),
+    NotBuilt(Shown(Flag("scrape_native_histograms", "$global"))),
+    Shown(Flag("always_scrape_classic_histograms", "$global")),
+    NotBuilt(Shown(Flag("convert_classic_histograms_to_nhcb", "$global"))),
+    NotBuilt(FilePath("scrape_failure_log_file")),
+    Text("metrics_path", "/metrics"),
+    Text("scheme", "http"),
+    Shown(Flag("enable_compression", "true")),
+    ByteSize("body_size_limit", "$global"),
+    Uint("sample_limit", "$global"),
+    Uint("target_limit", "$global"),
+    Uint("label_limit", "$global"),
+    Uint("label_name_length_limit", "$global"),
+    Uint("label_value_length_limit", "$global"),
+    NotBuilt(Uint("native_histogram_bucket_limit")),
+    NotBuilt(Float("native_histogram_min_bucket_factor")),
+    Uint("keep_dropped_targets", "$global"),
+    Text("metric_name_validation_scheme", "$global"),
+    Enum("metric_name_escaping_scheme", kEscapingSchemes, "$global"),
+    Shown(Flag("extra_scrape_metrics", "$global")),
+    Relabel("relabel_configs", "empty or null target relabeling rule in scrape config"),
+    Relabel("metric_relabel_configs", "empty or null metric relabeling rule in scrape config"),
+};
+constexpr const Section* kScrapeInlined[] = {&kHttpClientSection, &kDiscoverySection};
+constexpr Section kScrapeSection{.name = "scrape_configs",
+                                 .fields = kScrapeFields,
+                                 .inlined = kScrapeInlined,
+                                 .validate = ValidateScrape};
+
+constexpr Field kScrapeConfigs =
+    SubList("scrape_configs", &kScrapeSection, "empty or null scrape config section");
+
+// ---- alerting
+
+void ValidateSigV4(SectionCheck& s) {
+  if (s.Set("access_key") != s.Set("secret_key")) {
+    s.Fail(
+        "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the "
+        "SigV4 config");
+  }
+}
+
+constexpr Field kSigV4Fields[] = {
+    Text("region"),   Text("access_key"),  SecretText("secret_key"),      Text("profile"),
+    Text("role_arn"), Text("external_id"), Flag("use_fips_sts_endpoint"), Text("service_name"),
+};
+constexpr Section kSigV4Section{.name = "sigv4", .fields = kSigV4Fields, .validate = ValidateSigV4};
+
+void ValidateAlertmanager(SectionCheck& s) {
+  const bool has_auth = s.Given("basic_auth") || s.Given("authorization") || s.Given("oauth2");
+  if (has_auth && s.Given("sigv4")) {
+    s.Fail("sigv4", "at most one of basic_auth, authorization, oauth2, & sigv4 must be configured");
+  }
+  const std::string version = s.Text("api_version");
+  if (version != "v2") {
+    s.Fail("api_version", "expected Alertmanager api version to be one of [v2] but got " + version);
+  }
+  ValidateStaticTargets(s);
+}
+
+constexpr Field kAlertmanagerFields[] = {
+    NotBuilt(Sub("sigv4", &kSigV4Section)),
+    Text("scheme", "http"),
+    Text("path_prefix"),
+    Duration("timeout", "10s"),
+    Shown(Text("api_version", "v2")),
+    Relabel("relabel_configs", "empty or null Alertmanager target relabeling rule"),
+    Relabel("alert_relabel_configs", "empty or null Alertmanager alert relabeling rule"),
+};
+constexpr const Section* kAlertmanagerInlined[] = {&kHttpClientSection, &kDiscoverySection};
+constexpr Section kAlertmanagerSection{.name = "alertmanagers",
+                                       .fields = kAlertmanagerFields,
+                                       .inlined = kAlertmanagerInlined,
+                                       .validate = ValidateAlertmanager};
+
+constexpr Field kAlertingFields[] = {
+    Relabel("alert_relabel_configs", "empty or null alert relabeling rule"),
+    SubList("alertmanagers", &kAlertmanagerSection, "empty or null Alertmanager config section"),
+};
+constexpr Section kAlertingSection{.name = "alerting", .fields = kAlertingFields};
+
+// ---- storage
+
+void ValidateRetention(SectionCheck& s) {
+  if (ParseByteSize(s.Text("size")).value_or(0) < 0) {
+    s.Fail("size", "'storage.tsdb.retention.size' must be greater than or equal to 0");
+  }
+  const double percentage = s.Number("percentage");
+  if (!(percentage >= 0 && percentage <= 100)) {
+    s.Fail("percentage", "'storage.tsdb.retention.percentage' must be in the range [0, 100]");
+  }
+}
+
+void ValidateChunkEncoding(SectionCheck& s) {
+  const std::string floats = s.Text("floats");
+  if (s.Given("floats") && floats != "xor" && floats != "xor2") {
+    s.Fail("floats",
+           "'storage.tsdb.chunk_encoding.floats' must be 'xor' or 'xor2', or the field must be "
+           "omitted entirely, got " +
+               Quoted(floats));
+  }
+}
+
+void ValidateTsdb(SectionCheck& s) {
+  const double threshold = s.Number("stale_series_compaction_threshold");
+  if (!(threshold >= 0 && threshold <= 1)) {
+    s.Fail("stale_series_compaction_threshold",
+           "'storage.tsdb.stale_series_compaction_threshold' must be in the range [0, 1]");
+  }
+}
+
+constexpr Field kRetentionFields[] = {
+    Duration("time"),
+    NotBuilt(ByteSize("size")),
+    NotBuilt(Float("percentage")),
+};
+constexpr Section kRetentionSection{
+    .name = "retention", .fields = kRetentionFields, .validate = ValidateRetention};
+constexpr Field kChunkEncodingFields[] = {Text("floats")};
+constexpr Section kChunkEncodingSection{
+    .name = "chunk_encoding", .fields = kChunkEncodingFields, .validate = ValidateChunkEncoding};
+constexpr Field kTsdbFields[] = {
+    Duration("out_of_order_time_window"),
+    NotBuilt(Float("stale_series_compaction_threshold")),
+    Sub("retention", &kRetentionSection),
+    Sub("chunk_encoding", &kChunkEncodingSection),
+};
+constexpr Section kTsdbSection{.name = "tsdb", .fields = kTsdbFields, .validate = ValidateTsdb};
+constexpr Field kExemplarsFields[] = {Int("max_exemplars", "100000")};
+constexpr Section kExemplarsSection{.name = "exemplars", .fields = kExemplarsFields};
+constexpr Field kStorageFields[] = {
+    Sub("tsdb", &kTsdbSection),
+    Sub("exemplars", &kExemplarsSection),
+};
+constexpr Section kStorageSection{.name = "storage", .fields = kStorageFields};
+
+// ---- remote write and read
+
+constexpr std::string_view kReservedHeaders[] = {
+    "host",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "user-agent",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "www-authenticate",
+    "accept-encoding",
+    "x-prometheus-remote-write-version",
+    "x-prometheus-remote-read-version",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+};
+
+void ValidateHeaders(SectionCheck& s, std::string_view authorization_complaint) {
+  for (const YamlEntry& entry : s.Node("headers").entries()) {
+    const std::string name = Lower(entry.key.text());
+    if (name == "authorization") {
+      s.context().errors->Add(entry.key, authorization_complaint);
+    } else if (std::find(std::begin(kReservedHeaders), std::end(kReservedHeaders), name) !=
+               std::end(kReservedHeaders)) {
+      s.context().errors->Add(entry.key,
+                              entry.key.text() + " is a reserved header. It must not be changed");
+    }
+  }
+}
+
+constexpr std::string_view kRemoteAuthorization =
+    "authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, "
+    "azuread "
+    "or google_iam parameter";
+
+bool IsUuid(std::string_view text) {
+  static const Regex uuid =
+      *Regex::Compile("(urn:uuid:)?\\{?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\\}?");
+  return uuid.FullMatch(text);
+}
+
+void ValidateAzureAd(SectionCheck& s) {
+  const YamlNode cloud = s.Node("cloud");
+  const std::string cloud_name = cloud.is_map()    ? cloud.Find("name").text()
+                                 : cloud.present() ? cloud.text()
+                                                   : "AzurePublic";
+  const std::string_view clouds[] = {"AzureChina", "AzureGovernment", "AzurePublic", "AzureCustom"};
+  if (std::find(std::begin(clouds), std::end(clouds), cloud_name) == std::end(clouds)) {
+    s.Fail("cloud", "must provide a cloud in the Azure AD config");
+  }
+  const int ways = static_cast<int>(s.Given("managed_identity")) +
+                   static_cast<int>(s.Given("oauth")) + static_cast<int>(s.Given("sdk")) +
+                   static_cast<int>(s.Given("workload_identity"));
+  if (ways == 0) {
+    s.Fail(
+        "must provide an Azure Managed Identity, Azure Workload Identity, Azure OAuth or Azure SDK "
+        "in the Azure AD config");
+  }
+  if (ways > 1) s.Fail("cannot provide multiple authentication methods in the Azure AD config");
+  const YamlNode identity = s.Node("managed_identity").Find("client_id");
+  if (!identity.text().empty() && !IsUuid(identity.text())) {
+    s.context().errors->Add(identity, "the provided Azure Managed Identity client_id is invalid");
+  }
+  const YamlNode oauth = s.Node("oauth");
+  for (const std::string_view field : {"client_id", "client_secret", "tenant_id"}) {
+    if (!s.Given("oauth") || !oauth.Find(field).text().empty()) continue;
+    s.Fail("oauth",
+           "must provide an Azure OAuth " + std::string(field) + " in the Azure AD config");
+  }
+  const YamlNode oauth_client = oauth.Find("client_id");
+  if (!oauth_client.text().empty() && !IsUuid(oauth_client.text())) {
+    s.context().errors->Add(oauth_client, "the provided Azure OAuth client_id is invalid");
+  }
+}
+
+constexpr Field kAzureIdentityFields[] = {Text("client_id")};
+constexpr Section kAzureIdentitySection{.name = "managed_identity", .fields = kAzureIdentityFields};
+constexpr Field kAzureWorkloadFields[] = {
+    Text("client_id"),
+    Text("tenant_id"),
+    FilePath("token_file_path"),
+};
+constexpr Section kAzureWorkloadSection{.name = "workload_identity",
+                                        .fields = kAzureWorkloadFields};
+constexpr Field kAzureOAuthFields[] = {Text("client_id"), SecretText("client_secret"),
+                                       Text("tenant_id")};
+constexpr Section kAzureOAuthSection{.name = "oauth", .fields = kAzureOAuthFields};
+constexpr Field kAzureSdkFields[] = {Text("tenant_id")};
+constexpr Section kAzureSdkSection{.name = "sdk", .fields = kAzureSdkFields};
+constexpr Field kAzureAdFields[] = {
+    Text("cloud", "AzurePublic"),
+    Sub("managed_identity", &kAzureIdentitySection),
+    Sub("workload_identity", &kAzureWorkloadSection),
+    Sub("oauth", &kAzureOAuthSection),
+    Sub("sdk", &kAzureSdkSection),
+    Text("scope"),
+};
+constexpr Section kAzureAdSection{
+    .name = "azuread", .fields = kAzureAdFields, .validate = ValidateAzureAd};
+
+constexpr Field kGoogleIamFields[] = {FilePath("credentials_file")};
+constexpr Section kGoogleIamSection{.name = "google_iam", .fields = kGoogleIamFields};
+
+void ValidateQueue(SectionCheck& s) {
+  for (const std::string_view field :
+       {"capacity", "max_samples_per_send", "min_shards", "max_shards"}) {
+    if (s.Number(field) <= 0) {
+      s.Fail(field, "remote write queue " + std::string(field) + " must be positive");
+    }
+  }
+  for (const std::string_view field : {"batch_send_deadline", "min_backoff", "max_backoff"}) {
+    if (s.DurationMs(field) <= 0) {
+      s.Fail(field, "remote write queue " + std::string(field) + " must be positive");
+    }
+  }
+  if (s.Number("max_shards") < s.Number("min_shards")) {
+    s.Fail("max_shards", "remote write queue max_shards must not be less than min_shards");
+  }
+  if (s.DurationMs("max_backoff") < s.DurationMs("min_backoff")) {
+    s.Fail("max_backoff", "remote write queue max_backoff must not be less than min_backoff");
+  }
+}
+
+constexpr Field kQueueFields[] = {
+    Int("capacity", "10000"),
+    Int("max_shards", "50"),
+    Int("min_shards", "1"),
+    Int("max_samples_per_send", "2000"),
+    Duration("batch_send_deadline", "5s"),
+    Duration("min_backoff", "30ms"),
+    Duration("max_backoff", "5s"),
+    Flag("retry_on_http_429"),
+    Duration("sample_age_limit"),
+};
+constexpr Section kQueueSection{
+    .name = "queue_config", .fields = kQueueFields, .validate = ValidateQueue};
+
+constexpr Field kMetadataFields[] = {
+    Shown(Flag("send", "true")),
+    Duration("send_interval", "1m"),
+    Int("max_samples_per_send", "2000"),
+};
+constexpr Section kMetadataSection{.name = "metadata_config", .fields = kMetadataFields};
+
+void ValidateRemoteWrite(SectionCheck& s) {
+  if (!s.Given("url")) s.Fail("url", "url for remote_write is empty");
+  ValidateHeaders(s, kRemoteAuthorization);
+  const std::string message = s.Text("protobuf_message");
+  if (message != "prometheus.WriteRequest" && message != "io.prometheus.write.v2.Request") {
+    s.Fail("protobuf_message",
+           "invalid protobuf_message value: unknown type for remote write protobuf message " +
+               message + ", supported: prometheus.WriteRequest, io.prometheus.write.v2.Request");
+  }
+  std::string configured;
+  int count = 0;
+  for (const std::string_view way :
+       {"basic_auth", "authorization", "oauth2", "sigv4", "azuread", "google_iam"}) {
+    if (!s.Given(way)) continue;
+    if (++count > 1) configured += ' ';
+    configured += way;
+  }
+  if (count > 1) {
+    s.Fail(
+        "at most one of basic_auth, authorization, oauth2, sigv4, azuread or google_iam must be "
+        "configured. Currently configured: [" +
+        configured + "]");
+  }
+}
+
+constexpr Field kRemoteWriteFields[] = {
+    Url("url"),
+    Duration("remote_timeout", "30s"),
+    Map("headers"),
+    Relabel("write_relabel_configs", "empty or null relabeling rule in remote write config"),
+    Text("name"),
+    Flag("send_exemplars"),
+    Flag("send_native_histograms"),
+    Flag("round_robin_dns"),
+    Text("protobuf_message", "prometheus.WriteRequest"),
+    Shown(Sub("queue_config", &kQueueSection)),
+    Shown(Sub("metadata_config", &kMetadataSection)),
+    Sub("sigv4", &kSigV4Section),
+    Sub("azuread", &kAzureAdSection),
+    Sub("google_iam", &kGoogleIamSection),
+};
+constexpr const Section* kRemoteWriteInlined[] = {&kRemoteHttpClientSection};
+constexpr Section kRemoteWriteSection{.name = "remote_write",
+                                      .fields = kRemoteWriteFields,
+                                      .inlined = kRemoteWriteInlined,
+                                      .validate = ValidateRemoteWrite};
+
+void ValidateRemoteRead(SectionCheck& s) {
+  if (!s.Given("url")) s.Fail("url", "url for remote_read is empty");
+  ValidateHeaders(s, kRemoteAuthorization);
+}
+
+constexpr Field kRemoteReadFields[] = {
+    Url("url"),
+    Duration("remote_timeout", "1m"),
+    Uint("chunked_read_limit", "50000000"),
+    Map("headers"),
+    Flag("read_recent"),
+    Text("name"),
+    {.name = "required_matchers", .type = FieldType::kLabelMap},
+    Shown(Flag("filter_external_labels", "true")),
+};
+constexpr const Section* kRemoteReadInlined[] = {&kHttpClientSection};
+constexpr Section kRemoteReadSection{.name = "remote_read",
+                                     .fields = kRemoteReadFields,
+                                     .inlined = kRemoteReadInlined,
+                                     .validate = ValidateRemoteRead};
+
+// ---- otlp and tracing
+
+void ValidateAttributes(SectionCheck& s, std::string_view field, const std::string& adjective) {
+  std::set<std::string> seen;
+  std::string problems;
+  for (std::string attribute : s.Texts(field)) {
+    attribute.erase(0, std::min(attribute.find_first_not_of(" \t"), attribute.size()));
+    attribute.erase(attribute.find_last_not_of(" \t") + 1);
+    std::string problem;
+    if (attribute.empty()) {
+      problem = "empty " + adjective + " OTel resource attribute";
+    } else if (!seen.insert(attribute).second) {
+      problem = "duplicated " + adjective + " OTel resource attribute " + Quoted(attribute);
+    }
+    if (problem.empty()) continue;
+    if (!problems.empty()) problems += ", ";
+    problems += problem;
+  }
+  if (!problems.empty()) {
+    s.Fail(field, "invalid '" + std::string(field) + "': " + problems);
+  }
+}
+
+void ValidateOtlp(SectionCheck& s) {
+  const bool promote_all = s.Bool("promote_all_resource_attributes");
+  if (promote_all && s.Set("promote_resource_attributes")) {
+    s.Fail("promote_resource_attributes",
+           "'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be "
+           "configured simultaneously");
+  }
+  if (!promote_all && s.Set("ignore_resource_attributes")) {
+    s.Fail("ignore_resource_attributes",
+           "'ignore_resource_attributes' cannot be configured unless "
+           "'promote_all_resource_attributes' is true");
+  }
+  ValidateAttributes(s, "ignore_resource_attributes", "ignored");
+  ValidateAttributes(s, "promote_resource_attributes", "promoted");
+  const std::string strategy = s.Text("translation_strategy");
+  const bool needs_utf8 = strategy == "NoTranslation" || strategy == "NoUTF8EscapingWithSuffixes";
+  if (needs_utf8 && s.context().global.scheme == model::NameScheme::kLegacy) {
+    s.Fail("translation_strategy", "OTLP translation strategy " + Quoted(strategy) +
+                                       " is not allowed when UTF8 is disabled");
+  } else if (!needs_utf8 && !strategy.empty() && strategy != "UnderscoreEscapingWithSuffixes" &&
+             strategy != "UnderscoreEscapingWithoutSuffixes") {
+    s.Fail("translation_strategy", "unsupported OTLP translation strategy " + Quoted(strategy));
+  }
+}
+
+// Has an effect only with --web.enable-otlp-receiver, which is what is refused while it is not
+// built.
+constexpr Field kOtlpFields[] = {
+    Flag("promote_all_resource_attributes"),
+    List("promote_resource_attributes"),
+    List("ignore_resource_attributes"),
+    Text("translation_strategy", "UnderscoreEscapingWithSuffixes"),
+    Flag("keep_identifying_resource_attributes"),
+    Flag("convert_histograms_to_nhcb"),
+    Flag("promote_scope_metadata"),
+    Flag("label_name_underscore_sanitization", "true"),
+    Flag("label_name_preserve_multiple_underscores", "true"),
+};
+constexpr Section kOtlpSection{.name = "otlp", .fields = kOtlpFields, .validate = ValidateOtlp};
+
+void ValidateTracing(SectionCheck& s) {
+  ValidateHeaders(s, "custom authorization header configuration is not yet supported");
+  s.Require("endpoint", "tracing endpoint must be set");
+  const std::string compression = s.Text("compression");
+  if (!compression.empty() && compression != "gzip") {
+    s.Fail("compression",
+           "invalid compression type " + compression + " provided, valid options: gzip");
+  }
+}
+
+constexpr Field kTracingFields[] = {
+    Enum("client_type", "http|grpc", "grpc"),
+    Text("endpoint"),
+    Float("sampling_fraction"),
+    Flag("insecure"),
+    Sub("tls_config", &kTlsSection),
+    Map("headers"),
+    Text("compression"),
+    Duration("timeout"),
+};
+constexpr Section kTracingSection{
+    .name = "tracing", .fields = kTracingFields, .validate = ValidateTracing};
+
+// ---- the whole file
+
+void ValidateGlobs(SectionCheck& s, std::string_view field, const std::string& what) {
+  static const Regex pattern = *Regex::Compile(R"([^*]*(\*[^/]*)?)");
+  for (const YamlNode& glob : s.Node(field).items()) {
+    if (!pattern.FullMatch(glob.text())) {
+      s.context().errors->Add(glob, "invalid " + what + " path " + Quoted(glob.text()));
+    }
+  }
+}
+
+void ValidateUniqueNames(SectionCheck& s, std::string_view list, std::string_view name_field,
+                         const std::string& what) {
+  std::set<std::string> seen;
+  for (const YamlNode& item : s.Node(list).items()) {
+    const YamlNode name = item.Find(name_field);
+    if (!name.text().empty() && !seen.insert(name.text()).second) {
+      s.context().errors->Add(
+          name, "found multiple " + what + " configs with job name " + Quoted(name.text()));
+    }
+  }
+}
+
+void ValidateConfig(SectionCheck& s) {
+  ValidateGlobs(s, "rule_files", "rule file");
+  ValidateGlobs(s, "scrape_config_files", "scrape config file");
+  ValidateUniqueNames(s, "scrape_configs", "job_name", "scrape");
+  ValidateUniqueNames(s, "remote_write", "name", "remote write");
+  ValidateUniqueNames(s, "remote_read", "name", "remote read");
+}
+
+// Go's garbage collector: taken, nothing to tune here.
+constexpr Field kRuntimeFields[] = {Int("gogc", "75")};
+constexpr Section kRuntimeSection{.name = "runtime", .fields = kRuntimeFields};
+
+constexpr Field kConfigFields[] = {
+    Shown(Sub("global", &kGlobalSection)),
+    Shown(Sub("runtime", &kRuntimeSection)),
+    Sub("alerting", &kAlertingSection),
+    {.name = "rule_files", .type = FieldType::kStringList, .is_file = true},
+    {.name = "scrape_config_files", .type = FieldType::kStringList, .is_file = true},
+    kScrapeConfigs,
+    Sub("storage", &kStorageSection),
+    NotBuilt(Sub("tracing", &kTracingSection)),
+    NotBuilt(
+        SubList("remote_write", &kRemoteWriteSection, "empty or null remote write config section")),
+    NotBuilt(
+        SubList("remote_read", &kRemoteReadSection, "empty or null remote read config section")),
+    Sub("otlp", &kOtlpSection),
+};
+
+constexpr Field kScrapeFileFields[] = {kScrapeConfigs};
+
+void ValidateScrapeFile(SectionCheck& s) {
+  ValidateUniqueNames(s, "scrape_configs", "job_name", "scrape");
+}
+
+}  // namespace
+
+constinit const Section kRelabelSection{
+    .name = "relabel_configs", .fields = kRelabelFields, .validate = ValidateRelabel};
+
+constinit const Section kConfigSection{
+    .name = "the configuration", .fields = kConfigFields, .validate = ValidateConfig};
+
+constinit const Section kScrapeFileSection{.name = "a file of scrape configurations",
+                                           .fields = kScrapeFileFields,
+                                           .validate = ValidateScrapeFile};
+
+Result<model::RelabelRule> ReadRelabelRule(const YamlNode& node, model::NameScheme scheme) {
+  model::RelabelConfig config;
+  YamlErrors errors;
+  YamlMapReader map(node, "relabel_configs", &errors);
+  std::string action = "replace";
+  map.Read("source_labels", &config.source_labels);
+  map.Read("separator", &config.separator);
+  map.Read("regex", &config.regex);
+  map.Read("modulus", &config.modulus);
+  map.Read("target_label", &config.target_label);
+  map.Read("replacement", &config.replacement);
+  map.Read("action", &action);
+  if (const Status status = errors.ToStatus(); !status.ok()) return Error(status);
+  for (const YamlNode& name : node.Find("source_labels").items()) {
+    // Which scheme is asked does not matter to Prometheus here: any name that UTF-8 allows.
+    if (!model::IsValidLabelName(name.text(), model::NameScheme::kUtf8)) {
+      return Error(name.ErrorHere(Quoted(name.text()) + " is not a valid label name"));
+    }
+  }
+  if (action.empty()) {
+    const YamlNode place = node.Find("action");
+    return Error((place.present() ? place : node).ErrorHere("relabel action cannot be empty"));
+  }
+  const auto parsed = model::ParseRelabelAction(action);
+  if (!parsed) {
+    return Error(node.Find("action").ErrorHere("unknown relabel action " + Quoted(action)));
+  }
+  config.action = *parsed;
+  Result<model::RelabelRule> rule = model::RelabelRule::Create(std::move(config), scheme);
+  if (!rule) return Error(node.ErrorHere(rule.error().message()));
+  return rule;
+}
+
+}  // namespace tocsin::daemon
