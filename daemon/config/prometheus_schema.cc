@@ -72,13 +72,12 @@ void ValidateScheme(SectionCheck& s) {
 // Metric names that are not legacy cannot be asked for where only legacy ones are valid.
 void ValidateEscaping(SectionCheck& s) {
   const GlobalSettings& global = s.context().global;
-  const bool own_scheme = s.Set("metric_name_validation_scheme");
   std::string escaping = s.Text("metric_name_escaping_scheme");
-  if (escaping.empty() && !own_scheme) {
+  if (escaping.empty() && !s.Set("metric_name_validation_scheme")) {
     escaping = global.node.Find("metric_name_escaping_scheme").text();
-    if (escaping.empty()) {
-      escaping = global.scheme == model::NameScheme::kLegacy ? "underscores" : "allow-utf-8";
-    }
+  }
+  if (escaping.empty()) {
+    escaping = s.context().scheme == model::NameScheme::kLegacy ? "underscores" : "allow-utf-8";
   }
   if (escaping == "allow-utf-8" && s.context().scheme == model::NameScheme::kLegacy) {
     s.Fail("metric_name_escaping_scheme",
@@ -192,29 +191,29 @@ constexpr Field kScrapeFields[] = {
     Shown(Flag("honor_timestamps", "true")),
     Shown(Flag("track_timestamps_staleness")),
     {.name = "params", .type = FieldType::kStringListMap},
-    Duration("scrape_interval", "$global"),
-    Duration("scrape_timeout", "$global"),
+    FromGlobal(Duration("scrape_interval")),
+    FromGlobal(Duration("scrape_timeout")),
     List("scrape_protocols"),
     Text("fallback_scrape_protocol"),
-    NotBuilt(Shown(Flag("scrape_native_histograms", "$global"))),
-    Shown(Flag("always_scrape_classic_histograms", "$global")),
-    NotBuilt(Shown(Flag("convert_classic_histograms_to_nhcb", "$global"))),
+    NotBuilt(Shown(FromGlobal(Flag("scrape_native_histograms")))),
+    Shown(FromGlobal(Flag("always_scrape_classic_histograms"))),
+    NotBuilt(Shown(FromGlobal(Flag("convert_classic_histograms_to_nhcb")))),
     NotBuilt(FilePath("scrape_failure_log_file")),
     Text("metrics_path", "/metrics"),
     Text("scheme", "http"),
     Shown(Flag("enable_compression", "true")),
-    ByteSize("body_size_limit", "$global"),
-    Uint("sample_limit", "$global"),
-    Uint("target_limit", "$global"),
-    Uint("label_limit", "$global"),
-    Uint("label_name_length_limit", "$global"),
-    Uint("label_value_length_limit", "$global"),
+    FromGlobal(ByteSize("body_size_limit")),
+    FromGlobal(Uint("sample_limit")),
+    FromGlobal(Uint("target_limit")),
+    FromGlobal(Uint("label_limit")),
+    FromGlobal(Uint("label_name_length_limit")),
+    FromGlobal(Uint("label_value_length_limit")),
     NotBuilt(Uint("native_histogram_bucket_limit")),
     NotBuilt(Float("native_histogram_min_bucket_factor")),
-    Uint("keep_dropped_targets", "$global"),
-    Text("metric_name_validation_scheme", "$global"),
-    Enum("metric_name_escaping_scheme", kEscapingSchemes, "$global"),
-    Shown(Flag("extra_scrape_metrics", "$global")),
+    FromGlobal(Uint("keep_dropped_targets")),
+    FromGlobal(Text("metric_name_validation_scheme")),
+    FromGlobal(Enum("metric_name_escaping_scheme", kEscapingSchemes)),
+    Shown(FromGlobal(Flag("extra_scrape_metrics"))),
     Relabel("relabel_configs", "empty or null target relabeling rule in scrape config"),
     Relabel("metric_relabel_configs", "empty or null metric relabeling rule in scrape config"),
 };

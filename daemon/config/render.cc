@@ -14,8 +14,6 @@
 namespace tocsin::daemon {
 namespace {
 
-constexpr std::string_view kGlobalFallback = "$global";
-
 bool SaysNothing(std::string_view text) {
   return text.empty() || text == "false" || text == "0" || text == "0s" || text == "0B";
 }
@@ -148,7 +146,7 @@ class Renderer {
       return FormatDuration(
           std::min(global_.scrape_timeout_ms, own_ms > 0 ? own_ms : global_.scrape_interval_ms));
     }
-    if (field.fallback != kGlobalFallback) return std::string(field.fallback);
+    if (!field.from_global) return std::string(field.fallback);
     const YamlNode value = global_node_.Find(field.name);
     if (value.present() && !value.is_null()) return value.text();
     const Field* const in_global = global_section_.Find(field.name);

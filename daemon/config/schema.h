@@ -56,6 +56,7 @@ struct Field {
   std::string_view null_item = {};
   bool is_file = false;       // a path, relative to the configuration file's directory
   bool not_built = false;     // saying anything but the fallback is "not built yet"
+  bool from_global = false;   // absent: what the field of the same name in `global` says
   bool always_shown = false;  // rendered even when false, 0 or empty
 };
 
@@ -119,6 +120,10 @@ constexpr Field SubList(std::string_view name, const Section* section, std::stri
 }
 constexpr Field NotBuilt(Field field) {
   field.not_built = true;
+  return field;
+}
+constexpr Field FromGlobal(Field field) {
+  field.from_global = true;
   return field;
 }
 constexpr Field Shown(Field field) {
