@@ -562,11 +562,7 @@ void Front::DispatchRequest(Connection* c) {
 void Front::RefuseLane(Connection* c, std::unique_ptr<Exchange> exchange) {
   Add(&counters_.refused_requests);
   HttpResponse response;
-  if (options_.on_refused) {
-    options_.on_refused(exchange->request, "too many requests wait", &response);
-  } else {
-    response.SetPlainError(503, "too many requests wait");
-  }
+  AnswerOverload(options_, exchange->request, Overload::kLaneFull, &response);
   c->client_gone.reset();
   c->out_head = ClosingHeadBytes(response.status, response.headers, response.body.size());
   c->out_body = std::move(response.body);

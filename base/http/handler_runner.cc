@@ -124,7 +124,7 @@ class HandlerRunner::Processor final : public httplib::Server {
     runner_.Answer(*exchange_, &response);
     if (response.body.overflowed()) {
       response = HttpResponse(runner_.response_budget_);
-      runner_.Refuse(exchange_->request, "the answer exceeds the memory for responses", &response);
+      AnswerOverload(runner_.options_, exchange_->request, Overload::kResponseMemory, &response);
     }
     has_body_ = StatusHasBody(response.status);
     if (!has_body_) response.body.Clear();
@@ -195,15 +195,6 @@ void HandlerRunner::Answer(const Exchange& exchange, HttpResponse* response) {
              .response_bytes = response->body.size()});
 }
 
-void HandlerRunner::Refuse(const HttpRequest& request, std::string_view reason,
-                           HttpResponse* response) {
-  if (options_.on_refused) {
-    options_.on_refused(request, reason, response);
-  } else {
-    response->SetPlainError(503, reason);
-  }
-}
-
 // Compresses when the client takes it and the handler has not encoded the body itself.
 void HandlerRunner::Encode(const HttpRequest& request, HttpResponse* response) {
   if (!response->compressible || response->headers.Has("Content-Encoding") ||
@@ -217,7 +208,7 @@ void HandlerRunner::Encode(const HttpRequest& request, HttpResponse* response) {
   ResponseBody compressed(response_budget_);
   if (!compressor_.Compress(encoding, &response->body, &compressed) || compressed.overflowed()) {
     *response = HttpResponse(response_budget_);
-    Refuse(request, "no memory to compress the answer", response);
+    AnswerOverload(options_, request, Overload::kResponseMemory, response);
     return;
   }
   compressed.Flush();
@@ -246,6 +237,25 @@ std::string HttpDate(int64_t unix_seconds) {
                 utc.tm_mday, kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
                 utc.tm_sec);
   return text;
+}
+
+std::string_view OverloadText(Overload overload) {
+  switch (overload) {
+    case Overload::kLaneFull:
+      return "too many requests are waiting";
+    case Overload::kResponseMemory:
+      return "the answer exceeds the memory for responses";
+  }
+  return "overloaded";
+}
+
+void AnswerOverload(const ServerOptions& options, const HttpRequest& request, Overload overload,
+                    HttpResponse* response) {
+  if (options.on_overload) {
+    options.on_overload(request, overload, response);
+  } else {
+    response->SetPlainError(503, OverloadText(overload));
+  }
 }
 
 std::string ClosingHeadBytes(int status, const Headers& headers, size_t body_bytes) {

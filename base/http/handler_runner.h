@@ -30,7 +30,7 @@ class HandlerRunner {
   class Processor;  // the httplib::Server
 
   void Answer(const Exchange& exchange, HttpResponse* response);
-  void Refuse(const HttpRequest& request, std::string_view reason, HttpResponse* response);
+
   void Encode(const HttpRequest& request, HttpResponse* response);
   const std::string& Date();
 
@@ -45,6 +45,10 @@ class HandlerRunner {
 
 // "Tue, 24 Nov 2026 08:00:00 GMT"
 std::string HttpDate(int64_t unix_seconds);
+
+// What takes the place of the handler's answer.
+void AnswerOverload(const ServerOptions& options, const HttpRequest& request, Overload overload,
+                    HttpResponse* response);
 
 // For answers that the front gives by itself: a head with "Connection: close", and a whole answer.
 std::string ClosingHeadBytes(int status, const Headers& headers, size_t body_bytes);

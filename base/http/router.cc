@@ -66,6 +66,20 @@ struct Router::Node {
     return false;
   }
 
+  bool FindRest(const std::vector<std::string>& path, size_t depth, std::string_view method,
+                Match* match) const {
+    std::string tail;
+    for (size_t i = depth; i < path.size(); ++i) tail += (i == depth ? "" : "/") + path[i];
+    std::vector<const Route*> accepting;
+    for (const Route* route : rest) {
+      if (!route->accepts || route->accepts(tail)) accepting.push_back(route);
+    }
+    match->route = WithMethod(accepting, method);
+    if (match->route == nullptr) return false;
+    match->captures.push_back(std::move(tail));
+    return true;
+  }
+
   // Depth first, the most literal first; another branch is tried when one has no such method, so
   // that `OPTIONS /api/v1/{*}` serves below every literal path. Depth is that of the patterns.
   bool Find(const std::vector<std::string>& path, size_t depth, std::string_view method,
@@ -79,12 +93,7 @@ struct Router::Node {
       if (any->Find(path, depth + 1, method, match)) return true;
       match->captures.pop_back();
     }
-    if (rest.empty()) return false;
-    if (!Accept(rest, method, match)) return false;
-    std::string tail;
-    for (size_t i = depth; i < path.size(); ++i) tail += (i == depth ? "" : "/") + path[i];
-    match->captures.push_back(std::move(tail));
-    return true;
+    return !rest.empty() && FindRest(path, depth, method, match);
   }
 };
 

@@ -7,7 +7,8 @@
 // A pattern is compared segment by segment after percent-decoding, so `%2F` never makes a new
 // segment and `//` or `..` never reach another route than their literal one. `{}` takes one
 // segment, a final `{*}` the rest of the path (at least one segment). Literal segments win over
-// `{}`, `{}` wins over `{*}`.
+// `{}`, `{}` over `{*}`; a route whose method does not fit lets a less literal one try. 405 is
+// answered where a route ends at the path with another method; what only a `{*}` would take is 404.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +41,8 @@ struct Route {
   Lane lane = Lane::kStatus;
   size_t body_bytes_max = 64 * 1024;
   Handler handler;
+  // Of a `{*}` route: whether it answers this rest of the path at all. Empty: always.
+  std::function<bool(std::string_view rest)> accepts{};
 };
 
 class Router {

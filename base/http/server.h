@@ -39,6 +39,13 @@ struct LaneOptions {
   size_t queue_max = 512;  // requests waiting; more are refused
 };
 
+// Why a request that is well-formed is not answered by its handler.
+enum class Overload : uint8_t {
+  kLaneFull,        // as many wait as may
+  kResponseMemory,  // the answer passed the budget for responses
+};
+std::string_view OverloadText(Overload overload);  // a sentence for the client
+
 struct ServerOptions {
   // "127.0.0.1:9090", ":9090" (all addresses), "[::1]:9090", "localhost:9090"; port 0 picks one.
   std::vector<std::string> listen_addresses = {"127.0.0.1:9090"};
@@ -70,9 +77,8 @@ struct ServerOptions {
   // its own name. Host names without port, lower case.
   std::vector<std::string> allowed_hosts;
 
-  // Answers in place of the handler when its lane is full, or when its response passed the budget.
-  // Cheap: may run on `http`. Empty: plain text 503.
-  std::function<void(const HttpRequest&, std::string_view reason, HttpResponse*)> on_refused;
+  // Answers in place of the handler. Cheap: may run on `http`. Empty: plain text 503.
+  std::function<void(const HttpRequest&, Overload, HttpResponse*)> on_overload;
 
   Env* env = nullptr;     // clocks; null = Env::Default()
   int64_t tick_ms = 200;  // how often deadlines are looked at

@@ -500,11 +500,10 @@ BOOST_AUTO_TEST_CASE(TheLongestIdleGivesWayAtTheConnectionBound) {
 }
 
 BOOST_AUTO_TEST_CASE(AFullLaneRefusesAndOthersAnswer) {
-  options.on_refused = [](const HttpRequest& request, std::string_view reason,
-                          HttpResponse* response) {
+  options.on_overload = [](const HttpRequest& request, Overload overload, HttpResponse* response) {
     response->status = 503;
     response->headers.Set("Content-Type", "application/json");
-    response->body.Append(request.path + " " + std::string(reason));
+    response->body.Append(request.path + " " + std::string(OverloadText(overload)));
   };
   Start();
   std::vector<RawClient> waiting;
@@ -521,7 +520,7 @@ BOOST_AUTO_TEST_CASE(AFullLaneRefusesAndOthersAnswer) {
       Eventually([&] { return server->stats().lane_queued[static_cast<int>(Lane::kQuery)] == 2; }));
   const RawResponse r = Ask(Get("/wait"));
   BOOST_TEST(r.status == 503);
-  BOOST_TEST(r.body == "/wait too many requests wait");
+  BOOST_TEST(r.body == "/wait too many requests are waiting");
   BOOST_TEST(r.Header("content-type") == "application/json");
   BOOST_TEST(Ask(Get("/hello")).status == 200);
   gate.Open();
