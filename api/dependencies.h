@@ -94,8 +94,19 @@ struct TargetCallbacks {
   // The configuration of one job as YAML; kNotFound for an unknown one.
   std::function<Result<std::string>(const std::string& pool)> pool_config_yaml;
 };
-// All but pool_config_yaml, from the real thing.
+
+// The remote write receiver; both empty: it is off and /api/v1/write answers 404.
+struct RemoteWriteCallbacks {
+  // Why the headers are refused with 415; "" = fine.
+  std::function<std::string(std::string_view content_type, std::string_view content_encoding)>
+      check_headers;
+  std::function<collector::RemoteWriteOutcome(std::string_view sender, std::string_view body)>
+      write;
+};
+
+// From the real things (collector_callbacks.cc); pool_config_yaml is left to the daemon.
 TargetCallbacks TargetsOf(const collector::ScrapePools* pools);
+RemoteWriteCallbacks RemoteWriteOf(collector::RemoteWriteReceiver* receiver);
 
 struct Dependencies {
   Env* env = nullptr;
@@ -108,9 +119,7 @@ struct Dependencies {
 
   // collection
   TargetCallbacks targets;
-  // Empty: the receiver is off and /api/v1/write answers 404.
-  std::function<collector::RemoteWriteOutcome(std::string_view sender, std::string_view body)>
-      remote_write;
+  RemoteWriteCallbacks remote_write;
   size_t remote_write_body_bytes_max = size_t{32} << 20;
 
   // alerting

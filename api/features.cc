@@ -23,7 +23,7 @@ void AddApi(const Dependencies& deps, FeatureMap* features) {
       {"otlp_write_receiver", false},
       {"query_stats", true},
       {"query_warnings", true},
-      {"remote_write_receiver", static_cast<bool>(deps.remote_write)},
+      {"remote_write_receiver", static_cast<bool>(deps.remote_write.write)},
       {"search", false},
       {"time_range_labels", true},
       {"time_range_series", true},

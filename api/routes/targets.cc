@@ -153,16 +153,6 @@ void ScrapePoolConfig(const Dependencies& deps, const HttpRequest& request,
 
 }  // namespace
 
-TargetCallbacks TargetsOf(const collector::ScrapePools* pools) {
-  TargetCallbacks callbacks;
-  callbacks.pool_names = [pools] { return pools->PoolNames(); };
-  callbacks.active = [pools](const std::string& pool) { return pools->Targets(pool); };
-  callbacks.dropped = [pools](const std::string& pool) { return pools->DroppedTargets(pool); };
-  callbacks.dropped_counts = [pools] { return pools->DroppedTargetCounts(); };
-  callbacks.visit_metadata = [pools](const auto& visit) { pools->VisitMetadata(visit); };
-  return callbacks;
-}
-
 void AddTargetRoutes(ApiRoutes* routes) {
   const Dependencies& deps = routes->dependencies();
   routes->Add({"GET"}, "/targets", http::Lane::kStatus,

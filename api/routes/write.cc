@@ -8,11 +8,11 @@ using http::HttpRequest;
 using http::HttpResponse;
 
 void Write(const Dependencies& deps, const HttpRequest& request, HttpResponse* response) {
-  const std::string refused = collector::CheckRemoteWriteHeaders(
+  const std::string refused = deps.remote_write.check_headers(
       request.headers.Get("Content-Type"), request.headers.Get("Content-Encoding"));
   if (!refused.empty()) return response->SetPlainError(415, refused);
   const collector::RemoteWriteOutcome outcome =
-      deps.remote_write(request.remote_address, request.body);
+      deps.remote_write.write(request.remote_address, request.body);
   if (outcome.http_status / 100 != 2) {
     return response->SetPlainError(outcome.http_status, outcome.message);
   }
@@ -23,7 +23,7 @@ void Write(const Dependencies& deps, const HttpRequest& request, HttpResponse* r
 
 void AddWriteRoutes(ApiRoutes* routes) {
   const Dependencies& deps = routes->dependencies();
-  if (deps.remote_write) {
+  if (deps.remote_write.write) {
     routes->AddWithBody("/write", http::Lane::kWrite, deps.remote_write_body_bytes_max,
                         [&deps](const HttpRequest& request, HttpResponse* response) {
                           Write(deps, request, response);

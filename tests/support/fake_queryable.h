@@ -21,6 +21,14 @@ class FakeQueryable final : public model::Queryable {
     std::vector<model::Timestamp> timestamps, histogram_timestamps, starts, histogram_starts;
     std::vector<double> values;
     std::vector<model::Histogram> histograms;
+    std::vector<model::Exemplar> exemplars;
+
+    bool Overlaps(model::TimeRange range) const {
+      const auto any = [&](const std::vector<model::Timestamp>& times) {
+        return !times.empty() && times.front() <= range.max_ms && times.back() >= range.min_ms;
+      };
+      return any(timestamps) || any(histogram_timestamps);
+    }
   };
   using Store = std::map<model::Labels, StoredSeries>;
 
@@ -37,6 +45,9 @@ class FakeQueryable final : public model::Queryable {
     series.histogram_timestamps.push_back(time);
     series.histograms.push_back(histogram);
     series.histogram_starts.push_back(start);
+  }
+  void AddExemplar(const model::Labels& labels, const model::Exemplar& exemplar) {
+    store_[labels].exemplars.push_back(exemplar);
   }
   void Clear() { store_.clear(); }
 
@@ -117,25 +128,63 @@ class FakeQueryable final : public model::Queryable {
         const model::SelectHints& /*hints*/) const override {
       return std::make_unique<Selection>(*store_, matchers, range);
     }
-    Result<std::vector<std::string>> LabelNames(std::span<const model::MatcherSet>,
-                                                model::TimeRange, size_t) const override {
-      return std::vector<std::string>();
+    Result<std::vector<std::string>> LabelNames(std::span<const model::MatcherSet> sets,
+                                                model::TimeRange range,
+                                                size_t limit) const override {
+      std::set<std::string> names;
+      Visit(sets, range, [&](const model::Labels& labels, const StoredSeries&) {
+        for (const model::LabelView label : labels) names.emplace(label.name);
+      });
+      return Cut(names, limit);
     }
-    Result<std::vector<std::string>> LabelValues(std::string_view,
-                                                 std::span<const model::MatcherSet>,
-                                                 model::TimeRange, size_t) const override {
-      return std::vector<std::string>();
+    Result<std::vector<std::string>> LabelValues(std::string_view name,
+                                                 std::span<const model::MatcherSet> sets,
+                                                 model::TimeRange range,
+                                                 size_t limit) const override {
+      std::set<std::string> values;
+      Visit(sets, range, [&](const model::Labels& labels, const StoredSeries&) {
+        if (labels.Has(name)) values.emplace(labels.Get(name));
+      });
+      return Cut(values, limit);
     }
-    Result<std::vector<model::Labels>> Series(std::span<const model::MatcherSet>, model::TimeRange,
-                                              size_t) const override {
-      return std::vector<model::Labels>();
+    Result<std::vector<model::Labels>> Series(std::span<const model::MatcherSet> sets,
+                                              model::TimeRange range, size_t limit) const override {
+      std::set<model::Labels> series;
+      Visit(sets, range,
+            [&](const model::Labels& labels, const StoredSeries&) { series.insert(labels); });
+      return Cut(series, limit);
     }
-    Result<std::vector<model::ExemplarSeries>> Exemplars(std::span<const model::MatcherSet>,
-                                                         model::TimeRange) const override {
-      return std::vector<model::ExemplarSeries>();
+    Result<std::vector<model::ExemplarSeries>> Exemplars(std::span<const model::MatcherSet> sets,
+                                                         model::TimeRange range) const override {
+      std::vector<model::ExemplarSeries> found;
+      Visit(sets, {}, [&](const model::Labels& labels, const StoredSeries& stored) {
+        model::ExemplarSeries series{labels, {}};
+        for (const model::Exemplar& exemplar : stored.exemplars) {
+          if (range.Contains(exemplar.timestamp_ms)) series.exemplars.push_back(exemplar);
+        }
+        if (!series.exemplars.empty()) found.push_back(std::move(series));
+      });
+      return found;
     }
 
    private:
+    template <typename VisitSeries>
+    void Visit(std::span<const model::MatcherSet> sets, model::TimeRange range,
+               VisitSeries visit) const {
+      for (const auto& [labels, stored] : *store_) {
+        const bool wanted = sets.empty() || std::any_of(sets.begin(), sets.end(), [&](auto& set) {
+                              return model::MatchesAll(set, labels);
+                            });
+        if (wanted && stored.Overlaps(range)) visit(labels, stored);
+      }
+    }
+    template <typename T>
+    static std::vector<T> Cut(const std::set<T>& items, size_t limit) {
+      std::vector<T> cut(items.begin(), items.end());
+      if (limit > 0 && cut.size() > limit) cut.resize(limit);
+      return cut;
+    }
+
     const Store* const store_;
   };
 
