@@ -84,11 +84,14 @@ const Keyword* FindKeyword(std::string_view word) {
 
 std::string QuoteOrFfffd(uint32_t c) { return QuoteCharacter(c == kEnd ? kRuneError : c); }
 
-// U+0071 'q'
+// U+0071 'q', the character as it is; without it when it does not print.
 std::string UnicodeName(uint32_t c) {
   char code[16];
   std::snprintf(code, sizeof code, "U+%04X", c);
-  return code + std::string(" ") + QuoteCharacter(c);
+  if (c == '\\') return code + std::string(" '\\'");
+  if (c == '\'') return code + std::string(" '''");
+  const std::string quoted = QuoteCharacter(c);
+  return quoted[1] == '\\' ? code : code + std::string(" ") + quoted;
 }
 
 }  // namespace

@@ -19,6 +19,15 @@ bool IsLabelName(TokenType t) {
   return IsMetricName(t) || IsKeyword(t) || t == TokenType::kAtan2;
 }
 
+bool StartsExpression(TokenType t) {
+  return IsNumber(t) || IsSign(t) || IsMetricName(t) || t == TokenType::kString ||
+         t == TokenType::kLeftParen || t == TokenType::kLeftBrace;
+}
+
+bool IsFill(TokenType t) {
+  return t == TokenType::kFill || t == TokenType::kFillLeft || t == TokenType::kFillRight;
+}
+
 Status CheckLength(std::string_view text) {
   if (text.size() <= kMaxQueryBytes) return Status::Ok();
   return Status(Code::kInvalidArgument, "query of " + std::to_string(text.size()) +
@@ -150,7 +159,11 @@ void Parser::Advance() {
       break;
   }
   token_ = lexer_.Next();
-  if (Is(TokenType::kError)) Fail(PositionOf(token_), token_.message);
+}
+
+bool Parser::FailedByLexer() {
+  if (Is(TokenType::kError)) Unexpected();
+  return failed();
 }
 
 bool Parser::Consume(TokenType type) {
@@ -253,6 +266,7 @@ ExprPtr Parser::ParseBinary(int min_precedence) {
     if (failed()) return nullptr;
     const PositionRange position{lhs->position.start, rhs->position.end};
     const bool fills = binary->matching->fill_lhs || binary->matching->fill_rhs;
+    if (FailedByLexer()) return nullptr;
     if (fills && !options_.binop_fill_modifiers) {
       return Fail(position, "binop fill modifiers are experimental and not enabled");
     }
@@ -277,7 +291,10 @@ bool Parser::ParseBinaryModifiers(Binary* binary) {
       matching->card =
           Is(TokenType::kGroupLeft) ? MatchCardinality::kManyToOne : MatchCardinality::kOneToMany;
       Advance();
-      if (Is(TokenType::kLeftParen) && !ParseLabelList(&matching->include)) return false;
+      // What can begin the right operand or a fill modifier says that there is no list of labels.
+      const bool no_list =
+          !Is(TokenType::kLeftParen) && (IsFill(token_.type) || StartsExpression(token_.type));
+      if (!no_list && !ParseLabelList(&matching->include)) return false;
     }
   }
   return !failed() && ParseFill(matching);
@@ -444,10 +461,8 @@ bool Parser::ParseArguments(std::vector<ExprPtr>* args) {
     const Token comma = token_;
     Advance();
     if (failed()) return false;
-    const bool starts_expression = IsNumber(token_.type) || IsSign(token_.type) ||
-                                   IsMetricName(token_.type) || Is(TokenType::kString) ||
-                                   Is(TokenType::kLeftParen) || Is(TokenType::kLeftBrace);
-    if (!starts_expression) {
+    if (FailedByLexer()) return false;
+    if (!StartsExpression(token_.type)) {
       Fail(PositionOf(comma), "trailing commas not allowed in function call args");
       return false;
     }
@@ -484,7 +499,10 @@ ExprPtr Parser::ParseAggregate(const Token& op) {
   std::vector<ExprPtr> args;
   if (!ParseArguments(&args)) return nullptr;
   --aggregation_depth_;
-  if (!grouping_first && at_grouping() && !parse_grouping()) return nullptr;
+  if (!grouping_first) {
+    // By now the reference has looked at the token behind the arguments.
+    if (FailedByLexer() || (at_grouping() && !parse_grouping())) return nullptr;
+  }
   return FinishAggregate(op, std::move(aggregate), std::move(args), {op.start, last_closing_});
 }
 

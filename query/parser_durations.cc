@@ -31,7 +31,7 @@ ExprPtr Parser::ParseOffsetDuration() {
 
 ExprPtr Parser::ParsePositiveDuration(const Place& place) {
   ExprPtr duration = ParseDuration(place, kSum);
-  if (failed()) return nullptr;
+  if (FailedByLexer()) return nullptr;
   const auto* literal = As<NumberLiteral>(*duration);
   if (literal != nullptr && !(literal->value > 0)) {
     return Fail(literal->position, "duration must be greater than 0");
@@ -69,6 +69,7 @@ ExprPtr Parser::ParseDuration(const Place& place, int min_precedence) {
     const int next = op->precedence == kPower ? kPower : op->precedence + 1;
     ExprPtr rhs = ParseDuration(place, next);
     if (failed()) return nullptr;
+    if (FailedByLexer()) return nullptr;
     lhs = CombineDurations(op_token, std::move(lhs), std::move(rhs));
   }
   return failed() ? nullptr : std::move(lhs);

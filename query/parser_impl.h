@@ -80,7 +80,12 @@ class Parser {
   std::nullptr_t Unexpected(const Place& place);
   std::nullptr_t Unexpected();  // with the place that the reference would name
   bool TooDeep(int height);
+  // An error of the lexer becomes ours only when its token is looked at in vain: what came before
+  // may be wrong already, and the first error counts.
   void Advance();
+  // For errors that the reference finds only after it has read the token behind: a lexer's error
+  // comes first then.
+  bool FailedByLexer();
   bool Consume(TokenType type);
   bool Is(TokenType type) const { return token_.type == type; }
 

@@ -484,6 +484,17 @@ constexpr Refused kRefused[] = {
     {"b\"", "1:2: parse error: unterminated quoted string"},
     {"#", "1:1: parse error: no expression found in input"},
     {"foo[5m#]", "1:9: parse error: unclosed left bracket"},
+    // What is wrong earlier is reported, although the lexer gives up later.
+    {"sum(xyz(foo)", "1:5: parse error: unknown function with name \"xyz\""},
+    {"3[1m])", "1:2: parse error: ranges only allowed for vector selectors"},
+    {"exp(exp @ 1 [5m]", "1:13: parse error: no @ modifiers allowed before range"},
+    {"foo[0s", "1:7: parse error: unclosed left bracket"},
+    {"sum()$", "1:6: parse error: unexpected character: '$'"},
+    {"foo + on(a) group_left",
+     "1:23: parse error: unexpected end of input in grouping opts, expected \"(\""},
+    {"'\\q'", "1:1: parse error: unknown escape sequence U+0071 'q'"},
+    {"\"\\'\"", "1:1: parse error: unknown escape sequence U+0027 \x27\x27\x27"},
+    {"\"\\x\\\"", "1:1: parse error: illegal character U+005C '\\' in escape sequence"},
 };
 
 std::string Repeat(const std::string& text, int count) {
