@@ -1,0 +1,249 @@
+// Frames: every double comes back bit by bit, through whichever code, kind and reader.
+#include "tsdb/head/frame.h"
+
+#include <bit>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tsdb/head/page.h"
+#include "tsdb/head/page_reader.h"
+
+namespace tocsin::tsdb::frame_test {
+namespace {
+
+using model::Timestamp;
+
+// A value the exporters of this world send: counters, gauges, durations, noise, oddities.
+double NextValue(std::mt19937_64& random, int kind, double last) {
+  switch (kind) {
+    case 0:
+      return last + static_cast<double>(random() % 3);
+    case 1:
+      return last + static_cast<double>(random() % 100000);
+    case 2:
+      return std::round((last + static_cast<double>(random() % 100) * 0.01) * 100) / 100;
+    case 3:
+      return last + static_cast<double>(random() >> 11) * 0x1.0p-53;
+    case 4:
+      return 4096.0 * static_cast<double>(random() % 1000000);
+    case 5: {
+      static const double kOdd[] = {0.0,
+                                    -0.0,
+                                    1e300,
+                                    -1e-300,
+                                    5e-324,
+                                    INFINITY,
+                                    -INFINITY,
+                                    9007199254740991.0,
+                                    9007199254740993.0,
+                                    -9007199254740992.0,
+                                    0.1,
+                                    1e15,
+                                    1e16,
+                                    123456789.123456};
+      return kOdd[random() % std::size(kOdd)];
+    }
+    case 6:
+      return std::bit_cast<double>(random());
+    case 7:
+      return std::bit_cast<double>(model::kNormalNanBits);
+    default:
+      return random() % 10 == 0 ? static_cast<double>(random() % 1000) : last;
+  }
+}
+
+std::string WithSlack(std::string_view body) {
+  return std::string(body) + std::string(kFrameSlack, '\0');
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(FrameSuite)
+
+BOOST_AUTO_TEST_CASE(RowsOfAllKindsDecodeToTheSameStates) {
+  uint64_t samples = 0;
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    std::mt19937_64 random(seed);
+    const auto slots = static_cast<uint32_t>(1 + random() % (seed % 5 == 0 ? 4096 : 300));
+    SlotStates writer;
+    writer.Resize(slots);
+    SlotStates reader;
+    std::vector<double> values(slots, 0);
+    std::vector<int> kinds(slots);
+    for (int& kind : kinds) kind = static_cast<int>(random() % 9);
+    FrameEncoder encoder;
+    const int rows = seed % 5 == 0 ? 20 : 150;
+    for (int row = 0; row < rows; ++row) {
+      const auto frame_kind = random() % 4 == 0 ? FrameKind::kPartial : FrameKind::kFull;
+      const unsigned skip = random() % 3 == 0 ? 90 : 5;
+      encoder.Begin(frame_kind, writer);
+      std::vector<std::optional<uint64_t>> want(slots);
+      for (uint32_t slot = 0; slot < slots; ++slot) {
+        const bool absent = random() % 100 < skip;
+        if (absent) {
+          if (frame_kind == FrameKind::kFull && writer.is_live(slot)) encoder.AddAbsent(slot);
+          continue;
+        }
+        if (random() % 50 == 0) {
+          encoder.AddStale(slot);
+          want[slot] = model::kStaleBits;
+          continue;
+        }
+        double& value = values[slot];
+        value = NextValue(random, kinds[slot], value);
+        const auto bits = std::bit_cast<uint64_t>(value);
+        if (bits == model::kStaleBits) value = 0;
+        want[slot] = std::bit_cast<uint64_t>(value);
+        const bool unchanged = frame_kind == FrameKind::kFull && writer.is_live(slot) &&
+                               writer.bits[slot] == *want[slot];
+        if (!unchanged) encoder.AddValue(slot, value);
+      }
+      const std::string body = WithSlack(encoder.Finish());
+      const auto parsed =
+          FrameView::Parse(std::string_view(body).substr(0, body.size() - kFrameSlack));
+      BOOST_REQUIRE(parsed);
+      ApplyFrame(*parsed, &reader);
+      BOOST_REQUIRE(reader.bits == writer.bits);
+      BOOST_REQUIRE(reader.live == writer.live);
+      // What the frame says of each slot.
+      std::vector<std::optional<uint64_t>> got(slots);
+      if (frame_kind == FrameKind::kFull) {
+        for (uint32_t slot = 0; slot < slots; ++slot) {
+          if (reader.is_live(slot)) got[slot] = reader.bits[slot];
+        }
+      }
+      ForEachItem(*parsed, [&](uint32_t, uint32_t slot, FrameCode code, const char*) {
+        if (code == FrameCode::kStale) {
+          got[slot] = model::kStaleBits;
+        } else if (frame_kind == FrameKind::kPartial) {
+          got[slot] = reader.bits[slot];
+        }
+      });
+      for (uint32_t slot = 0; slot < slots; ++slot) {
+        BOOST_REQUIRE_MESSAGE(got[slot] == want[slot],
+                              "seed " << seed << " row " << row << " slot " << slot);
+        ++samples;
+      }
+    }
+  }
+  BOOST_TEST_MESSAGE(samples << " samples, bit by bit");
+}
+
+BOOST_AUTO_TEST_CASE(CutOrChangedBytesNeverCrash) {
+  std::mt19937_64 random(3);
+  SlotStates writer;
+  writer.Resize(200);
+  FrameEncoder encoder;
+  encoder.Begin(FrameKind::kFull, writer);
+  for (uint32_t slot = 0; slot < 200; slot += 1 + static_cast<uint32_t>(random() % 3)) {
+    if (slot % 17 == 0) {
+      encoder.AddHistogram(slot, "not decoded here");
+    } else {
+      encoder.AddValue(slot, NextValue(random, static_cast<int>(slot % 7), 3));
+    }
+    if (slot % 5 == 0) encoder.SetOwnTimestamp(-1000);
+    if (slot % 7 == 0) encoder.SetStart(12345);
+  }
+  const std::string body(encoder.Finish());
+  BOOST_REQUIRE(FrameView::Parse(body));
+  for (size_t cut = 0; cut < body.size(); ++cut) {
+    // A heap copy of the exact size, for the sanitizer.
+    const std::vector<char> bytes(body.begin(), body.begin() + static_cast<ptrdiff_t>(cut));
+    BOOST_TEST(!FrameView::Parse({bytes.data(), bytes.size()}).has_value());
+  }
+  for (int i = 0; i < 20000; ++i) {
+    std::string changed = body;
+    for (uint64_t n = 1 + random() % 3; n > 0; --n)
+      changed[random() % changed.size()] ^= static_cast<char>(1 << random() % 8);
+    const std::string padded = WithSlack(changed);
+    const auto parsed = FrameView::Parse(std::string_view(padded).substr(0, changed.size()));
+    if (!parsed) continue;
+    SlotStates reader;
+    ApplyFrame(*parsed, &reader);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ACounterCostsAboutAByteAndAConstantABit) {
+  SlotStates writer;
+  writer.Resize(1000);
+  FrameEncoder encoder;
+  std::mt19937_64 random(5);
+  std::vector<double> values(1000);
+  size_t bytes = 0;
+  for (int row = 0; row < 100; ++row) {
+    encoder.Begin(FrameKind::kFull, writer);
+    for (uint32_t slot = 0; slot < 1000; ++slot) {
+      const double before = values[slot];
+      if (slot % 10 < 3) values[slot] += static_cast<double>(random() % 100);
+      if (values[slot] != before || row == 0) encoder.AddValue(slot, values[slot]);
+    }
+    bytes += encoder.Finish().size();
+  }
+  BOOST_TEST(static_cast<double>(bytes) / 100'000 < 0.65);
+}
+
+// The rank directory and the restarts lead to the same samples as decoding everything.
+BOOST_AUTO_TEST_CASE(OneSlotReadsLikeTheWholePage) {
+  std::mt19937_64 random(11);
+  constexpr uint32_t kSlots = 700;
+  Page page(0, 0);
+  page.Resize(kSlots);
+  FrameEncoder encoder;
+  std::vector<std::vector<std::pair<Timestamp, uint64_t>>> want(kSlots);
+  std::vector<double> values(kSlots);
+  uint64_t commit = 0;
+  for (int row = 0; row < 700; ++row) {
+    const Timestamp t = 1'700'000'000'000 + row * 15'000;
+    page.PrepareRow(t);
+    const bool full = random() % 5 != 0;
+    encoder.Begin(full ? FrameKind::kFull : FrameKind::kPartial, page.states);
+    for (uint32_t slot = 0; slot < kSlots; ++slot) {
+      const bool set = random() % (full ? 30 : 3) != 0;
+      if (!set) {
+        if (full && page.states.is_live(slot)) encoder.AddAbsent(slot);
+        continue;
+      }
+      if (random() % 4 == 0)
+        values[slot] = NextValue(random, static_cast<int>(slot % 7), values[slot]);
+      if (std::bit_cast<uint64_t>(values[slot]) == model::kStaleBits) values[slot] = 1;
+      want[slot].emplace_back(t, std::bit_cast<uint64_t>(values[slot]));
+      if (full && page.states.is_live(slot) &&
+          page.states.bits[slot] == std::bit_cast<uint64_t>(values[slot]))
+        continue;
+      encoder.AddValue(slot, values[slot]);
+    }
+    const std::string body(encoder.Finish());
+    const auto view = FrameView::ParseTrusted(body.data(), static_cast<uint32_t>(body.size()),
+                                              encoder.sections_offset());
+    FrameHeader* header = page.Store(body, encoder.sections_offset(), view, t, t, t);
+    header->commit.store(++commit);
+  }
+  BOOST_TEST(page.run_count() > 2u);
+  const SealedCuts nothing;
+  PageReader reader(page, {commit, &nothing, {}});
+  model::ColumnBatch batch;
+  std::vector<uint32_t> all(kSlots);
+  for (uint32_t slot = 0; slot < kSlots; ++slot) all[slot] = slot;
+  std::vector<model::Column> columns(kSlots);
+  reader.ReadSlots(all, &batch, columns.data());
+  for (uint32_t slot = 0; slot < kSlots; ++slot) {
+    model::Column one;
+    reader.ReadSlot(slot, &batch, &one);
+    for (const model::Column& column : {one, columns[slot]}) {
+      BOOST_REQUIRE_EQUAL(column.values.size(), want[slot].size());
+      for (size_t i = 0; i < want[slot].size(); ++i) {
+        BOOST_REQUIRE_EQUAL(column.timestamps[i], want[slot][i].first);
+        BOOST_REQUIRE_EQUAL(std::bit_cast<uint64_t>(column.values[i]), want[slot][i].second);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tocsin::tsdb::frame_test
