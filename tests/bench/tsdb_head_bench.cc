@@ -1,4 +1,5 @@
-// tsdb_head_bench: the head's figures, one JSON line a workload. Fixed seed; CPU time of the process.
+// tsdb_head_bench: the head's figures, one JSON line a workload. Fixed seed; CPU time of the
+// process.
 //
 //   append  200 scrape sources x 1,000 slots, 30 % of the slots change from row to row, WAL on
 //   read    one slot after another over all rows: what a range query does
@@ -131,8 +132,9 @@ void BenchScrape(const std::string& directory, int rows) {
       for (int s = 0; s < kSources; ++s) {
         double* v = values.data() + static_cast<size_t>(s) * kSlots;
         for (int k = 0; k < kSlots; ++k) {
-          if (k % 10 < 3) v[k] += k % 20 == 0 ? static_cast<double>(random() % 1000) * 0.001
-                                              : static_cast<double>(random() % 200);
+          if (k % 10 < 3)
+            v[k] += k % 20 == 0 ? static_cast<double>(random() % 1000) * 0.001
+                                : static_cast<double>(random() % 200);
         }
         Stopwatch watch;
         auto batch = db->NewBatch();
@@ -169,18 +171,16 @@ void BenchScrape(const std::string& directory, int rows) {
     Stopwatch opening;
     auto db = OpenOrDie(directory);
     const double samples = static_cast<double>(rows) * kSources * kSlots;
-    std::printf(
-        "{\"bench\":\"replay\",\"rows\":%llu,\"cpu_ns_per_sample\":%.2f,\"wall_s\":%.3f}\n",
-        static_cast<unsigned long long>(db->counters().replayed_rows),
-        opening.cpu() * 1e9 / samples, opening.wall());
+    std::printf("{\"bench\":\"replay\",\"rows\":%llu,\"cpu_ns_per_sample\":%.2f,\"wall_s\":%.3f}\n",
+                static_cast<unsigned long long>(db->counters().replayed_rows),
+                opening.cpu() * 1e9 / samples, opening.wall());
     Stopwatch sealing;
     if (!db->Seal({}).ok()) std::exit(1);
     std::printf(
         "{\"bench\":\"seal\",\"samples\":%llu,\"ns_per_sample\":%.2f,\"disk_bytes_per_sample\":"
         "%.3f}\n",
         static_cast<unsigned long long>(db->counters().samples_sealed),
-        sealing.cpu() * 1e9 / samples,
-        static_cast<double>(db->sizes().segment_bytes) / samples);
+        sealing.cpu() * 1e9 / samples, static_cast<double>(db->sizes().segment_bytes) / samples);
     size_t read = 0;
     Stopwatch reading;
     ReadAll(*db, &read);
@@ -242,9 +242,9 @@ void BenchPush(const std::string& directory, int rows) {
               opening.cpu() * 1e9 / samples, opening.wall());
   Stopwatch compacting;
   if (!db->Compact().ok()) std::exit(1);
-  std::printf("{\"bench\":\"push_compact\",\"ns_per_sample\":%.2f,\"disk_bytes_per_sample\":%.3f}\n",
-              compacting.cpu() * 1e9 / samples,
-              static_cast<double>(db->sizes().segment_bytes) / samples);
+  std::printf(
+      "{\"bench\":\"push_compact\",\"ns_per_sample\":%.2f,\"disk_bytes_per_sample\":%.3f}\n",
+      compacting.cpu() * 1e9 / samples, static_cast<double>(db->sizes().segment_bytes) / samples);
 }
 
 }  // namespace
