@@ -1,12 +1,10 @@
 #include "daemon/tools/script_database.h"
 
 #include <map>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/mem_env.h"
-#include "query/histogram_math.h"
 #include "tsdb/database.h"
 
 namespace tocsin::daemon {
@@ -46,7 +44,6 @@ class ScriptDatabase final : public query::ScriptStorage {
   struct Place {
     model::SourceWriter* writer;
     model::Slot slot;
-    std::optional<model::Histogram> last_histogram;
   };
 
   void CloseDatabase();
@@ -90,18 +87,7 @@ Result<ScriptDatabase::Place*> ScriptDatabase::FindPlace(const Labels& series) {
     TOCSIN_ASSIGN_OR_RETURN(writer, database_->OpenSource(origin, source));
   }
   TOCSIN_ASSIGN_OR_RETURN(const model::Slot slot, writer->AddSlot(KeyOf(series)));
-  return &places_.emplace(series, Place{writer.get(), slot, std::nullopt}).first->second;
-}
-
-// As ingestion leaves it: a counter histogram that follows on the one before says so; of others
-// nothing is known.
-model::Histogram WithStoredHint(const model::Histogram& histogram,
-                                const std::optional<model::Histogram>& before) {
-  model::Histogram stored = histogram;
-  if (histogram.hint == model::CounterResetHint::kGauge) return stored;
-  const bool follows = before && !query::IsCounterReset(histogram, *before);
-  stored.hint = follows ? model::CounterResetHint::kNotReset : model::CounterResetHint::kUnknown;
-  return stored;
+  return &places_.emplace(series, Place{writer.get(), slot}).first->second;
 }
 
 Status ScriptDatabase::Append(std::span<const ScriptSample> samples) {
@@ -120,8 +106,7 @@ Status ScriptDatabase::Append(std::span<const ScriptSample> samples) {
     batch->BeginRow(*key.second, key.first, model::RowKind::kPartial);
     for (const auto& [sample, place] : located) {
       if (sample->histogram != nullptr) {
-        place->last_histogram = WithStoredHint(*sample->histogram, place->last_histogram);
-        batch->SetHistogram(place->slot, *place->last_histogram);
+        batch->SetHistogram(place->slot, *sample->histogram);
       } else {
         batch->Set(place->slot, sample->value);
       }
