@@ -55,9 +55,9 @@ PushSender::~PushSender() {
   limits_->known_series_bytes -= known_.MemoryBytes();
 }
 
-PushSender::SeriesRef PushSender::Find(std::string_view raw_labels) {
+PushSender::SeriesRef PushSender::Find(const LabelHasher::Hash& hash) {
   SeriesRef ref;
-  KnownEntry* const entry = known_.Find((*hasher_)(raw_labels));
+  KnownEntry* const entry = known_.Find(hash);
   if (entry == nullptr) return ref;
   entry->last_seen_s = static_cast<uint32_t>(now_s_);
   ref.fate = entry->slot == model::kNoSlot ? Fate::kDropped : Fate::kStored;

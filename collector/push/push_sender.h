@@ -2,9 +2,9 @@
 // group is the series of one (job, instance) of the sender: one source, its other labels being keys
 // (TSDB.md §6.1).
 //
-//   PushSender::SeriesRef ref = sender.Find(raw_labels) or sender.Resolve(raw_labels, labels);
-//   sender.Add(ref, timestamp, value); …
-//   CommitResult result = sender.Commit(options);        // rows: one per group and timestamp
+//   ref = sender.Find(sender.Prefetch(raw_labels)), or when unknown sender.Resolve(raw_labels,
+//   labels); sender.Add(ref, timestamp, value); … CommitResult result = sender.Commit(options); //
+//   rows: one per group and timestamp
 //
 // One thread at a time (remote_write.cc holds the sender's mutex).
 #pragma once
@@ -52,7 +52,13 @@ class PushSender {
     model::Slot slot = model::kNoSlot;
   };
 
-  SeriesRef Find(std::string_view raw_labels);
+  // Hash and Prefetch for a few series ahead, then Find each.
+  LabelHasher::Hash Prefetch(std::string_view raw_labels) const {
+    const LabelHasher::Hash hash = (*hasher_)(raw_labels);
+    known_.Prefetch(hash);
+    return hash;
+  }
+  SeriesRef Find(const LabelHasher::Hash& hash);
   // `labels` in any order. Remembers what it found under `raw_labels` (unless that is ""), but for
   // refusals.
   SeriesRef Resolve(std::string_view raw_labels, std::vector<model::LabelView> labels);
