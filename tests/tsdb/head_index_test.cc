@@ -286,11 +286,12 @@ BOOST_AUTO_TEST_CASE(ReadersRunBesideWritersAndSweeps) {
   HeadIndex index(kSeed, 1);
   std::atomic<bool> stop{false};
   std::atomic<size_t> seen{0};
+  // Made here: Boost.Test's macros are for one thread.
+  const MatcherSet matchers = {Match(MatchType::kRegex, "pod", "1.*"),
+                               Match(MatchType::kNotEqual, "job", "y")};
   std::vector<Thread> readers;
   for (int r = 0; r < 2; ++r) {
     readers.emplace_back("query-test", [&] {
-      const MatcherSet matchers = {Match(MatchType::kRegex, "pod", "1.*"),
-                                   Match(MatchType::kNotEqual, "job", "y")};
       do {
         const HeadIndex::Pin pin = index.NewPin();
         const Result<HeadSelection> selection = pin.Select(matchers);

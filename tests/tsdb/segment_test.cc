@@ -509,6 +509,7 @@ BOOST_AUTO_TEST_CASE(AFilterDropsRangesAndEmptyIsFooterOnly) {
   BOOST_TEST(empty->cuts.size() == 1u);
   const auto reader = OpenOrFail(env, "c.seg");
   BOOST_TEST(reader->Select({}, TimeRange())->empty());
+  BOOST_TEST(reader->LabelNames({})->empty());
   BOOST_TEST(reader->Verify().ok());
 }
 

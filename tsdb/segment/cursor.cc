@@ -1,8 +1,9 @@
 // SegmentCursor: from a column's bytes to spans in a batch.
 //
-// What is shared between neighbouring columns is kept: the chunk table of the axis last used and
-// its timestamps within the range last asked for. A column then costs its own chunks only.
+// What columns share is kept: for each axis met since the batch was cleared, its rows within the
+// range asked for, as decoded into the batch. A column then costs its own chunks only.
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/bytes.h"
 #include "tsdb/codec/histograms.h"
@@ -23,13 +24,20 @@ using model::Timestamp;
 
 // The rows of an axis that lie in a range, and the chunks that hold them.
 struct RowWindow {
+  uint64_t axis_rows = 0;
   uint64_t first_chunk = 0;
   uint64_t chunk_count = 0;
   // Rows counted from the start of the first chunk.
   uint64_t begin = 0;
   uint64_t end = 0;
+  // The rows of those chunks, in the batch.
+  const Timestamp* timestamps = nullptr;
 
   bool empty() const { return begin == end; }
+  // Rows of the chunks, inside the window or not.
+  uint64_t chunk_rows() const {
+    return std::min(axis_rows - first_chunk * kChunkRows, chunk_count * kChunkRows);
+  }
 };
 
 }  // namespace
@@ -37,9 +45,11 @@ struct RowWindow {
 struct SegmentCursor::Impl {
   explicit Impl(const SegmentFile& f) : file(f) {}
 
-  // Makes `axis`, `window` and `timestamps` those of (source, axis number, range).
+  // Makes `window` that of (source, axis number, range).
   Status UseAxis(uint32_t source, uint32_t number, TimeRange range, ColumnBatch* batch);
-  Status LoadAxis(uint32_t source, uint32_t number);
+  Status LoadAxis(uint32_t source, uint32_t number, AxisChunks* axis) const;
+  Status MakeWindow(uint32_t source, uint32_t number, TimeRange range, ColumnBatch* batch,
+                    RowWindow* made) const;
   Status ReadFloats(const ColumnRef& ref, std::string_view part, TimeRange range,
                     ColumnBatch* batch, Column* column);
   Status ReadHistograms(const ColumnRef& ref, std::string_view part, TimeRange range,
@@ -56,14 +66,11 @@ struct SegmentCursor::Impl {
   bool ReadPresence(ByteReader* chunk, uint64_t index, bool part_is_full, Kept* kept);
 
   const SegmentFile& file;
-  AxisChunks axis;
-  uint32_t axis_source = kNoId;  // kNoId: none is loaded
-  uint32_t axis_number = 0;
-  RowWindow window;
-  TimeRange window_range;
-  bool window_valid = false;
-  // Decoded rows of the window's chunks; those inside the window view the batch.
-  const Timestamp* chunk_timestamps = nullptr;
+  RowWindow window;  // of the part being read
+  // Windows of `cached_range` in `cached_batch`, by source << 32 | axis number.
+  std::unordered_map<uint64_t, RowWindow> windows;
+  TimeRange cached_range;
+  const ColumnBatch* cached_batch = nullptr;
 
   std::vector<std::string_view> chunks;  // of the part being read, from the window's first on
   std::vector<uint32_t> chunk_rows;      // present rows of one chunk
@@ -75,59 +82,64 @@ SegmentCursor::SegmentCursor(const SegmentReader& reader)
 SegmentCursor::~SegmentCursor() = default;
 SegmentCursor::SegmentCursor(SegmentCursor&&) noexcept = default;
 
-void SegmentCursor::BatchCleared() { impl_->window_valid = false; }
+void SegmentCursor::BatchCleared() { impl_->windows.clear(); }
 
-Status SegmentCursor::Impl::LoadAxis(uint32_t source, uint32_t number) {
-  if (axis_source == source && axis_number == number) return Status::Ok();
-  axis_source = kNoId;
-  window_valid = false;
+Status SegmentCursor::Impl::LoadAxis(uint32_t source, uint32_t number, AxisChunks* axis) const {
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes, file.AxisBytes(source, number));
-  if (!DecodeAxisTable(bytes, &axis)) {
-    return file.Damaged(0, "axis " + std::to_string(number) + " of source " +
-                               std::to_string(source) + ": bad chunk table");
+  if (DecodeAxisTable(bytes, axis)) return Status::Ok();
+  return file.Damaged(file.OffsetOf(bytes), "bad axis");
+}
+
+Status SegmentCursor::Impl::MakeWindow(uint32_t source, uint32_t number, TimeRange range,
+                                       ColumnBatch* batch, RowWindow* made) const {
+  AxisChunks axis;
+  TOCSIN_RETURN_IF_ERROR(LoadAxis(source, number, &axis));
+  *made = RowWindow();
+  made->axis_rows = axis.rows;
+  if (axis.rows == 0 || range.min_ms > range.max_ms || range.min_ms > axis.last ||
+      range.max_ms < axis.chunks[0].first) {
+    return Status::Ok();
   }
-  axis_source = source;
-  axis_number = number;
+  const auto after = [](Timestamp t, const AxisChunks::Chunk& chunk) { return t < chunk.first; };
+  const auto begin = axis.chunks.begin();
+  // The last chunk that begins at or before each end of the range.
+  const auto low = std::upper_bound(begin, axis.chunks.end(), range.min_ms, after);
+  const auto high = std::upper_bound(begin, axis.chunks.end(), range.max_ms, after);
+  made->first_chunk = static_cast<uint64_t>(low == begin ? 0 : low - begin - 1);
+  made->chunk_count = static_cast<uint64_t>(high - begin) - made->first_chunk;
+  Timestamp* decoded = batch->NewTimestamps(made->chunk_rows());
+  for (uint64_t c = 0; c < made->chunk_count; ++c) {
+    if (!DecodeAxisChunk(axis, made->first_chunk + c, decoded + c * kChunkRows)) {
+      return file.Damaged(file.OffsetOf(axis.bytes), "bad axis chunk");
+    }
+  }
+  Timestamp* end = decoded + made->chunk_rows();
+  made->begin = static_cast<uint64_t>(std::lower_bound(decoded, end, range.min_ms) - decoded);
+  made->end = static_cast<uint64_t>(std::upper_bound(decoded, end, range.max_ms) - decoded);
+  made->timestamps = decoded;
   return Status::Ok();
 }
 
 Status SegmentCursor::Impl::UseAxis(uint32_t source, uint32_t number, TimeRange range,
                                     ColumnBatch* batch) {
-  TOCSIN_RETURN_IF_ERROR(LoadAxis(source, number));
-  if (window_valid && window_range == range) return Status::Ok();
-  window_valid = false;
-  window = RowWindow();
-  if (axis.rows > 0 && range.min_ms <= range.max_ms && range.min_ms <= axis.last &&
-      range.max_ms >= axis.chunks[0].first) {
-    const auto after = [](Timestamp t, const AxisChunks::Chunk& chunk) { return t < chunk.first; };
-    const auto begin = axis.chunks.begin();
-    // The last chunk that begins at or before each end of the range.
-    const auto low = std::upper_bound(begin, axis.chunks.end(), range.min_ms, after);
-    const auto high = std::upper_bound(begin, axis.chunks.end(), range.max_ms, after);
-    window.first_chunk = static_cast<uint64_t>(low == begin ? 0 : low - begin - 1);
-    window.chunk_count = static_cast<uint64_t>(high - begin) - window.first_chunk;
-    const uint64_t first_row = window.first_chunk * kChunkRows;
-    const uint64_t row_count = std::min(axis.rows - first_row, window.chunk_count * kChunkRows);
-    Timestamp* decoded = batch->NewTimestamps(row_count);
-    for (uint64_t c = 0; c < window.chunk_count; ++c) {
-      if (!DecodeAxisChunk(axis, window.first_chunk + c, decoded + c * kChunkRows)) {
-        return file.Damaged(0, "axis " + std::to_string(number) + " of source " +
-                                   std::to_string(source) + ": bad chunk");
-      }
+  if (batch != cached_batch || !(range == cached_range)) windows.clear();
+  cached_batch = batch;
+  cached_range = range;
+  const auto [known, fresh] = windows.try_emplace(uint64_t{source} << 32 | number);
+  if (fresh) {
+    const Status status = MakeWindow(source, number, range, batch, &known->second);
+    if (!status.ok()) {
+      windows.erase(known);
+      return status;
     }
-    Timestamp* end = decoded + row_count;
-    window.begin = static_cast<uint64_t>(std::lower_bound(decoded, end, range.min_ms) - decoded);
-    window.end = static_cast<uint64_t>(std::upper_bound(decoded, end, range.max_ms) - decoded);
-    chunk_timestamps = decoded;
   }
-  window_range = range;
-  window_valid = true;
+  window = known->second;
   return Status::Ok();
 }
 
 bool SegmentCursor::Impl::SplitChunks(ByteReader* in) {
   chunks.clear();
-  const uint64_t count = ChunkCount(axis.rows);
+  const uint64_t count = ChunkCount(window.axis_rows);
   if (count <= 1) {
     chunks.push_back(in->rest());
     return true;
@@ -152,7 +164,7 @@ bool SegmentCursor::Impl::SplitChunks(ByteReader* in) {
 
 bool SegmentCursor::Impl::ReadPresence(ByteReader* chunk, uint64_t index, bool part_is_full,
                                        Kept* kept) {
-  const uint32_t row_count = ChunkRows(axis.rows, window.first_chunk + index);
+  const uint32_t row_count = ChunkRows(window.axis_rows, window.first_chunk + index);
   const uint64_t base = index * kChunkRows;
   bool full = part_is_full;
   if (!part_is_full && !DecodePresence(chunk, row_count, &full, &chunk_rows)) return false;
@@ -193,18 +205,13 @@ Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view pa
   if (constant && full && !has_starts) {
     double* values = batch->NewValues(window_rows);
     std::fill_n(values, window_rows, value);
-    column->timestamps = {chunk_timestamps + window.begin, window_rows};
+    column->timestamps = {window.timestamps + window.begin, window_rows};
     column->values = {values, window_rows};
     return in.at_end() ? Status::Ok() : damaged();
   }
   if (!SplitChunks(&in)) return damaged();
-  const uint64_t rows_max = window.chunk_count * kChunkRows;
-  double* values =
-      batch->NewValues(std::min(rows_max, axis.rows - window.first_chunk * kChunkRows));
-  Timestamp* starts =
-      has_starts
-          ? batch->NewTimestamps(std::min(rows_max, axis.rows - window.first_chunk * kChunkRows))
-          : nullptr;
+  double* values = batch->NewValues(window.chunk_rows());
+  Timestamp* starts = has_starts ? batch->NewTimestamps(window.chunk_rows()) : nullptr;
   rows.clear();
   // Chunks are decoded one behind the other. Samples outside the window come only before those
   // inside (from the first chunk) and behind them (from the last): what is kept lies together.
@@ -238,11 +245,11 @@ Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view pa
   if (full) {
     // A chunk of a full column is never without samples.
     if (count != window_rows) return damaged();
-    column->timestamps = {chunk_timestamps + window.begin, window_rows};
+    column->timestamps = {window.timestamps + window.begin, window_rows};
   } else {
     if (rows.size() != count) return damaged();
     Timestamp* timestamps = batch->NewTimestamps(count);
-    for (size_t i = 0; i < count; ++i) timestamps[i] = chunk_timestamps[rows[i]];
+    for (size_t i = 0; i < count; ++i) timestamps[i] = window.timestamps[rows[i]];
     column->timestamps = {timestamps, count};
   }
   column->values = {values + kept_begin, count};
@@ -301,7 +308,7 @@ Status SegmentCursor::Impl::ReadHistograms(const ColumnRef& ref, std::string_vie
   const Histogram** pointers = batch->NewHistogramPointers(count);
   std::copy(histograms.begin(), histograms.end(), pointers);
   Timestamp* timestamps = batch->NewTimestamps(count);
-  for (size_t i = 0; i < count; ++i) timestamps[i] = chunk_timestamps[rows[i]];
+  for (size_t i = 0; i < count; ++i) timestamps[i] = window.timestamps[rows[i]];
   column->histograms = {pointers, count};
   column->histogram_timestamps = {timestamps, count};
   if (has_starts) {
@@ -336,16 +343,12 @@ Status SegmentCursor::Read(const ColumnRef& ref, TimeRange range, ColumnBatch* b
 }
 
 Status SegmentCursor::ReadRowTimestamps(uint32_t source, std::vector<Timestamp>* out) {
-  Impl& d = *impl_;
-  TOCSIN_RETURN_IF_ERROR(d.LoadAxis(source, 0));
-  // One chunk at a time: a damaged row count must not ask for more memory than the bytes justify.
-  out->clear();
-  for (uint64_t c = 0; c < d.axis.chunks.size(); ++c) {
-    const size_t before = out->size();
-    out->resize(before + ChunkRows(d.axis.rows, c));
-    if (!DecodeAxisChunk(d.axis, c, out->data() + before)) {
-      return d.file.Damaged(0,
-                            "row timestamps of source " + std::to_string(source) + ": bad chunk");
+  AxisChunks axis;
+  TOCSIN_RETURN_IF_ERROR(impl_->LoadAxis(source, 0, &axis));
+  out->resize(axis.rows);
+  for (uint64_t c = 0; c < axis.chunks.size(); ++c) {
+    if (!DecodeAxisChunk(axis, c, out->data() + c * kChunkRows)) {
+      return impl_->file.Damaged(impl_->file.OffsetOf(axis.bytes), "bad axis chunk");
     }
   }
   return Status::Ok();

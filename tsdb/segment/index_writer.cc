@@ -29,8 +29,13 @@ std::string Table(const std::vector<std::string>& records, const std::vector<Fin
 }  // namespace
 
 IndexWriter::IndexWriter(const std::vector<SourceRecord>& sources,
-                         const std::vector<model::Labels>& keys, uint64_t fingerprint_seed)
-    : sources_(sources), keys_(keys), seed_(fingerprint_seed) {
+                         const std::vector<model::Labels>& keys, uint64_t fingerprint_seed,
+                         std::vector<bool> source_used, std::vector<bool> key_used)
+    : sources_(sources),
+      keys_(keys),
+      seed_(fingerprint_seed),
+      source_used_(std::move(source_used)),
+      key_used_(std::move(key_used)) {
   const auto collect = [this](const model::Labels& labels) {
     for (const model::LabelView label : labels) {
       for (const std::string_view text : {label.name, label.value}) {
@@ -95,13 +100,17 @@ std::string IndexWriter::Keys() const {
 
 std::string IndexWriter::SourcePostings() const {
   std::vector<const model::Labels*> items;
-  for (const SourceRecord& source : sources_) items.push_back(&source.labels);
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    items.push_back(source_used_[i] ? &sources_[i].labels : nullptr);
+  }
   return Postings(items);
 }
 
 std::string IndexWriter::KeyPostings() const {
   std::vector<const model::Labels*> items;
-  for (const model::Labels& key : keys_) items.push_back(&key);
+  for (size_t i = 0; i < keys_.size(); ++i) {
+    items.push_back(key_used_[i] ? &keys_[i] : nullptr);
+  }
   return Postings(items);
 }
 
@@ -111,6 +120,7 @@ std::string IndexWriter::Postings(const std::vector<const model::Labels*>& items
   std::map<std::vector<uint32_t>, IdList> schemas;
   std::vector<uint32_t> schema;
   for (uint32_t id = 0; id < items.size(); ++id) {
+    if (items[id] == nullptr) continue;
     schema.clear();
     for (const model::LabelView label : *items[id]) {
       const uint32_t name = SymbolOf(label.name);

@@ -41,6 +41,10 @@ struct MergedDictionary {
   std::vector<std::vector<uint32_t>> key_ids;
 };
 
+// Timestamps are decoded once per source and batch: a batch holds columns of so many samples, 16
+// bytes each at most, before it is cleared.
+constexpr size_t kBatchSamples = 1 << 21;
+
 using Inputs = std::span<const std::shared_ptr<const SegmentReader>>;
 
 Status MergeSources(Inputs inputs, MergedDictionary* merged) {
@@ -311,7 +315,8 @@ void DescribeOutput(Inputs inputs, SegmentMeta* meta) {
 
 // Reads the column that is next in file order from every input that has it.
 Status MergeNextColumn(const MergedDictionary& merged, const MergeOptions& options,
-                       std::vector<ColumnStream>& streams, ColumnBatch* batch, SampleMerger* merger,
+                       std::vector<ColumnStream>& streams, ColumnBatch* batch,
+                       size_t* samples_in_batch, SampleMerger* merger,
                        std::tuple<uint32_t, uint32_t, uint32_t>* next) {
   bool any = false;
   for (ColumnStream& stream : streams) {
@@ -320,13 +325,17 @@ Status MergeNextColumn(const MergedDictionary& merged, const MergeOptions& optio
     any = true;
   }
   CHECK(any);
-  batch->Clear();
   merger->Clear();
+  if (*samples_in_batch > kBatchSamples) {
+    batch->Clear();
+    *samples_in_batch = 0;
+    for (ColumnStream& stream : streams) stream.cursor().BatchCleared();
+  }
   for (ColumnStream& stream : streams) {
     if (stream.done() || stream.place() != *next) continue;
-    stream.cursor().BatchCleared();
     Column column;
     TOCSIN_RETURN_IF_ERROR(stream.cursor().Read(stream.ref(), TimeRange(), batch, &column));
+    *samples_in_batch += column.timestamps.size() + column.histogram_timestamps.size();
     std::vector<TimeRange> drop;
     if (options.drop) {
       drop = options.drop(stream.file(), merged.sources[std::get<1>(*next)].labels,
@@ -361,6 +370,7 @@ Result<SegmentMeta> MergeSegments(Env& env, Inputs inputs, const std::string& pa
   }
   for (const Labels& key : merged.keys) writer.AddKey(key);
   ColumnBatch batch;
+  size_t samples_in_batch = 0;
   SampleMerger merger;
   std::tuple<uint32_t, uint32_t, uint32_t> place;
   const auto more = [&streams] {
@@ -371,7 +381,8 @@ Result<SegmentMeta> MergeSegments(Env& env, Inputs inputs, const std::string& pa
     if (options.cancelled && options.cancelled()) {
       return Error(Code::kCancelled, "merge stopped");
     }
-    TOCSIN_TRY(MergeNextColumn(merged, options, streams, &batch, &merger, &place));
+    TOCSIN_TRY(
+        MergeNextColumn(merged, options, streams, &batch, &samples_in_batch, &merger, &place));
     writer.AddColumn(std::get<1>(place), std::get<2>(place), merger.Merge());
   }
   return writer.Finish();

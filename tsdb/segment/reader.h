@@ -89,8 +89,8 @@ class SegmentReader {
   virtual Status Verify() const = 0;
 };
 
-// Decodes columns. Remembers the timestamps last decoded, since neighbouring columns share them:
-// they are decoded once into the batch for all columns of a source that follow one another.
+// Decodes columns. Timestamps are decoded once per source (and axis) for all columns of it that are
+// read into one batch over one range, however they lie between others.
 class SegmentCursor {
  public:
   explicit SegmentCursor(const SegmentReader& reader);
@@ -98,13 +98,13 @@ class SegmentCursor {
   SegmentCursor(SegmentCursor&&) noexcept;
 
   // Sets `column` to the samples of `ref` within `range`. The views are into `batch` and live until
-  // its Clear(). Columns of one source that are read into the same batch one after another for the
-  // same range share their timestamps.
+  // its Clear(), which must be followed by BatchCleared(). Columns of one source share their
+  // timestamps span where they have all rows.
   Status Read(const ColumnRef& ref, model::TimeRange range, model::ColumnBatch* batch,
               model::Column* column);
   // All row timestamps of a source: what a merge aligns columns to. `out` is replaced.
   Status ReadRowTimestamps(uint32_t source, std::vector<model::Timestamp>* out);
-  // Forget timestamps that view into a batch: call when the batch was cleared.
+  // The batch was cleared: timestamps that view into it are forgotten.
   void BatchCleared();
 
  private:

@@ -51,6 +51,10 @@ class SegmentFile final : public SegmentReader {
   // Columns of one directory block, in file order; replaces `columns`.
   size_t directory_block_count() const;
   Status ReadDirectoryBlock(size_t block, std::vector<ColumnRef>* columns) const;
+  // Where bytes that Bytes or AxisBytes gave, or a part of them, lie in the file.
+  uint64_t OffsetOf(std::string_view part) const {
+    return static_cast<uint64_t>(part.data() - bytes_.data());
+  }
   // kCorruption that names the file and the place.
   Status Damaged(uint64_t offset, std::string_view what) const;
 

@@ -132,6 +132,8 @@ struct SegmentWriter::Impl {
   Footer footer;
   std::string directory;
   std::string directory_blocks;
+  std::vector<bool> source_used;  // have a column; by final id
+  std::vector<bool> key_used;
   struct Block {
     uint32_t count = 0;
     uint64_t data_offset = 0;
@@ -350,6 +352,9 @@ void SegmentWriter::Impl::WriteColumn(uint32_t source, uint32_t key, uint8_t fla
   block.key_max = std::max(block.key_max, key);
   block.source_min = std::min(block.source_min, source);
   block.source_max = std::max(block.source_max, source);
+  if (source >= source_used.size()) source_used.resize(source + 1);
+  if (key >= key_used.size()) key_used.resize(key + 1);
+  source_used[source] = key_used[key] = true;
   ++block.count;
   ++meta.column_count;
   sink->Append(bytes);
@@ -418,10 +423,13 @@ Status SegmentWriter::Impl::WriteEnd() {
     }
   }
   EndDirectoryBlock();
+  source_used.resize(records.size());
+  key_used.resize(keys.size());
   meta.source_count = records.size();
   meta.key_count = keys.size();
   if (meta.sample_count == 0) meta.range = {1, 0};
-  const IndexWriter index(records, keys, meta.fingerprint_seed);
+  const IndexWriter index(records, keys, meta.fingerprint_seed, std::move(source_used),
+                          std::move(key_used));
   WriteSection(Section::kSymbols, index.Symbols());
   WriteSection(Section::kSources, index.Sources());
   WriteSection(Section::kKeys, index.Keys());
