@@ -19,6 +19,22 @@ bool NeedsSending(const AlertEntry& entry, model::Timestamp now_ms, int64_t rese
   return entry.last_sent_at_ms + resend_delay_ms < now_ms || entry.last_sent_at_ms > now_ms;
 }
 
+// Two evaluations or deliveries may fail before an Alertmanager thinks it resolved.
+model::Timestamp ValidUntil(model::Timestamp now_ms, int64_t resend_delay_ms, int64_t interval_ms) {
+  return now_ms + 4 * std::max(resend_delay_ms, interval_ms);
+}
+
+Alert ToAlert(const AlertEntry& entry, model::Timestamp now_ms, const std::string& generator_url) {
+  Alert alert;
+  alert.labels = entry.labels;
+  alert.annotations = entry.annotations;
+  alert.starts_at_ms = entry.fired_at_ms;
+  alert.ends_at_ms = entry.resolved_at_ms != 0 ? entry.resolved_at_ms : entry.valid_until_ms;
+  alert.generator_url = generator_url;
+  alert.updated_at_ms = now_ms;
+  return alert;
+}
+
 }  // namespace
 
 Status AlertTable::Advance(std::vector<AlertEntry> active, model::Timestamp now_ms,
@@ -96,21 +112,24 @@ std::vector<Alert> AlertTable::TakeDue(model::Timestamp now_ms, int64_t resend_d
   for (auto& [labels, entry] : entries_) {
     if (!NeedsSending(entry, now_ms, resend_delay_ms)) continue;
     entry.last_sent_at_ms = now_ms;
-    // Two evaluations or deliveries may fail before an Alertmanager thinks it resolved.
-    entry.valid_until_ms = now_ms + 4 * std::max(resend_delay_ms, interval_ms);
+    entry.valid_until_ms = ValidUntil(now_ms, resend_delay_ms, interval_ms);
     entry.dirty = true;
-    Alert alert;
-    alert.labels = labels;
-    alert.annotations = entry.annotations;
-    alert.starts_at_ms = entry.fired_at_ms;
-    alert.ends_at_ms = entry.resolved_at_ms != 0 ? entry.resolved_at_ms : entry.valid_until_ms;
-    alert.generator_url = generator_url;
-    alert.updated_at_ms = now_ms;
-    due.push_back(std::move(alert));
+    due.push_back(ToAlert(entry, now_ms, generator_url));
   }
   std::sort(due.begin(), due.end(),
             [](const Alert& a, const Alert& b) { return a.labels < b.labels; });
   return due;
+}
+
+std::vector<Alert> AlertTable::Firing(model::Timestamp now_ms, int64_t resend_delay_ms,
+                                      int64_t interval_ms, const std::string& generator_url) const {
+  std::vector<Alert> firing;
+  for (const auto& [labels, entry] : entries_) {
+    if (entry.state != AlertState::kFiring) continue;
+    firing.push_back(ToAlert(entry, now_ms, generator_url));
+    firing.back().ends_at_ms = ValidUntil(now_ms, resend_delay_ms, interval_ms);
+  }
+  return firing;
 }
 
 void AlertTable::ShiftTimes(int64_t step_ms) {

@@ -82,6 +82,11 @@ class AlertTable {
   std::vector<Alert> TakeDue(model::Timestamp now_ms, int64_t resend_delay_ms, int64_t interval_ms,
                              const std::string& generator_url);
 
+  // All firing alerts as they would be sent now, without marking them: after a restart, so that who
+  // notifies knows them before anything else happens.
+  std::vector<Alert> Firing(model::Timestamp now_ms, int64_t resend_delay_ms, int64_t interval_ms,
+                            const std::string& generator_url) const;
+
   // The wall clock was set by `step_ms`: durations that are being held keep their length.
   void ShiftTimes(int64_t step_ms);
 

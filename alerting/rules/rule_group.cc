@@ -1,5 +1,6 @@
 #include "alerting/rules/rule_group.h"
 
+#include <iterator>
 #include <map>
 
 #include "alerting/notify/ledger.h"
@@ -165,6 +166,18 @@ void RuleGroup::SendDue(Member* member, model::Timestamp tick_ms) {
   // The times of sending follow their alerts; written after the fact, since a lost one only means
   // that an alert is told once more.
   Journal(*member, Rule::Evaluation());
+}
+
+std::vector<Alert> RuleGroup::FiringAlerts(model::Timestamp now_ms) {
+  std::vector<Alert> firing;
+  for (Member& member : members_) {
+    const std::string generator_url = member.rule->GeneratorUrl();
+    std::vector<Alert> alerts = member.rule->WithAlerts([&](AlertTable& table) {
+      return table.Firing(now_ms, settings_.resend_delay_ms, settings_.interval_ms, generator_url);
+    });
+    std::move(alerts.begin(), alerts.end(), std::back_inserter(firing));
+  }
+  return firing;
 }
 
 void RuleGroup::CheckClock() {

@@ -67,6 +67,8 @@ class RuleGroup {
   model::Timestamp NextTick(model::Timestamp time_ms) const;
 
   void Evaluate(model::Timestamp tick_ms) EXCLUDES(mu_);
+  // See AlertTable::Firing; of all its rules.
+  std::vector<Alert> FiringAlerts(model::Timestamp now_ms);
   void CountMissed(uint64_t ticks) { missed_.Add(ticks); }
   // Ends a running Evaluate soon and refuses later ones.
   void Stop() { stopped_.store(true); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <set>
 
 #include "base/env.h"
@@ -87,6 +88,7 @@ void RuleScheduler::Apply(Prepared prepared) {
   }
   WaitUntilIdle();
   HandOver(restored_ ? LeftBy(old_groups) : LeftInJournal(), new_groups);
+  if (!restored_) Announce(new_groups);
   restored_ = true;
   for (const auto& group : old_groups) {
     for (RuleGroup::Member& member : group->members()) {
@@ -192,6 +194,15 @@ void RuleScheduler::Give(Left* left, RuleGroup::Member* member, int64_t interval
   } else {
     member->series = std::move(*left->series);
   }
+}
+
+void RuleScheduler::Announce(const Groups& groups) {
+  std::vector<Alert> firing;
+  for (const auto& group : groups) {
+    std::vector<Alert> alerts = group->FiringAlerts(backends_.env->NowMs());
+    std::move(alerts.begin(), alerts.end(), std::back_inserter(firing));
+  }
+  if (!firing.empty()) backends_.sink->Send(firing);
 }
 
 RuleScheduler::Slot* RuleScheduler::TakeDue(model::Timestamp now_ms, model::Timestamp* next_ms) {

@@ -55,7 +55,8 @@ class RuleScheduler final : public RuleReader {
   };
   // kInvalidArgument: a rule that does not parse, or no interval.
   Result<Prepared> Prepare(const RuleConfig& config) const;
-  // The first call restores the journal.
+  // The first call restores the journal and sends the restored firing alerts to the sink, which
+  // must be ready for them: who notifies then knows all of them before the first evaluation.
   void Apply(Prepared prepared) EXCLUDES(mu_);
 
   void Start();
@@ -98,6 +99,7 @@ class RuleScheduler final : public RuleReader {
   std::vector<Left> LeftInJournal() const;
   void HandOver(std::vector<Left> left, const Groups& groups);
   void Give(Left* left, RuleGroup::Member* member, int64_t interval_ms);
+  void Announce(const Groups& groups);
 
   const RuleBackends backends_;
   const RuleSchedulerOptions options_;

@@ -158,6 +158,9 @@ BOOST_AUTO_TEST_CASE(RestartChangesNothing) {
   w.Restart(kAlert);  // while firing
   BOOST_TEST((w.FirstRule().state == AlertState::kFiring));
   BOOST_TEST(w.FirstRule().alerts.at(0).active_at_ms == t0);
+  auto announced = w.sink.Take();  // at once, so that who notifies knows it
+  BOOST_REQUIRE(announced.size() == 1u);
+  BOOST_TEST(announced[0].starts_at_ms == t2);
   w.Tick();
   BOOST_TEST((w.FirstRule().state == AlertState::kFiring));
   BOOST_TEST(w.sink.Take().empty());  // not told again before the resend delay
