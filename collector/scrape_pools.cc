@@ -38,8 +38,8 @@ struct ScrapePools::Impl {
     std::set<std::string> complaints;  // logged already
   };
 
-  void Sync(Pool* pool);
-  void RemoveAll(Pool* pool, bool end);
+  void Sync(Pool* pool, bool renew);
+  void RemoveAll(Pool* pool);
   std::unordered_map<uint64_t, std::shared_ptr<Target>> WantedTargets(Pool* pool);
 
   ScrapeContext context;
@@ -102,23 +102,28 @@ std::unordered_map<uint64_t, std::shared_ptr<Target>> ScrapePools::Impl::WantedT
   return wanted;
 }
 
-void ScrapePools::Impl::RemoveAll(Pool* pool, bool end) {
-  for (auto& [hash, running] : pool->targets) running.thread->Remove(running.loop, end);
+namespace {
+
+// Loops with this in common write to one source: the later can look after the former's series.
+std::string SourceKey(const Target& target) { return target.labels.packed() + "\n" + target.url; }
+
+}  // namespace
+
+void ScrapePools::Impl::RemoveAll(Pool* pool) {
+  for (auto& [hash, running] : pool->targets) running.thread->Remove(running.loop, true);
   pool->targets.clear();
 }
 
-void ScrapePools::Impl::Sync(Pool* pool) {
+// Brings the running loops in line with the pool's groups. `renew`: none of them can stay.
+void ScrapePools::Impl::Sync(Pool* pool, bool renew) {
   auto wanted = WantedTargets(pool);
-  std::set<std::string> wanted_labels;
-  for (const auto& [hash, target] : wanted) wanted_labels.insert(target->labels.packed());
+  std::unordered_map<std::string, Running> leaving;  // by SourceKey
   for (auto it = pool->targets.begin(); it != pool->targets.end();) {
-    if (wanted.contains(it->first)) {
+    if (!renew && wanted.contains(it->first)) {
       ++it;
       continue;
     }
-    // A target that goes on under the same labels (another URL or interval) does not end.
-    const bool end = !wanted_labels.contains(it->second.loop->target().labels.packed());
-    it->second.thread->Remove(it->second.loop, end);
+    leaving.emplace(SourceKey(it->second.loop->target()), it->second);
     it = pool->targets.erase(it);
   }
   const uint64_t limit = pool->config->target_limit;
@@ -127,7 +132,9 @@ void ScrapePools::Impl::Sync(Pool* pool) {
     forced_error = "target_limit exceeded (number of targets: " + std::to_string(wanted.size()) +
                    ", limit: " + std::to_string(limit) + ")";
   }
+  std::set<std::string> wanted_labels;
   for (auto& [hash, target] : wanted) {
+    wanted_labels.insert(target->labels.packed());
     const auto known = pool->targets.find(hash);
     if (known != pool->targets.end()) {
       const Running& running = known->second;
@@ -137,10 +144,21 @@ void ScrapePools::Impl::Sync(Pool* pool) {
       continue;
     }
     ScrapeThread* const thread = threads[hash % threads.size()].get();
+    auto predecessor = leaving.extract(SourceKey(*target));
     auto loop = std::make_shared<TargetLoop>(pool->config, std::move(target), &context);
     loop->SetForcedError(forced_error);
     pool->targets.emplace(hash, Running{loop, thread});
-    thread->Add(std::move(loop));
+    if (predecessor.empty()) {
+      thread->Add(std::move(loop));
+    } else {
+      const Running& old = predecessor.mapped();
+      old.thread->Replace(old.loop, std::move(loop), thread);
+    }
+  }
+  for (auto& [key, running] : leaving) {
+    // A target that goes on under the same labels, from another URL, does not end.
+    const bool end = !wanted_labels.contains(running.loop->target().labels.packed());
+    running.thread->Remove(running.loop, end);
   }
 }
 
@@ -151,17 +169,15 @@ void ScrapePools::Apply(const std::vector<ScrapeConfig>& configs) {
     names.insert(config.job_name);
     Impl::Pool& pool = impl_->pools[config.job_name];
     if (pool.config != nullptr && SameScrapes(*pool.config, config)) continue;
-    // All loops are made anew; their series go on, so nothing ends.
-    impl_->RemoveAll(&pool, false);
     pool.config = std::make_shared<const ScrapeConfig>(config);
-    impl_->Sync(&pool);
+    impl_->Sync(&pool, true);
   }
   for (auto it = impl_->pools.begin(); it != impl_->pools.end();) {
     if (names.contains(it->first)) {
       ++it;
       continue;
     }
-    impl_->RemoveAll(&it->second, true);
+    impl_->RemoveAll(&it->second);
     it = impl_->pools.erase(it);
   }
 }
@@ -171,7 +187,7 @@ void ScrapePools::SetGroups(const std::string& job, const discovery::TargetGroup
   const auto it = impl_->pools.find(job);
   if (it == impl_->pools.end()) return;
   it->second.groups = groups;
-  impl_->Sync(&it->second);
+  impl_->Sync(&it->second, false);
 }
 
 std::vector<std::string> ScrapePools::PoolNames() const {

@@ -56,6 +56,7 @@ Status ScrapeRecorder::Begin(model::Timestamp start_ms, ExpositionFormat format)
   rest_seen_ = ended_ = distrust_ = over_limit_ = changed_ = false;
   family_bounds_ = BoundLabels::kNone;
   scraped_ = kept_ = added_ = duplicates_ = refused_ = 0;
+  comment_bytes_ = 0;
   own_times_.clear();
   TOCSIN_RETURN_IF_ERROR(rows_.Open());
   rows_.Start(start_ms);
@@ -204,7 +205,8 @@ ScrapeRecorder::Step ScrapeRecorder::ReadOneItem(const char** position, const ch
   } else {
     if (kind == ItemKind::kType) family_bounds_ = BoundsOf(item_.type);
     ended_ = kind == ItemKind::kEnd;
-    new_shape_.text.append(input.substr(0, item_.length));
+    comment_bytes_ += item_.length;
+    if (comment_bytes_ <= kCommentBytesMax) new_shape_.text.append(input.substr(0, item_.length));
   }
   *position += item_.length;
   return Step::kUnknown;

@@ -56,6 +56,15 @@ class ScrapeRecorder {
   Result<size_t> Feed(std::string_view bytes, bool last);
   RecordOutcome Commit(double duration_s, int64_t body_bytes);
   RecordOutcome Fail(model::Timestamp start_ms, double duration_s, int64_t body_bytes);
+  // What the target's series were, for the recorder that takes over after a reload: what its first
+  // page does not have gets a staleness marker and its slot is given back.
+  struct Inherited {
+    model::Labels source;
+    model::Slot slot;
+    bool tracked;  // wants a marker
+  };
+  std::vector<Inherited> TakeSeries();
+  void Inherit(std::vector<Inherited> series) { inherited_ = std::move(series); }
   // The target is gone: staleness markers for everything, automatic series included.
   void End(model::Timestamp now_ms);
 
@@ -68,6 +77,8 @@ class ScrapeRecorder {
   enum class Step : uint8_t { kMore, kUnknown, kFailed };
   static constexpr size_t kNoLine = SIZE_MAX;
   static constexpr size_t kLookAhead = 16;  // lines that may have vanished at one place
+  // Comments beyond this are read each time instead of being remembered.
+  static constexpr size_t kCommentBytesMax = size_t{16} << 20;
 
   Step ReadKnownLines(const char** position, const char* end, bool last);
   Step CompareLines(const char** position, const char* end, bool last);
@@ -84,8 +95,10 @@ class ScrapeRecorder {
   void AppendKnown(size_t line);
   void AppendLine(std::string_view gap, uint32_t prefix_length, const LineState& state);
   void MarkVanished(std::vector<LineState>* vanished);
+  void MarkInherited(std::vector<LineState>* vanished);
   void MarkShared();
   void StaleAll();
+  void StaleInherited();
   void Abandon();
   ScrapeReport MakeReport(bool up, double duration_s, int64_t body_bytes) const;
   RecordOutcome Summarise(const model::CommitResult& result) const;
@@ -99,6 +112,7 @@ class ScrapeRecorder {
   std::shared_ptr<const PageShape> shape_;
   std::vector<LineState> states_;
   bool live_ = false;  // its series have no staleness marker behind their last sample
+  std::vector<Inherited> inherited_;
 
   // The page being read.
   ExpositionFormat format_ = ExpositionFormat::kText;
@@ -113,6 +127,7 @@ class ScrapeRecorder {
   uint64_t added_ = 0;
   uint64_t duplicates_ = 0;
   uint64_t refused_ = 0;
+  size_t comment_bytes_ = 0;
   std::string error_;
   Item item_;
 

@@ -58,6 +58,31 @@ void ScrapeRecorder::MarkVanished(std::vector<LineState>* vanished) {
   }
 }
 
+// What a predecessor left and this page does not have either.
+void ScrapeRecorder::MarkInherited(std::vector<LineState>* vanished) {
+  for (const Inherited& series : inherited_) {
+    const auto line = rows_.LineOf(series.source, series.slot);
+    if (!line || rows_.IsAutomatic(*line)) continue;
+    if (!claimed_.Insert(line->source, line->slot)) continue;
+    if (series.tracked) rows_.SetStale(*line);
+    vanished->push_back(*line);
+  }
+  inherited_ = {};
+}
+
+std::vector<ScrapeRecorder::Inherited> ScrapeRecorder::TakeSeries() {
+  Abandon();
+  std::vector<Inherited> series = std::move(inherited_);
+  for (const LineState& line : states_) {
+    if (!line.has_series()) continue;
+    const bool tracked = live_ && (line.flags & LineState::kOwnTimestamp) == 0;
+    series.push_back({rows_.SourceLabels(line), line.slot, tracked});
+  }
+  states_.clear();
+  shape_ = nullptr;
+  return series;
+}
+
 // Lines that lead to one slot, and lines that are named like an automatic series.
 void ScrapeRecorder::MarkShared() {
   SlotSet seen;
@@ -78,7 +103,10 @@ RecordOutcome ScrapeRecorder::Commit(double duration_s, int64_t body_bytes) {
   const bool short_page = !changed_ && next_line_ < shape_->lines.size();
   if (short_page) LeaveShape();
   std::vector<LineState> vanished;
-  if (changed_) MarkVanished(&vanished);
+  if (changed_) {
+    MarkVanished(&vanished);
+    MarkInherited(&vanished);
+  }
   const model::CommitResult result =
       rows_.Commit(MakeReport(true, duration_s, body_bytes), claimed_);
   RecordOutcome outcome = Summarise(result);
@@ -135,6 +163,17 @@ void ScrapeRecorder::StaleAll() {
   }
 }
 
+// The first scrape after taking over failed: markers now; their slots stay until a page is read.
+void ScrapeRecorder::StaleInherited() {
+  SlotSet marked;
+  rows_.InsertAutomatic(&marked);
+  for (Inherited& series : inherited_) {
+    const auto line = rows_.LineOf(series.source, series.slot);
+    if (series.tracked && line && marked.Insert(line->source, line->slot)) rows_.SetStale(*line);
+    series.tracked = false;
+  }
+}
+
 RecordOutcome ScrapeRecorder::Fail(model::Timestamp start_ms, double duration_s,
                                    int64_t body_bytes) {
   const bool begun = rows_.started();
@@ -143,6 +182,7 @@ RecordOutcome ScrapeRecorder::Fail(model::Timestamp start_ms, double duration_s,
   if (Status status = rows_.Open(); !status.ok()) return {.status = std::move(status)};
   rows_.Start(start_ms);
   if (live_) StaleAll();
+  StaleInherited();
   const model::CommitResult result =
       rows_.Commit(MakeReport(false, duration_s, body_bytes), SlotSet());
   if (result.status.ok()) live_ = false;
@@ -154,6 +194,7 @@ void ScrapeRecorder::End(model::Timestamp now_ms) {
   if (!rows_.Open().ok()) return;
   rows_.Start(now_ms);
   if (live_) StaleAll();
+  StaleInherited();
   (void)rows_.CommitEnd();
   live_ = false;
 }

@@ -110,6 +110,18 @@ LineState ScrapeRows::Resolve(const SeriesAddress& address, const Target& target
   return line;
 }
 
+std::optional<LineState> ScrapeRows::LineOf(const model::Labels& source, model::Slot slot) {
+  LineState line;
+  line.slot = slot;
+  if (source == target_labels_) return line;
+  if (derived_.size() >= kDerivedSourcesMax && !derived_.contains(source)) return std::nullopt;
+  const auto found = FindSource(source);
+  if (!found) return std::nullopt;
+  line.source = *found;
+  line.flags = LineState::kDerived;
+  return line;
+}
+
 void ScrapeRows::Release(const LineState& line) {
   if (line.has_series() && !IsAutomatic(line)) {
     sources_[line.source].writer->ReleaseSlot(line.slot);

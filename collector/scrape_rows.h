@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -73,6 +74,12 @@ class ScrapeRows {
   // so.
   LineState Resolve(const SeriesAddress& address, const Target& target);
   void Release(const LineState& line);
+  const model::Labels& SourceLabels(const LineState& line) const {
+    return sources_[line.source].labels;
+  }
+  // The address of a slot of another recorder of this target; null when its source cannot be
+  // opened.
+  std::optional<LineState> LineOf(const model::Labels& source, model::Slot slot);
 
   // Begins a batch with the own source's row. Drops an uncommitted one.
   void Start(model::Timestamp start_ms);

@@ -47,19 +47,38 @@ void ScrapeThread::Post(std::function<void()> task) {
 
 void ScrapeThread::Add(std::shared_ptr<TargetLoop> loop) {
   Post([this, loop = std::move(loop)] {
+    if (loop->fate() != TargetLoop::Fate::kRuns) {
+      if (loop->fate() == TargetLoop::Fate::kEnds) loop->End();
+      return;
+    }
     due_.push({loop->FirstDueNs(env_->NowMs(), env_->MonotonicNanos()), loop});
     loops_.emplace(loop.get(), loop);
     fetcher_->SetConnectionsMax(loops_.size());
   });
 }
 
+// Out of the thread's books, its fetch cancelled. False: it was not there.
+bool ScrapeThread::Take(const std::shared_ptr<TargetLoop>& loop) {
+  if (loops_.erase(loop.get()) == 0) return false;
+  fetcher_->Cancel(loop.get());
+  std::erase_if(in_flight_, [&](const Due& due) { return due.loop == loop; });
+  fetcher_->SetConnectionsMax(loops_.size());
+  return true;
+}
+
 void ScrapeThread::Remove(std::shared_ptr<TargetLoop> loop, bool end) {
+  loop->SetFate(end ? TargetLoop::Fate::kEnds : TargetLoop::Fate::kReplaced);
   Post([this, loop = std::move(loop), end] {
-    if (loops_.erase(loop.get()) == 0) return;
-    fetcher_->Cancel(loop.get());
-    std::erase_if(in_flight_, [&](const Due& due) { return due.loop == loop; });
-    if (end) loop->End();
-    fetcher_->SetConnectionsMax(loops_.size());
+    if (Take(loop) && end) loop->End();
+  });
+}
+
+void ScrapeThread::Replace(std::shared_ptr<TargetLoop> old, std::shared_ptr<TargetLoop> loop,
+                           ScrapeThread* thread) {
+  old->SetFate(TargetLoop::Fate::kReplaced);
+  Post([this, old = std::move(old), loop = std::move(loop), thread] {
+    if (Take(old)) loop->Inherit(old->TakeSeries());
+    thread->Add(loop);
   });
 }
 

@@ -29,6 +29,9 @@ class ScrapeThread {
   void Add(std::shared_ptr<TargetLoop> loop);
   // `end`: the target is gone for good and gets staleness markers.
   void Remove(std::shared_ptr<TargetLoop> loop, bool end);
+  // The target of `old`, a loop of this thread, goes on as `loop` on `thread`.
+  void Replace(std::shared_ptr<TargetLoop> old, std::shared_ptr<TargetLoop> loop,
+               ScrapeThread* thread);
   // Runs `task` on the thread.
   void Post(std::function<void()> task);
   // Drops what is in flight and joins. Idempotent.
@@ -40,6 +43,7 @@ class ScrapeThread {
     std::shared_ptr<TargetLoop> loop;
     bool operator>(const Due& other) const { return due_ns > other.due_ns; }
   };
+  bool Take(const std::shared_ptr<TargetLoop>& loop);
   void Run();
   bool RunTasks();  // false: stop
   void StartDue();

@@ -2,13 +2,16 @@
 // as it arrives, and notes how that went. A target is never scraped twice at once: the next due
 // time is only set when a scrape has ended.
 //
-// Everything but Status(), Shape() and Describe() belongs to the scrape thread that runs the loop.
+// Everything but StatusNow, Shape, SetDiscoveredLabels and SetFate belongs to the scrape thread
+// that runs the loop.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/mutex.h"
 #include "collector/http_fetcher.h"
@@ -45,8 +48,21 @@ class TargetLoop final : public FetchSink {
   bool running() const { return running_; }
   // A reason not to fetch at all ("target_limit exceeded …"); "" = none.
   void SetForcedError(std::string error) { forced_error_ = std::move(error); }
+  // Set by ScrapePools (any thread) once the loop is no longer wanted: a loop that is still on its
+  // way to its thread must not start there.
+  enum class Fate : uint8_t { kRuns, kReplaced, kEnds };
+  void SetFate(Fate fate) { fate_.store(fate, std::memory_order_release); }
+  Fate fate() const { return fate_.load(std::memory_order_acquire); }
   // The target is gone: staleness markers for all of its series.
   void End();
+  // The target goes on under another loop, which looks after this one's series.
+  std::vector<ScrapeRecorder::Inherited> TakeSeries() {
+    running_ = false;
+    return recorder_.TakeSeries();
+  }
+  void Inherit(std::vector<ScrapeRecorder::Inherited> series) {
+    recorder_.Inherit(std::move(series));
+  }
 
   TargetStatus StatusNow() const;
   std::shared_ptr<const PageShape> Shape() const;
@@ -69,6 +85,8 @@ class TargetLoop final : public FetchSink {
   ScrapeContext* const context_;
   const int64_t body_bytes_max_;
   const FetchRequest request_;
+
+  std::atomic<Fate> fate_{Fate::kRuns};
 
   // Of the scrape thread.
   ScrapeRecorder recorder_;

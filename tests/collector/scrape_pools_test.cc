@@ -312,6 +312,16 @@ BOOST_FIXTURE_TEST_CASE(AReloadLeavesUnchangedJobsAloneAndGoesOnWithChangedOnes,
   BOOST_TEST(Status().target.url == "http://" + address + "/other");
   for (const auto& sample : appender.Of(Name("a"))) BOOST_TEST(!model::IsStale(sample.value));
 
+  // The same URL under new rules: what they drop ends.
+  model::RelabelConfig drop;
+  drop.action = model::RelabelAction::kDrop;
+  drop.source_labels = {"__name__"};
+  drop.regex = "a";
+  config.metric_relabel_configs = {*model::RelabelRule::Create(drop)};
+  pools->Apply({config});
+  BOOST_TEST(appender.WaitUntil([&] { return model::IsStale(appender.Last(Name("a"))); }));
+  BOOST_TEST(appender.Last(Name("up")) == 1);
+
   pools->Apply({});
   BOOST_TEST(appender.WaitUntil([&] { return model::IsStale(appender.Last(Name("up"))); }));
 }

@@ -344,6 +344,29 @@ BOOST_FIXTURE_TEST_CASE(ALineWithoutEndIsRefused, Fixture) {
   BOOST_TEST(Last("up") == 0);
 }
 
+BOOST_FIXTURE_TEST_CASE(ASuccessorEndsWhatItDoesNotTakeOver, Fixture) {
+  config.honor_labels = true;
+  BOOST_TEST(Scrape("a 1\nb 2\nc{job=\"x\"} 3\nd 4 7\n"));
+  const size_t slots = appender.live_slots();
+  auto series = recorder->TakeSeries();
+  Open();
+  recorder->Inherit(series);
+  BOOST_TEST(Scrape("a 5\n"));
+  BOOST_TEST(Last("a") == 5);
+  BOOST_TEST(StaleAtEnd(R"(b{instance="i", job="j"})"));
+  BOOST_TEST(StaleAtEnd(R"(c{instance="i", job="x"})"));
+  BOOST_TEST(!StaleAtEnd(R"(d{instance="i", job="j"})"));
+  BOOST_TEST(appender.live_slots() == slots - 3);
+
+  series = recorder->TakeSeries();
+  Open();
+  recorder->Inherit(series);
+  (void)recorder->Fail(now += kStep, 0, 0);
+  BOOST_TEST(StaleAtEnd(R"(a{instance="i", job="j"})"));
+  BOOST_TEST(Scrape("a 6\n"));
+  BOOST_TEST(appender.Of(R"(a{instance="i", job="j"})").size() == 4u);
+}
+
 BOOST_FIXTURE_TEST_CASE(RefusalsOfStorageAreCountedByReason, Fixture) {
   appender.refuse[R"(a{instance="i", job="j"})"] = model::AppendOutcome::kTooOld;
   BOOST_TEST(Scrape("a 1\nb 2\n"));
