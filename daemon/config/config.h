@@ -9,11 +9,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "alerting/notify/alertmanager_config.h"
 #include "base/http/client_config.h"
 #include "base/status.h"
 #include "collector/scrape_config.h"
@@ -37,18 +39,6 @@ struct GlobalConfig {
   model::NameScheme name_scheme = model::NameScheme::kUtf8;
 };
 
-// One entry of alerting.alertmanagers.
-struct AlertmanagerConfig {
-  std::string scheme = "http";
-  std::string path_prefix;  // "" or "/x"
-  int64_t timeout_ms = 10'000;
-  HttpClientConfig http;
-  discovery::DiscoveryConfig discovery;
-  std::vector<model::RelabelRule> relabel_configs;
-  std::vector<model::RelabelRule> alert_relabel_configs;
-  friend bool operator==(const AlertmanagerConfig&, const AlertmanagerConfig&) = default;
-};
-
 struct StorageConfig {
   // Nothing: the file does not say.
   std::optional<int64_t> out_of_order_time_window_ms;
@@ -68,7 +58,7 @@ struct Config {
   std::vector<collector::ScrapeConfig> scrape_configs;  // those of scrape_config_files too
   std::vector<std::string> rule_files;                  // globs
   std::vector<model::RelabelRule> alert_relabel_configs;
-  std::vector<AlertmanagerConfig> alertmanagers;
+  std::vector<alerting::AlertmanagerConfig> alertmanagers;
   StorageConfig storage;
 
   std::vector<NotBuiltUse> not_built;
@@ -76,6 +66,7 @@ struct Config {
   std::vector<ReferencedFile> referenced_files;
   // The whole with defaults filled in and secrets masked: /api/v1/status/config.
   std::string effective_yaml;
+  std::map<std::string, std::string> job_yaml;  // the part of each scrape job, by its name
 
   // "prometheus.yml:34:5: consul_sd_configs is valid but not built yet", one a line; ok when
   // everything is built.
@@ -99,5 +90,7 @@ HttpClientConfig ReadHttpClient(const YamlNode& node, const std::string& directo
 
 // The effective configuration of a checked document (render.cc).
 std::string RenderConfig(const YamlNode& root, const GlobalConfig& global);
+// One scrape job of it; `root` is the document that holds `global`.
+std::string RenderJob(const YamlNode& root, const YamlNode& job, const GlobalConfig& global);
 
 }  // namespace tocsin::daemon

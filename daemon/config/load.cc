@@ -103,6 +103,7 @@ class ConfigBuilder {
   ConfigBuilder(Config* config, const LoadOptions& options) : config_(config), options_(options) {}
 
   void BuildGlobal(const YamlNode& root) {
+    root_ = root;
     global_node_ = root.Find("global");
     GlobalConfig& global = config_->global;
     global.scrape_interval_ms = DurationOr(global_node_.Find("scrape_interval"), 60'000);
@@ -168,8 +169,9 @@ class ConfigBuilder {
     return config;
   }
 
-  AlertmanagerConfig BuildAlertmanager(const YamlNode& node, const std::string& directory) {
-    AlertmanagerConfig alertmanager;
+  alerting::AlertmanagerConfig BuildAlertmanager(const YamlNode& node,
+                                                 const std::string& directory) {
+    alerting::AlertmanagerConfig alertmanager;
     if (node.Find("scheme").present()) alertmanager.scheme = node.Find("scheme").text();
     alertmanager.path_prefix = node.Find("path_prefix").text();
     alertmanager.timeout_ms = DurationOr(node.Find("timeout"), 10'000);
@@ -208,6 +210,7 @@ class ConfigBuilder {
 
   Config* const config_;
   const LoadOptions& options_;
+  YamlNode root_;  // of the main file, which holds `global`
   YamlNode global_node_;
 };
 
@@ -216,6 +219,7 @@ collector::ScrapeConfig ConfigBuilder::BuildScrape(const YamlNode& node,
   const GlobalConfig& global = config_->global;
   collector::ScrapeConfig scrape;
   scrape.job_name = node.Find("job_name").text();
+  config_->job_yaml[scrape.job_name] = RenderJob(root_, node, global);
   scrape.scrape_interval_ms = DurationOr(node.Find("scrape_interval"), global.scrape_interval_ms);
   scrape.scrape_timeout_ms = DurationOr(
       node.Find("scrape_timeout"), std::min(global.scrape_timeout_ms, scrape.scrape_interval_ms));

@@ -220,4 +220,10 @@ std::string RenderConfig(const YamlNode& root, const GlobalConfig& global) {
   return out;
 }
 
+std::string RenderJob(const YamlNode& root, const YamlNode& job, const GlobalConfig& global) {
+  std::string out;
+  Renderer(root, global, &out).Section(job, *kConfigSection.Find("scrape_configs")->section);
+  return out;
+}
+
 }  // namespace tocsin::daemon

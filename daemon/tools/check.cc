@@ -142,7 +142,7 @@ class Checker {
       TOCSIN_RETURN_IF_ERROR(
           CheckDiscoveryFilesOf(scrape.discovery, "scrape job \"" + scrape.job_name + "\""));
     }
-    for (const AlertmanagerConfig& alertmanager : config.alertmanagers) {
+    for (const alerting::AlertmanagerConfig& alertmanager : config.alertmanagers) {
       TOCSIN_RETURN_IF_ERROR(CheckDiscoveryFilesOf(alertmanager.discovery, "alertmanagers"));
     }
     return Status::Ok();

@@ -1,0 +1,53 @@
+// tocsin: picks the command. `serve` is also meant when only flags are given.
+#include <fmt/core.h>
+
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "daemon/serve.h"
+#include "daemon/tools/check.h"
+#include "daemon/tools/test_promql.h"
+#include "daemon/version.h"
+
+namespace {
+
+constexpr const char* kUsage =
+    "usage: tocsin [serve] [flags]             run the daemon (tocsin serve --help lists the "
+    "flags)\n"
+    "       tocsin check config|rules FILE…   check files, as promtool does\n"
+    "       tocsin test promql PATH…          run PromQL test scripts\n"
+    "       tocsin version\n";
+
+int Usage(int exit_code) {
+  fmt::print(exit_code == 0 ? stdout : stderr, "{}", kUsage);
+  return exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace tocsin::daemon;  // NOLINT(google-build-using-namespace): the commands of this
+                                   // binary
+  std::vector<std::string> args(argv + 1, argv + argc);
+  if (args.empty() || args[0].starts_with("-")) {
+    if (!args.empty() && (args[0] == "--version" || args[0] == "-v"))
+      args = {"version"};
+    else
+      return Serve(args);
+  }
+  const std::string command = args[0];
+  args.erase(args.begin());
+  if (command == "serve") return Serve(args);
+  if (command == "version") {
+    fmt::print("{}", VersionText());
+    return 0;
+  }
+  if (command == "help") return Usage(0);
+  if (command == "check") return RunCheck(tocsin::Env::Default(), args, Console::Standard());
+  if (command == "test" && args.size() >= 2 && args[0] == "promql") {
+    args.erase(args.begin());
+    return TestPromql(args, [](std::string_view text) { fmt::print("{}", text); });
+  }
+  return Usage(2);
+}

@@ -1,0 +1,122 @@
+#include "daemon/storage_metrics.h"
+
+#include <functional>
+#include <string>
+
+#include "model/storage.h"
+#include "tsdb/database.h"
+
+namespace tocsin::daemon {
+namespace {
+
+using tsdb::DatabaseCounters;
+using tsdb::DatabaseSizes;
+
+struct CounterRow {
+  const char* name;
+  const char* help;
+  uint64_t DatabaseCounters::* member;
+};
+
+constexpr CounterRow kCounters[] = {
+    {"tocsin_tsdb_batches_committed_total", "Batches published.",
+     &DatabaseCounters::batches_committed},
+    {"tocsin_tsdb_rows_committed_total", "Rows published.", &DatabaseCounters::rows_committed},
+    {"tocsin_tsdb_samples_committed_total", "Samples published.",
+     &DatabaseCounters::samples_committed},
+    {"tocsin_tsdb_samples_late_total",
+     "Published samples that were older than their series' last one.",
+     &DatabaseCounters::samples_late},
+    {"tocsin_tsdb_batches_refused_total", "Batches of which nothing was kept.",
+     &DatabaseCounters::batches_refused},
+    {"tocsin_tsdb_series_refused_total", "New series over a limit.",
+     &DatabaseCounters::series_refused},
+    {"tocsin_tsdb_wal_written_bytes_total", "Bytes written to log files.",
+     &DatabaseCounters::wal_bytes_written},
+    {"tocsin_tsdb_wal_write_failures_total", "Failed writes to log files.",
+     &DatabaseCounters::wal_write_failures},
+    {"tocsin_tsdb_wal_syncs_total", "Syncs of log files.", &DatabaseCounters::wal_syncs},
+    {"tocsin_tsdb_wal_backpressure_waits_total", "Commits that waited for room in a log buffer.",
+     &DatabaseCounters::wal_backpressure_waits},
+    {"tocsin_tsdb_seals_total", "Windows sealed into segments.", &DatabaseCounters::seals},
+    {"tocsin_tsdb_seal_failures_total", "Seals that failed and will be tried again.",
+     &DatabaseCounters::seal_failures},
+    {"tocsin_tsdb_samples_sealed_total", "Samples written into segments by seals.",
+     &DatabaseCounters::samples_sealed},
+    {"tocsin_tsdb_merges_total", "Merges of segments.", &DatabaseCounters::merges},
+    {"tocsin_tsdb_merge_failures_total", "Merges that failed and will be tried again.",
+     &DatabaseCounters::merge_failures},
+    {"tocsin_tsdb_segments_deleted_total", "Segments deleted by retention.",
+     &DatabaseCounters::segments_deleted_by_retention},
+    {"tocsin_tsdb_quarantined_files_total", "Damaged files put aside.",
+     &DatabaseCounters::quarantined_files},
+    {"tocsin_tsdb_replay_damaged_places_total", "Runs of damaged bytes skipped at the last start.",
+     &DatabaseCounters::replay_damaged_places},
+    {"tocsin_tsdb_replay_lost_frames_total", "Frames dropped at the last start.",
+     &DatabaseCounters::replay_lost_frames},
+    {"prometheus_tsdb_head_samples_appended_total", "Samples published.",
+     &DatabaseCounters::samples_committed},
+    {"prometheus_tsdb_wal_corruptions_total", "Runs of damaged bytes skipped at the last start.",
+     &DatabaseCounters::replay_damaged_places},
+};
+
+struct SizeRow {
+  const char* name;
+  const char* help;
+  double (*read)(const DatabaseSizes& sizes);
+};
+
+constexpr SizeRow kSizes[] = {
+    {"tocsin_tsdb_head_bytes", "Frames, restarts and late rows in memory.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.head_bytes); }},
+    {"tocsin_tsdb_index_bytes", "The head's index in memory.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.index_bytes); }},
+    {"tocsin_tsdb_head_series", "Series in the head.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.series); }},
+    {"tocsin_tsdb_wal_bytes", "Log files on disk.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.wal_bytes); }},
+    {"tocsin_tsdb_segment_bytes", "Segments on disk.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.segment_bytes); }},
+    {"tocsin_tsdb_segments", "Segments on disk.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.segments); }},
+    {"prometheus_tsdb_head_series", "Series in the head.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.series); }},
+    {"prometheus_tsdb_lowest_timestamp_seconds", "Time of the oldest stored sample.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.lowest_ms) / 1000; }},
+};
+
+}  // namespace
+
+std::vector<MetricCallback> RegisterStorageMetrics(SelfMetrics* metrics,
+                                                   const tsdb::Database* database) {
+  std::vector<MetricCallback> callbacks;
+  constexpr auto kCounter = SelfMetrics::CallbackKind::kCounter;
+  for (const CounterRow& row : kCounters) {
+    callbacks.push_back(metrics->AddCallback(
+        row.name, row.help, {},
+        [database, member = row.member] {
+          return static_cast<double>(database->counters().*member);
+        },
+        kCounter));
+  }
+  for (const SizeRow& row : kSizes) {
+    callbacks.push_back(metrics->AddCallback(
+        row.name, row.help, {}, [database, read = row.read] { return read(database->sizes()); }));
+  }
+  for (size_t outcome = 1; outcome < std::size(DatabaseCounters{}.samples_refused); ++outcome) {
+    const auto reason = model::AppendOutcomeName(static_cast<model::AppendOutcome>(outcome));
+    callbacks.push_back(metrics->AddCallback(
+        "tocsin_lost_samples_total", "Samples received and not kept.",
+        {{"reason", std::string(reason)}},
+        [database, outcome] {
+          return static_cast<double>(database->counters().samples_refused[outcome]);
+        },
+        kCounter));
+  }
+  callbacks.push_back(metrics->AddCallback(
+      "tocsin_tsdb_replay_seconds", "How long the log files were read at the last start.", {},
+      [database] { return static_cast<double>(database->counters().replay_ms) / 1000; }));
+  return callbacks;
+}
+
+}  // namespace tocsin::daemon
