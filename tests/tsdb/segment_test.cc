@@ -687,6 +687,17 @@ BOOST_AUTO_TEST_CASE(GoldenFileOfFormatVersion1) {
   BOOST_TEST(same_samples);
 }
 
+BOOST_AUTO_TEST_CASE(TimestampsThatDoNotAscendGiveNoFile) {
+  MemEnv env;
+  const std::vector<Timestamp> rows = {kStart, kStart + 5, kStart + 5};
+  SegmentWriter writer(env, "a.seg", NewMeta(env, 0, kStart, 1), {});
+  BOOST_REQUIRE(writer.Open().ok());
+  writer.AddSource({OriginKind::kRule, "r"}, Labels(), rows);
+  const Result<SegmentMeta> written = writer.Finish();
+  BOOST_REQUIRE(!written.has_value());
+  BOOST_TEST((written.error().code() == Code::kInternal));
+}
+
 BOOST_AUTO_TEST_CASE(FileNamesSayWhatIsInside) {
   SegmentMeta meta;
   meta.level = 0;

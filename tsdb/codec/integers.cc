@@ -65,12 +65,18 @@ struct Transform {
   bool zigzag = false;
   int64_t base = 0;
   uint64_t divisor = 1;
+  int shift = 0;  // log2 of the divisor, or -1
   uint64_t bits = UINT64_MAX;
 
+  void SetDivisor(uint64_t d) {
+    divisor = d;
+    shift = std::has_single_bit(d) ? std::countr_zero(d) : -1;
+  }
+  // The divisions are exact. Most divisors are sizes of pages: a shift is ten times as fast.
   uint64_t Apply(int64_t r) const {
-    if (zigzag) return ZigZag(divisor == 1 ? r : r / AsSigned(divisor));
+    if (zigzag) return ZigZag(shift >= 0 ? r >> shift : r / AsSigned(divisor));
     const uint64_t u = AsUnsigned(r) - AsUnsigned(base);
-    return divisor == 1 ? u : u / divisor;
+    return shift >= 0 ? u >> shift : u / divisor;
   }
 };
 
@@ -88,20 +94,30 @@ uint64_t CostOf(std::span<const int64_t> residuals, const Transform& transform, 
   return bits;
 }
 
+// The greatest common divisor of the magnitudes; 1 when all are 0.
+template <typename MagnitudeOf>
+uint64_t CommonDivisor(std::span<const int64_t> residuals, MagnitudeOf magnitude_of) {
+  uint64_t divisor = 0;
+  for (const int64_t r : residuals) {
+    const uint64_t m = magnitude_of(r);
+    // Mostly a power of two that divides this one, too: no division then.
+    if (std::has_single_bit(divisor) && (m & (divisor - 1)) == 0) continue;
+    divisor = std::gcd(divisor, m);
+    if (divisor == 1) break;
+  }
+  return std::max<uint64_t>(divisor, 1);
+}
+
 // Considers both ways to make residuals of this order unsigned.
 void Consider(std::span<const int64_t> residuals, unsigned order, Transform* best) {
   Transform from_base{.order = order};
   if (!residuals.empty()) {
     from_base.base = *std::min_element(residuals.begin(), residuals.end());
   }
-  uint64_t divisor = 0;
-  for (const int64_t r : residuals) {
-    divisor = std::gcd(divisor, AsUnsigned(r) - AsUnsigned(from_base.base));
-    if (divisor == 1) break;
-  }
-  from_base.divisor = std::max<uint64_t>(divisor, 1);
-  const uint64_t head_bits =
-      8 * (VarintSize(ZigZag(from_base.base)) + (divisor > 1 ? VarintSize(divisor) : 0));
+  from_base.SetDivisor(CommonDivisor(
+      residuals, [&](int64_t r) { return AsUnsigned(r) - AsUnsigned(from_base.base); }));
+  const uint64_t head_bits = 8 * (VarintSize(ZigZag(from_base.base)) +
+                                  (from_base.divisor > 1 ? VarintSize(from_base.divisor) : 0));
   from_base.bits = CostOf(residuals, from_base, best->bits);
   if (from_base.bits != UINT64_MAX && from_base.bits + head_bits < best->bits) {
     *best = from_base;
@@ -110,12 +126,8 @@ void Consider(std::span<const int64_t> residuals, unsigned order, Transform* bes
   // Zigzag can only win where an outlier below drags the base away from the rest.
   if (order == 0 || from_base.base >= 0) return;
   Transform zigzag{.order = order, .zigzag = true};
-  divisor = 0;
-  for (const int64_t r : residuals) {
-    divisor = std::gcd(divisor, Magnitude(r));
-    if (divisor == 1) break;
-  }
-  if (divisor > 1 && divisor <= AsUnsigned(INT64_MAX)) zigzag.divisor = divisor;
+  const uint64_t divisor = CommonDivisor(residuals, Magnitude);
+  if (divisor <= AsUnsigned(INT64_MAX)) zigzag.SetDivisor(divisor);
   zigzag.bits = CostOf(residuals, zigzag, best->bits);
   if (zigzag.bits < best->bits) *best = zigzag;
 }

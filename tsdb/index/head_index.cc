@@ -387,8 +387,8 @@ namespace {
 
 // The sources and keys of the series that any of the sets selects.
 struct Participants {
-  std::set<SourceId> sources;
-  std::set<KeyId> keys;
+  IdList sources;
+  IdList keys;
 };
 
 Result<Participants> ParticipantsOf(const HeadIndex::Pin& pin,
@@ -397,12 +397,14 @@ Result<Participants> ParticipantsOf(const HeadIndex::Pin& pin,
   for (const model::MatcherSet& matchers : matcher_sets) {
     TOCSIN_ASSIGN_OR_RETURN(const HeadSelection selection, pin.Select(matchers));
     for (const HeadSelection::Entry& entry : selection.entries) {
-      all.sources.insert(all.sources.end(), entry.source);
+      all.sources.push_back(entry.source);
     }
     for (const std::vector<SlotKey>& list : selection.lists) {
-      for (const SlotKey& slot : list) all.keys.insert(slot.key);
+      for (const SlotKey& slot : list) all.keys.push_back(slot.key);
     }
   }
+  SortUnique(&all.sources);
+  SortUnique(&all.keys);
   return all;
 }
 
@@ -451,13 +453,13 @@ Result<std::vector<std::string>> HeadIndex::Pin::LabelValues(
     return std::vector<std::string>(values.begin(), values.end());
   }
   TOCSIN_ASSIGN_OR_RETURN(const Participants all, ParticipantsOf(*this, matcher_sets));
-  std::set<SymbolId> symbols;
+  IdList symbols;
   const SymbolId wanted = d.symbols.Find(name);
   const auto collect = [&](const auto& item, const LabelIndex& index) {
     const std::span<const SymbolId> names = index.SchemaNames(SchemaOf(item));
     const auto at = std::find(names.begin(), names.end(), wanted);
     if (at != names.end()) {
-      symbols.insert(ValuesOf(item)[static_cast<size_t>(at - names.begin())]);
+      symbols.push_back(ValuesOf(item)[static_cast<size_t>(at - names.begin())]);
     }
   };
   for (const SourceId id : all.sources) {
@@ -466,6 +468,7 @@ Result<std::vector<std::string>> HeadIndex::Pin::LabelValues(
   for (const KeyId id : all.keys) {
     if (const Key* key = d.keys.Get(id)) collect(*key, d.key_index);
   }
+  SortUnique(&symbols);
   for (const SymbolId symbol : symbols) add(d.symbols.Text(symbol));
   return std::vector<std::string>(values.begin(), values.end());
 }

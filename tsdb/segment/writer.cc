@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <functional>
 #include <numeric>
 #include <tuple>
 #include <unordered_map>
@@ -31,6 +32,11 @@ constexpr size_t kColumnBytesMax = UINT32_MAX;
 
 bool AnySet(std::span<const Timestamp> starts) {
   return std::any_of(starts.begin(), starts.end(), [](Timestamp t) { return t != 0; });
+}
+
+bool Ascending(std::span<const Timestamp> timestamps) {
+  return std::adjacent_find(timestamps.begin(), timestamps.end(), std::greater_equal<>()) ==
+         timestamps.end();
 }
 
 // Where `timestamps` lie among `rows`; false when one of them is not there.
@@ -99,6 +105,8 @@ struct SegmentWriter::Impl {
   void CountSamples(const Column& column);
   // The axis of `timestamps` in the source, written first if need be.
   uint32_t PlaceOnAxis(uint32_t source, std::span<const Timestamp> timestamps, RowPlaces* places);
+  // A reader would refuse what does not ascend: then there is no file at all, and the rows stay.
+  void EncodeAxisChecked(std::span<const Timestamp> timestamps, std::string* out);
   uint32_t AxisFor(uint32_t source, std::span<const Timestamp> timestamps);
   uint8_t EncodeFloats(uint32_t source, const Column& column, std::string* out);
   void EncodeHistograms(uint32_t source, const Column& column, std::string* out);
@@ -177,7 +185,7 @@ uint32_t SegmentWriter::AddSource(const model::Origin& origin, const Labels& lab
         SourceOrder(d.records.back().labels, d.records.back().origin, labels, origin));
   d.sources.push_back({row_timestamps, {}, {row_timestamps.size()}});
   d.scratch.clear();
-  EncodeAxis(row_timestamps, &d.scratch);
+  d.EncodeAxisChecked(row_timestamps, &d.scratch);
   d.records.push_back({origin, labels, {{d.sink->offset(), d.scratch.size()}}});
   d.sink->Append(d.scratch);
   return id;
@@ -210,6 +218,14 @@ void SegmentWriter::Impl::CountSamples(const Column& column) {
   }
 }
 
+void SegmentWriter::Impl::EncodeAxisChecked(std::span<const Timestamp> timestamps,
+                                            std::string* out) {
+  if (!Ascending(timestamps) && status.ok()) {
+    status = Status(Code::kInternal, "timestamps do not ascend strictly");
+  }
+  EncodeAxis(timestamps, out);
+}
+
 uint32_t SegmentWriter::Impl::AxisFor(uint32_t source, std::span<const Timestamp> timestamps) {
   // Seeded by the file's id: nobody can make up two axes of one hash.
   const uint64_t seed = LoadFixed<uint64_t>(reinterpret_cast<const char*>(meta.id.bytes.data()));
@@ -221,7 +237,7 @@ uint32_t SegmentWriter::Impl::AxisFor(uint32_t source, std::span<const Timestamp
   known->second = number;
   s.axis_rows.push_back(timestamps.size());
   std::string axis;
-  EncodeAxis(timestamps, &axis);
+  EncodeAxisChecked(timestamps, &axis);
   records[source].axes.push_back({sink->offset(), axis.size()});
   sink->Append(axis);
   return number;
