@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 
 namespace tocsin::query {
@@ -188,8 +189,7 @@ Status JoinOperator::Open() {
   return careful_ ? ComputeCarefully() : Status::Ok();
 }
 
-Status JoinOperator::DuplicateOnOneSide(size_t group, uint32_t a, uint32_t b) const {
-  (void)group;
+Status JoinOperator::DuplicateOnOneSide(uint32_t a, uint32_t b) const {
   std::string first = one_->LabelsAt(a).ToString();
   std::string second = one_->LabelsAt(b).ToString();
   if (second < first) std::swap(first, second);
@@ -211,7 +211,8 @@ Status JoinOperator::ReadOneSide(const std::vector<uint32_t>& group_of_one, size
     owner[group_of_one[s]] = static_cast<uint32_t>(s);
   }
   if (shared) one_owners_.assign(groups * grid_.count, kNoSeries);
-  return ForEachMorselInOrder(*one_, [&](size_t first, Batch& batch) {
+  std::map<size_t, Duplicate> duplicates;  // the first one of each step
+  const auto take = [&](size_t first, Batch& batch) -> Status {
     for (size_t s = 0; s < batch.series(); ++s) {
       const uint32_t group = group_of_one[first + s];
       if (!shared) {
@@ -222,14 +223,36 @@ Status JoinOperator::ReadOneSide(const std::vector<uint32_t>& group_of_one, size
         if (batch.kinds(s)[t] == PointKind::kAbsent) continue;
         uint32_t& owned_by = one_owners_[group * grid_.count + t];
         if (owned_by != kNoSeries) {
-          return DuplicateOnOneSide(group, owned_by, static_cast<uint32_t>(first + s));
+          duplicates.try_emplace(t, Duplicate{owned_by, static_cast<uint32_t>(first + s)});
+          batch.kinds(s)[t] = PointKind::kAbsent;
+          continue;
         }
         owned_by = static_cast<uint32_t>(first + s);
       }
       TOCSIN_RETURN_IF_ERROR(MergeRow(batch, s, &one_rows_, group));
     }
     return Status::Ok();
-  });
+  };
+  TOCSIN_RETURN_IF_ERROR(ForEachMorselInOrder(*one_, take));
+  return duplicates.empty() ? Status::Ok() : CheckDuplicates(duplicates);
+}
+
+// Where the other side has nothing at all there is nothing to match, and duplicates do no harm.
+Status JoinOperator::CheckDuplicates(const std::map<size_t, Duplicate>& duplicates) {
+  std::vector<uint8_t> occupied(grid_.count, fill_many_.has_value() || fill_one_.has_value());
+  const auto look = [&](size_t /*first*/, Batch& batch) -> Status {
+    for (size_t s = 0; s < batch.series(); ++s) {
+      for (const auto& [step, duplicate] : duplicates) {
+        if (batch.kinds(s)[step] != PointKind::kAbsent) occupied[step] = 1;
+      }
+    }
+    return Status::Ok();
+  };
+  TOCSIN_RETURN_IF_ERROR(ForEachMorselInOrder(*many_, look));
+  for (const auto& [step, duplicate] : duplicates) {
+    if (occupied[step] != 0) return DuplicateOnOneSide(duplicate.first, duplicate.second);
+  }
+  return Status::Ok();
 }
 
 Status JoinOperator::ReadManyPresence() {

@@ -8,6 +8,7 @@
 // by Open, so that a clash at a step is seen.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -70,7 +71,13 @@ class JoinOperator final : public Operator {
   class JoinCursor;
 
   Status ReadOneSide(const std::vector<uint32_t>& group_of_one, size_t groups);
-  Status DuplicateOnOneSide(size_t group, uint32_t a, uint32_t b) const;
+  // Two series of the one side with one signature at one step.
+  struct Duplicate {
+    uint32_t first;
+    uint32_t second;
+  };
+  Status CheckDuplicates(const std::map<size_t, Duplicate>& duplicates);
+  Status DuplicateOnOneSide(uint32_t a, uint32_t b) const;
   void AddOutputs(const std::vector<uint32_t>& group_of_many,
                   const std::vector<uint32_t>& group_of_one, size_t groups);
   model::Labels ResultLabels(const model::Labels& many, const model::Labels* one) const;

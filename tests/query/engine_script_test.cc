@@ -47,6 +47,34 @@ BOOST_AUTO_TEST_CASE(ConformanceScriptsPass) {
   BOOST_TEST_MESSAGE(passed << " evals passed, " << failed << " failed");
 }
 
+// Found by random runs beside Prometheus.
+BOOST_AUTO_TEST_CASE(DuplicatesHarmOnlyWhereTheOtherSideHasSomething) {
+  static constexpr std::string_view kScript = R"(
+load 1m
+  many{a="1"} _ _ 1 1
+  one{a="1", b="1"} 1x3
+  one{a="1", b="2"} 1x3
+
+eval instant at 0 many + on(a) one
+
+eval range from 0 to 1m step 1m many + on(a) one
+
+eval instant at 2m many + on(a) one
+  expect fail regex: found duplicate series for the match group \{a="1"\} on the right hand-side
+
+eval range from 0 to 3m step 1m many + on(a) one
+  expect fail regex: found duplicate series for the match group
+
+eval instant at 1m many + on(a) fill(0) one
+  expect fail regex: found duplicate series for the match group
+)";
+  Engine engine(ScriptEngineOptions());
+  FakeScriptStorage storage;
+  const ScriptResult result = RunTestScript(kScript, ScriptOptions{}, &engine, &storage);
+  BOOST_TEST(result.failures.empty(), DescribeScriptResult("duplicates", result));
+  BOOST_TEST(result.passed == 5);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
