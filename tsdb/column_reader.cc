@@ -55,7 +55,10 @@ Status SelectionReader::ReadPart(const Selection::Address& address, model::Colum
   if (cursors_.size() <= address.segment) cursors_.resize(address.segment + 1);
   auto& cursor = cursors_[address.segment];
   if (cursor == nullptr) cursor = std::make_unique<SegmentCursor>(segment);
-  return cursor->Read(address.ref, selection_.range(), batch, column).Annotate(segment.path());
+  Status status = cursor->Read(address.ref, selection_.range(), batch, column);
+  if (status.ok()) return status;
+  *column = model::Column();
+  return selection_.snapshot().SkipDamage(segment, std::move(status));
 }
 
 Status SelectionReader::ReadSeries(size_t series, model::ColumnBatch* batch,

@@ -27,7 +27,8 @@ Status Compactor::SealWindow(model::Timestamp window_ms) {
   const Status status = store_.Add(
       meta,
       [&](const std::string& path) -> Result<SegmentMeta> {
-        auto written = WriteSealedWindow(env_, head_, store_.Current(), window_ms, path, meta);
+        auto written =
+            WriteSealedWindow(env_, head_, store_.Current(), quarantine_, window_ms, path, meta);
         if (written) samples = written->sample_count;
         return written;
       },
@@ -115,13 +116,12 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
   }
   counters_.merge_failures.fetch_add(1, std::memory_order_relaxed);
   if (status.code() != Code::kCorruption) return status.Annotate("merge");
-  // One of the inputs is damaged: put that one aside, the others merge next time.
+  // A damaged input stays a file of its own, so that what is sound in it goes on being served.
   for (const Version::Segment& input : inputs) {
     const Status sound = input->Verify();
     if (sound.ok()) continue;
-    quarantine_.Put(input->path(), sound.message());
-    const Status removed = store_.Forget(input);
-    if (!removed.ok()) return removed;
+    quarantine_.Note(input->path(), sound.message());
+    damaged_.insert(input->meta().id);
   }
   return Status::Ok();
 }
@@ -132,7 +132,7 @@ Status Compactor::MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp 
   const std::shared_ptr<const Version> version = store_.Current();
   for (const Version::Segment& segment : version->segments) {
     const SegmentMeta& meta = segment->meta();
-    if (meta.cuts.empty()) continue;
+    if (meta.cuts.empty() || damaged_.contains(meta.id)) continue;
     blocks[BlockStart(meta.cuts.front().window_start_ms, block_ms)].push_back(segment);
   }
   for (auto& [start, segments] : blocks) {

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "base/env.h"
@@ -83,6 +84,7 @@ class Compactor {
   model::Timestamp next_seal_ms_ = model::kMinTimestamp;
   // Versions that must be gone before the rows sealed since may leave memory.
   std::vector<std::weak_ptr<const Version>> retiring_;
+  std::set<SegmentId> damaged_;  // not merged
   int64_t last_wall_ms_ = 0;
   int64_t last_monotonic_ms_ = 0;
   int64_t no_delete_before_ms_ = 0;  // monotonic

@@ -81,7 +81,7 @@ class DatabaseImpl final : public Database {
   }
   std::unique_ptr<model::AppendBatch> NewBatch() override { return head_->NewBatch(); }
   std::unique_ptr<model::Snapshot> Pin() const override {
-    return std::make_unique<DatabaseSnapshot>(*head_, store_->Current());
+    return std::make_unique<DatabaseSnapshot>(*head_, store_->Current(), quarantine_);
   }
   uint64_t ChangeNumber(model::TimeRange range) const override {
     return head_->ChangeNumber(range);
@@ -120,7 +120,7 @@ class DatabaseImpl final : public Database {
 
   Options options_;
   Env& env_;
-  Quarantine quarantine_;
+  mutable Quarantine quarantine_;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<SegmentStore> store_;
   std::unique_ptr<Head> head_;
@@ -193,6 +193,7 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
   recovery_.replayed_rows = replay.rows;
   recovery_.replayed_samples = replay.samples;
   recovery_.replay_damaged_places = replay.damaged_places;
+  recovery_.replay_torn_tails = replay.torn_tails;
   recovery_.replay_lost_frames = replay.lost_frames;
   recovery_.replay_missing_log_files = inventory.missing_files;
   head_->StartLogs();

@@ -94,6 +94,7 @@ struct DatabaseCounters {
   uint64_t replayed_rows = 0;
   uint64_t replayed_samples = 0;       // changed values decoded
   uint64_t replay_damaged_places = 0;  // runs of bytes that were skipped
+  uint64_t replay_torn_tails = 0;      // log files that end within a write, as after a power cut
   uint64_t replay_lost_frames = 0;     // frames dropped for a gap before them, or without commit
   uint64_t replay_missing_log_files = 0;
   uint64_t quarantined_files = 0;

@@ -22,8 +22,9 @@ void Quarantine::Put(const std::string& path, std::string_view reason) {
 }
 
 void Quarantine::Note(const std::string& path, std::string_view reason) {
-  LogWarn("tsdb", "damage in a file was skipped", {{"file", path}, {"err", reason}});
   MutexLock lock(mutex_);
+  if (!noted_.insert(path).second) return;
+  LogWarn("tsdb", "damage in a file is skipped", {{"file", path}, {"err", reason}});
   list_.push_back(path + ": " + std::string(reason));
 }
 

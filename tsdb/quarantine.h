@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,8 @@ class Quarantine {
   // Renames the file into the directory. When even that fails, the file stays where it is and is
   // listed all the same.
   void Put(const std::string& path, std::string_view reason);
-  // A file that stays where it is although a part of it could not be read.
+  // A file that stays where it is although a part of it could not be read: the rest is served.
+  // Listed and logged once a file.
   void Note(const std::string& path, std::string_view reason);
 
   uint64_t files() const;
@@ -31,6 +33,7 @@ class Quarantine {
   const std::string directory_;
   mutable Mutex mutex_;
   std::vector<std::string> list_ GUARDED_BY(mutex_);
+  std::set<std::string> noted_ GUARDED_BY(mutex_);
 };
 
 }  // namespace tocsin::tsdb

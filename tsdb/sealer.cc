@@ -71,9 +71,9 @@ class SourceSealer {
 
 Result<SegmentMeta> WriteSealedWindow(Env& env, const Head& head,
                                       std::shared_ptr<const Version> version,
-                                      model::Timestamp window_ms, const std::string& path,
-                                      SegmentMeta meta) {
-  const DatabaseSnapshot snapshot(head, std::move(version));
+                                      Quarantine& quarantine, model::Timestamp window_ms,
+                                      const std::string& path, SegmentMeta meta) {
+  const DatabaseSnapshot snapshot(head, std::move(version), quarantine);
   const HeadView view{
       snapshot.commit_number(), &snapshot.version().sealed, {window_ms, window_ms + kWindowMs - 1}};
   meta.cuts = {{0, window_ms, snapshot.commit_number()}};

@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "tsdb/head/head.h"
+#include "tsdb/quarantine.h"
 #include "tsdb/segment/meta.h"
 #include "tsdb/version.h"
 
@@ -17,7 +18,7 @@ namespace tocsin::tsdb {
 // `meta` comes without cuts; the file's cut is what the head had committed when this was called.
 Result<SegmentMeta> WriteSealedWindow(Env& env, const Head& head,
                                       std::shared_ptr<const Version> version,
-                                      model::Timestamp window_ms, const std::string& path,
-                                      SegmentMeta meta);
+                                      Quarantine& quarantine, model::Timestamp window_ms,
+                                      const std::string& path, SegmentMeta meta);
 
 }  // namespace tocsin::tsdb

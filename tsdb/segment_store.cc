@@ -104,13 +104,6 @@ Status SegmentStore::Add(const SegmentMeta& meta, const WriteFile& write,
   return env_.SyncDir(directory_);
 }
 
-Status SegmentStore::Forget(const Version::Segment& forgotten) {
-  std::vector<Version::Segment> segments = Current()->segments;
-  std::erase(segments, forgotten);
-  Publish(std::move(segments), nullptr);
-  return env_.SyncDir(directory_);
-}
-
 Status SegmentStore::Remove(std::span<const Version::Segment> removed) {
   if (removed.empty()) return Status::Ok();
   std::vector<Version::Segment> segments = Current()->segments;

@@ -45,9 +45,6 @@ class SegmentStore {
   // Deletes segments (retention).
   Status Remove(std::span<const Version::Segment> segments);
 
-  // Takes a segment out of the version; its file was moved elsewhere.
-  Status Forget(const Version::Segment& segment);
-
   const std::string& directory() const { return directory_; }
 
  private:

@@ -112,18 +112,25 @@ Status Selection::SelectSegments(const model::MatcherSet& matchers, Joiner* join
   for (uint32_t s = 0; s < segments.size(); ++s) {
     const SegmentReader& segment = *segments[s];
     if (!segment.meta().range.Overlaps(range_)) continue;
-    auto columns = segment.Select(matchers, range_);
-    if (!columns) return std::move(columns).error().Annotate(segment.path());
-    uint32_t source = kNoId;
-    Fingerprint source_fingerprint;
-    for (const ColumnRef& ref : *columns) {
-      if (ref.source != source) {
-        source = ref.source;
-        TOCSIN_ASSIGN_OR_RETURN_STATUS(source_fingerprint, segment.SourceFingerprint(source));
-      }
-      TOCSIN_ASSIGN_OR_RETURN_STATUS(const Fingerprint key, segment.KeyFingerprint(ref.key));
-      joiner->Add(source_fingerprint + key, {s, kNoId, ref});
+    TOCSIN_RETURN_IF_ERROR(
+        snapshot_.SkipDamage(segment, SelectSegment(segment, s, matchers, joiner)));
+  }
+  return Status::Ok();
+}
+
+Status Selection::SelectSegment(const SegmentReader& segment, uint32_t number,
+                                const model::MatcherSet& matchers, Joiner* joiner) {
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::vector<ColumnRef> columns,
+                                 segment.Select(matchers, range_));
+  uint32_t source = kNoId;
+  Fingerprint source_fingerprint;
+  for (const ColumnRef& ref : columns) {
+    if (ref.source != source) {
+      source = ref.source;
+      TOCSIN_ASSIGN_OR_RETURN_STATUS(source_fingerprint, segment.SourceFingerprint(source));
     }
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(const Fingerprint key, segment.KeyFingerprint(ref.key));
+    joiner->Add(source_fingerprint + key, {number, kNoId, ref});
   }
   return Status::Ok();
 }

@@ -46,6 +46,8 @@ class Selection final : public model::SeriesSelection {
       : snapshot_(snapshot), range_(range) {}
   Status SelectHead(const model::MatcherSet& matchers, Joiner* joiner);
   Status SelectSegments(const model::MatcherSet& matchers, Joiner* joiner);
+  Status SelectSegment(const SegmentReader& segment, uint32_t number,
+                       const model::MatcherSet& matchers, Joiner* joiner);
   void Sort();
   void OrderAddresses();
   model::Labels SourcePart(const Address& address) const;

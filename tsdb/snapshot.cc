@@ -37,8 +37,10 @@ model::Labels JoinLabels(const model::Labels& a, const model::Labels& b) {
   return model::Labels::FromSorted(joined.data(), joined.size());
 }
 
-DatabaseSnapshot::DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version)
+DatabaseSnapshot::DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version,
+                                   Quarantine& quarantine)
     : head_(head),
+      quarantine_(quarantine),
       version_(std::move(version)),
       commit_(head.commit_number()),
       epoch_(head.NewPin()),
@@ -50,6 +52,12 @@ Result<std::unique_ptr<model::SeriesSelection>> DatabaseSnapshot::Select(
   TOCSIN_ASSIGN_OR_RETURN(std::unique_ptr<Selection> selection,
                           Selection::Make(*this, matchers, range, hints));
   return selection;
+}
+
+Status DatabaseSnapshot::SkipDamage(const SegmentReader& segment, Status status) const {
+  if (status.code() != Code::kCorruption) return status.Annotate(segment.path());
+  quarantine_.Note(segment.path(), status.message());
+  return Status::Ok();
 }
 
 bool DatabaseSnapshot::HeadMeets(model::TimeRange range) const {
@@ -77,8 +85,12 @@ Result<std::vector<std::string>> DatabaseSnapshot::LabelNames(
   }
   for (const Version::Segment& segment : version_->segments) {
     if (!segment->meta().range.Overlaps(range)) continue;
-    TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> more, segment->LabelNames(matcher_sets));
-    for (std::string& name : more) names.insert(std::move(name));
+    auto more = segment->LabelNames(matcher_sets);
+    if (!more) {
+      TOCSIN_TRY(SkipDamage(*segment, more.error()));
+      continue;
+    }
+    for (std::string& name : *more) names.insert(std::move(name));
   }
   return Sorted(std::move(names), limit);
 }
@@ -93,9 +105,12 @@ Result<std::vector<std::string>> DatabaseSnapshot::LabelValues(
   }
   for (const Version::Segment& segment : version_->segments) {
     if (!segment->meta().range.Overlaps(range)) continue;
-    TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> more,
-                            segment->LabelValues(name, matcher_sets));
-    for (std::string& value : more) values.insert(std::move(value));
+    auto more = segment->LabelValues(name, matcher_sets);
+    if (!more) {
+      TOCSIN_TRY(SkipDamage(*segment, more.error()));
+      continue;
+    }
+    for (std::string& value : *more) values.insert(std::move(value));
   }
   return Sorted(std::move(values), limit);
 }

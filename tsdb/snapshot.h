@@ -1,4 +1,4 @@
-// HeadSnapshot: model::Snapshot over one version of the segments and the head up to one commit
+// DatabaseSnapshot: model::Snapshot over one version of the segments and the head up to one commit
 // number. Answers are the union of both; a label set with several addresses (another split into
 // source and key, the same source in many segments) is one series.
 //
@@ -16,13 +16,16 @@
 
 #include "model/storage.h"
 #include "tsdb/head/head.h"
+#include "tsdb/quarantine.h"
 #include "tsdb/version.h"
 
 namespace tocsin::tsdb {
 
 class DatabaseSnapshot final : public model::Snapshot {
  public:
-  DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version);
+  // `quarantine` hears of damaged segments; queries go on without what is damaged.
+  DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version,
+                   Quarantine& quarantine);
 
   uint64_t commit_number() const override { return commit_; }
   Result<std::unique_ptr<model::SeriesSelection>> Select(
@@ -41,11 +44,15 @@ class DatabaseSnapshot final : public model::Snapshot {
   const Head& head() const { return head_; }
   const Version& version() const { return *version_; }
   const HeadIndex::Pin& index() const { return index_; }
+  // For a failed read of a segment: Ok after noting damage (its part of the answer is missing), the
+  // status itself for anything else.
+  Status SkipDamage(const SegmentReader& segment, Status status) const;
 
  private:
   bool HeadMeets(model::TimeRange range) const;
 
   const Head& head_;
+  Quarantine& quarantine_;
   // In this order: rows that the version has in segments have numbers up to commit_, and whatever
   // the head still had when the version was pinned is kept by the epoch.
   const std::shared_ptr<const Version> version_;

@@ -88,6 +88,11 @@ bool ShardReplay::ReplayFile(std::string_view bytes, LogFileInfo* file) {
   }
   DropPending();
   result_.damaged_places += reader.damaged_places();
+  if (reader.torn_tail()) {
+    ++result_.torn_tails;
+    LogInfo("tsdb", "log file ends within a write; what was being written is cut",
+            {{"file", file->path}});
+  }
   return sound && reader.damaged_places() == 0;
 }
 
@@ -212,7 +217,10 @@ void ShardReplay::Commit(const LoggedCommit& commit, LogFileInfo* file) {
 void ShardReplay::ApplyState(const Pending& pending) {
   if (pending.source == nullptr || pending.page >= pending.source->page_count()) return;
   Page& page = pending.source->writable_page(pending.page);
+  const uint32_t before = page.sequence;
   page.broken = !ApplyStateRecord(BytesOf(pending), base_ms_, &page).ok();
+  // The state counts frames that never came: a file before, or its end, is gone.
+  if (before > 0 && page.sequence > before) result_.lost_frames += page.sequence - before;
 }
 
 void ShardReplay::ApplyFrame(const Pending& pending, uint64_t commit, LogFileInfo* file) {
@@ -357,6 +365,7 @@ ReplayResult ReplayLogs(Env& env, const LogInventory& inventory, const SealedCut
     total.rows += result.rows;
     total.samples += result.samples;
     total.damaged_places += result.damaged_places;
+    total.torn_tails += result.torn_tails;
     total.lost_frames += result.lost_frames;
     std::move(result.damaged_files.begin(), result.damaged_files.end(),
               std::back_inserter(total.damaged_files));

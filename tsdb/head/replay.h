@@ -35,6 +35,7 @@ struct ReplayResult {
   uint64_t rows = 0;
   uint64_t samples = 0;
   uint64_t damaged_places = 0;
+  uint64_t torn_tails = 0;
   uint64_t lost_frames = 0;
   // Files with damage inside or that could not be opened: path and reason.
   std::vector<std::pair<std::string, std::string>> damaged_files;

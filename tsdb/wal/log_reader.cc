@@ -6,6 +6,13 @@
 #include "base/crc32c.h"
 
 namespace tocsin::tsdb {
+namespace {
+
+bool OnlyZeros(std::string_view bytes) {
+  return bytes.find_first_not_of('\0') == std::string_view::npos;
+}
+
+}  // namespace
 
 LogReader::LogReader(std::string_view bytes) : bytes_(bytes) {
   for (size_t at = 0; at < bytes_.size() && !header_; at += kLogBlockBytes) {
@@ -16,11 +23,23 @@ LogReader::LogReader(std::string_view bytes) : bytes_(bytes) {
   }
 }
 
-void LogReader::Damage() {
+void LogReader::Damage(bool torn) {
+  if (!in_damage_) may_be_torn_ = torn;
   in_damage_ = true;
   synchronised_ = false;
   fragment_ = {};
   position_ = std::min(bytes_.size(), (position_ / kLogBlockBytes + 1) * kLogBlockBytes);
+}
+
+// Nothing sound follows the last damage.
+void LogReader::EndOfFile() {
+  if (!in_damage_) return;
+  in_damage_ = false;
+  if (may_be_torn_) {
+    torn_tail_ = true;
+  } else {
+    ++damaged_places_;
+  }
 }
 
 // Moves to the next sound fragment; false at the end of the file.
@@ -32,7 +51,8 @@ bool LogReader::NextFragment() {
       bool newer = false;
       const auto header = ReadBlockHeader(bytes_.substr(position_), &block, &newer);
       if (!header || header != header_ || block != position_ / kLogBlockBytes) {
-        Damage();
+        Damage(bytes_.size() - position_ < kLogBlockHeaderBytes ||
+               OnlyZeros(bytes_.substr(position_)));
         continue;
       }
       position_ += kLogBlockHeaderBytes;
@@ -50,7 +70,8 @@ bool LogReader::NextFragment() {
     const uint16_t first = reader.Fixed16();
     if (!reader.ok() || length == 0 || length > reader.remaining() ||
         crc != Crc32c(rest.substr(4, size_t{4} + length))) {
-      Damage();
+      const bool cut = !reader.ok() || length > reader.remaining();
+      Damage((cut && position_ + room == bytes_.size()) || OnlyZeros(bytes_.substr(position_)));
       continue;
     }
     fragment_ = rest.substr(kLogFragmentHeaderBytes, length);
@@ -63,6 +84,7 @@ bool LogReader::NextFragment() {
     }
     return true;
   }
+  EndOfFile();
   return false;
 }
 
@@ -125,7 +147,10 @@ bool LogReader::Next(std::string_view* record, bool* after_damage) {
       // NextFragment may have found a sound fragment behind the damage: resume inside it.
       synchronised_ = false;
       if (fragment_.empty()) {
-        if (position_ >= bytes_.size()) return false;
+        if (position_ >= bytes_.size()) {
+          EndOfFile();
+          return false;
+        }
         continue;
       }
       if (first_record_ == kNoRecord || first_record_ >= fragment_.size()) {

@@ -30,12 +30,13 @@ class LogReader {
 
   // Runs of bytes that were skipped, a torn tail not among them.
   uint64_t damaged_places() const { return damaged_places_; }
-  // Nothing sound follows the last damage: what a crash in the middle of a write leaves.
-  bool torn_tail() const { return in_damage_; }
+  // The file ends within a fragment, or in zeros: what a crash in the middle of a write leaves.
+  bool torn_tail() const { return torn_tail_; }
 
  private:
   bool NextFragment();
-  void Damage();
+  void Damage(bool torn);
+  void EndOfFile();
 
   const std::string_view bytes_;
   std::optional<LogFileHeader> header_;
@@ -45,6 +46,8 @@ class LogReader {
   bool synchronised_ = false;  // fragment_ continues the stream at a known place
   bool in_damage_ = false;
   bool report_damage_ = false;
+  bool may_be_torn_ = false;  // the damage is what a crash may leave at the end
+  bool torn_tail_ = false;
   bool started_ = false;
   uint16_t first_record_ = kNoRecord;
   std::string assembled_;
