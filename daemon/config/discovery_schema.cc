@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/regex.h"
 #include "daemon/config/schema.h"
 #include "daemon/config/url_parts.h"
 #include "discovery/provider.h"
@@ -245,6 +246,24 @@ void ValidatePuppetDb(SectionCheck& s) {
   s.Require("query", "query missing");
 }
 
+// What Scaleway's own client refuses.
+void ValidateScalewayFormats(SectionCheck& s) {
+  static const Regex access_key = *Regex::Compile("SCW[A-Z0-9]{17}");
+  static const Regex uuid = *Regex::Compile("[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}");
+  static const Regex zone = *Regex::Compile("[a-z]{2}-[a-z]{3}-[1-9]");
+  if (!s.Text("access_key").empty() && !access_key.FullMatch(s.Text("access_key"))) {
+    s.Fail("access_key", "invalid access key format, expected SCWXXXXXXXXXXXXXXXXX format");
+  }
+  for (const std::string_view field : {"secret_key", "project_id"}) {
+    if (!s.Text(field).empty() && !uuid.FullMatch(s.Text(field))) {
+      s.Fail(field, "invalid " + std::string(field) + " format, expected a UUID");
+    }
+  }
+  if (!zone.FullMatch(s.Text("zone"))) {
+    s.Fail("zone", "invalid zone format, expected xx-xxx-x");
+  }
+}
+
 void ValidateScaleway(SectionCheck& s) {
   RequireOneOf(s, "role", "instance|baremetal", "role missing (one of: instance, baremetal)");
   s.Require("project_id", "project_id is mandatory");
@@ -252,6 +271,7 @@ void ValidateScaleway(SectionCheck& s) {
   const int secrets = s.Count({"secret_key", "secret_key_file"});
   if (secrets == 0) s.Fail("one of secret_key & secret_key_file must be configured");
   if (secrets > 1) s.Fail("at most one of secret_key & secret_key_file must be configured");
+  ValidateScalewayFormats(s);
 }
 
 void ValidateStackit(SectionCheck& s) {

@@ -716,7 +716,7 @@ Result<model::RelabelRule> ReadRelabelRule(const YamlNode& node, model::NameSche
   if (const Status status = errors.ToStatus(); !status.ok()) return Error(status);
   for (const YamlNode& name : node.Find("source_labels").items()) {
     // Which scheme is asked does not matter to Prometheus here: any name that UTF-8 allows.
-    if (!model::IsValidLabelName(name.text(), model::NameScheme::kUtf8)) {
+    if (!name.is_null() && !model::IsValidLabelName(name.text(), model::NameScheme::kUtf8)) {
       return Error(name.ErrorHere(Quoted(name.text()) + " is not a valid label name"));
     }
   }

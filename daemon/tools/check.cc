@@ -7,6 +7,7 @@
 #include "base/duration.h"
 #include "base/env.h"
 #include "base/glob.h"
+#include "collector/target.h"
 #include "daemon/config/config.h"
 #include "daemon/flags.h"
 #include "discovery/file.h"
@@ -87,7 +88,7 @@ class Checker {
         env_, file,
         {.agent_mode = options_.agent, .read_scrape_config_files = !options_.syntax_only});
     std::vector<std::string> rule_files;
-    Status status = config ? Status::Ok() : config.error();
+    Status status = config ? CheckStaticTargets(*config) : config.error();
     if (status.ok() && !options_.syntax_only) {
       status = FindRuleFiles(*config, &rule_files);
       if (status.ok()) status = CheckReferencedFiles(*config);
@@ -115,6 +116,29 @@ class Checker {
     }
   }
 
+  Status CheckStaticTargets(const Config& config) {
+    for (const collector::ScrapeConfig& scrape : config.scrape_configs) {
+      TOCSIN_RETURN_IF_ERROR(CheckTargets(scrape, scrape.discovery.static_targets.groups));
+    }
+    return Status::Ok();
+  }
+
+  // Relabelled as a scrape would, every target must have come out scrapable or dropped.
+  Status CheckTargets(const collector::ScrapeConfig& scrape,
+                      const std::vector<discovery::TargetGroup>& groups) {
+    for (const discovery::TargetGroup& group : groups) {
+      for (size_t i = 0; i < group.targets.size(); ++i) {
+        const auto target = collector::MakeTarget(
+            scrape, collector::DiscoveredLabels(scrape, group, group.targets[i]));
+        if (target) continue;
+        return target.error().Annotate("scrape job " + model::QuoteString(scrape.job_name) +
+                                       ": instance " + std::to_string(i) + " in group " +
+                                       group.source);
+      }
+    }
+    return Status::Ok();
+  }
+
   // A glob may match nothing; a plain name must exist.
   Status FindRuleFiles(const Config& config, std::vector<std::string>* rule_files) {
     for (const std::string& pattern : config.rule_files) {
@@ -139,16 +163,19 @@ class Checker {
 
   Status CheckDiscoveryFiles(const Config& config) {
     for (const collector::ScrapeConfig& scrape : config.scrape_configs) {
-      TOCSIN_RETURN_IF_ERROR(
-          CheckDiscoveryFilesOf(scrape.discovery, "scrape job \"" + scrape.job_name + "\""));
+      TOCSIN_RETURN_IF_ERROR(CheckDiscoveryFilesOf(
+          scrape.discovery, "scrape job \"" + scrape.job_name + "\"", &scrape));
     }
     for (const alerting::AlertmanagerConfig& alertmanager : config.alertmanagers) {
-      TOCSIN_RETURN_IF_ERROR(CheckDiscoveryFilesOf(alertmanager.discovery, "alertmanagers"));
+      TOCSIN_RETURN_IF_ERROR(
+          CheckDiscoveryFilesOf(alertmanager.discovery, "alertmanagers", nullptr));
     }
     return Status::Ok();
   }
 
-  Status CheckDiscoveryFilesOf(const discovery::DiscoveryConfig& config, const std::string& whose) {
+  // `scrape`: whose relabelling the targets go through; null for Alertmanagers.
+  Status CheckDiscoveryFilesOf(const discovery::DiscoveryConfig& config, const std::string& whose,
+                               const collector::ScrapeConfig* scrape) {
     for (const discovery::FileConfig& files : config.files) {
       for (const std::string& pattern : files.files) {
         TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::vector<std::string> paths, Glob(env_, pattern));
@@ -162,6 +189,7 @@ class Checker {
           if (!groups) {
             return groups.error().Annotate("checking SD file " + model::QuoteString(path));
           }
+          if (scrape != nullptr) TOCSIN_RETURN_IF_ERROR(CheckTargets(*scrape, *groups));
         }
       }
     }

@@ -113,6 +113,8 @@ BOOST_AUTO_TEST_CASE(FilesThatAreMissingOrBrokenAreFound) {
        "checking SD file \"/c/sd.yml\""},
       {"scrape_configs: [{job_name: a, bearer_token_file: t}]",
        "error checking authorization credentials or bearer token file"},
+      {"scrape_configs: [{job_name: a, static_configs: [{targets: ['h:1', '']}]}]",
+       "scrape job \"a\": instance 1 in group 0: no address"},
       {"nope: 1", "/c/p.yml:1:1: field nope not found"},
   };
   for (const auto& c : kCases) {
