@@ -3,6 +3,7 @@
 #include "collector/scrape_recorder.h"
 
 #include <boost/test/unit_test.hpp>
+#include <random>
 
 #include "tests/support/recording_appender.h"
 
@@ -365,6 +366,38 @@ BOOST_FIXTURE_TEST_CASE(ASuccessorEndsWhatItDoesNotTakeOver, Fixture) {
   BOOST_TEST(StaleAtEnd(R"(a{instance="i", job="j"})"));
   BOOST_TEST(Scrape("a 6\n"));
   BOOST_TEST(appender.Of(R"(a{instance="i", job="j"})").size() == 4u);
+}
+
+BOOST_FIXTURE_TEST_CASE(AnyBytesGetOneVerdictHoweverTheyArrive, Fixture) {
+  const std::string seeds[] = {
+      "# HELP a h\n# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 2\na_sum 3\nb 4 "
+      "5\n",
+      "# TYPE a counter\n# UNIT a_s s\na_total{x=\"\\\"y\"} 1 1.5 # {t=\"u\"} 0.5 "
+      "2\n{\"q.r\",l=\"m\"} 2\n# "
+      "EOF\n"};
+  std::mt19937 random(20261124);
+  const std::string_view bytes = "{}\",=# \n\\aE019.+-e\xff\x00N";
+  for (int i = 0; i < 3000; ++i) {
+    std::string page = seeds[i % 2];
+    const auto format = i % 2 == 0 ? ExpositionFormat::kText : ExpositionFormat::kOpenMetrics;
+    for (unsigned k = random() % 4; k > 0; --k) {
+      page[random() % page.size()] = bytes[random() % bytes.size()];
+    }
+    if (random() % 4 == 0) page.resize(random() % page.size());
+    BOOST_TEST_CONTEXT(model::QuoteString(page)) {
+      Fixture whole;
+      const bool good = whole.Scrape(page, SIZE_MAX, format);
+      const uint64_t samples = whole.recorder->samples_scraped();
+      for (const size_t step : {size_t{1}, size_t{5}}) {
+        // Unknown lines at first, then known ones.
+        Fixture pieces;
+        for (int again = 0; again < 2; ++again) {
+          BOOST_REQUIRE(pieces.Scrape(page, step, format) == good);
+          if (good) BOOST_REQUIRE(pieces.recorder->samples_scraped() == samples);
+        }
+      }
+    }
+  }
 }
 
 BOOST_FIXTURE_TEST_CASE(RefusalsOfStorageAreCountedByReason, Fixture) {
