@@ -29,6 +29,27 @@ uint64_t SlotKey(const LineState& line) {
   return (static_cast<uint64_t>(line.source) << 32) | line.slot;
 }
 
+// What follows a number, when it is a newline, or one blank and a plain timestamp (text format).
+// The first byte of the next line; null for anything else, or when the bytes end too early.
+const char* ReadPlainEnd(const char* p, const char* end, ExpositionFormat format,
+                         SampleTail* tail) {
+  if (p == nullptr || p == end) return nullptr;
+  tail->has_exemplar = false;
+  tail->has_timestamp = false;
+  if (*p == '\n') return p + 1;
+  if (*p != ' ' || format != ExpositionFormat::kText) return nullptr;
+  const char* const first = ++p;
+  constexpr ptrdiff_t kDigitsMax = 18;  // of what surely fits 64 bits
+  int64_t timestamp_ms = 0;
+  while (p != end && p - first < kDigitsMax && number_internal::IsDigit(*p)) {
+    timestamp_ms = timestamp_ms * 10 + (*p++ - '0');
+  }
+  if (p == first || p == end || *p != '\n') return nullptr;
+  tail->has_timestamp = true;
+  tail->timestamp_ms = timestamp_ms;
+  return p + 1;
+}
+
 model::Exemplar MakeExemplar(const SampleTail& tail) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const RawLabel& label : tail.exemplar_labels) {
@@ -104,7 +125,9 @@ ScrapeRecorder::Step ScrapeRecorder::CompareLines(const char** position, const c
   const char* const text = shape.text.data();
   const size_t count = shape.lines.size();
   uint32_t gap_begin = next_line_ < count ? shape.GapBegin(next_line_) : 0;
-  bool plain = !changed_ && config_->sample_limit == 0;
+  const uint64_t limit = config_->sample_limit;
+  // No line needs more than its slot: nothing moved, and all that may come is within the limit.
+  bool plain = !changed_ && (limit == 0 || kept_ + (count - next_line_) <= limit);
   for (; next_line_ < count; ++next_line_) {
     const ShapeLine& line = shape.lines[next_line_];
     const size_t gap_length = line.end - gap_begin;
@@ -116,15 +139,20 @@ ScrapeRecorder::Step ScrapeRecorder::CompareLines(const char** position, const c
     }
     if (distrust_ && !TrustAgain(next_line_)) break;
     const char* const value = p + gap_length;
-    double number;
-    const char* const behind = ParseDecimal(value, end, &number);
-    const LineState& state = states_[next_line_];
+    SampleTail& tail = item_.tail;
+    const char* behind = ParseDecimal(value, end, &tail.value);
+    LineState& state = states_[next_line_];
     if (plain && state.flags == 0 && behind != nullptr && behind != end && *behind == '\n')
         [[likely]] {
-      rows_.SetOwn(state.slot, number);
+      rows_.SetOwn(state.slot, tail.value);
       ++scraped_;
       ++kept_;
       p = behind + 1;
+    } else if (behind = ReadPlainEnd(behind, end, format_, &tail);
+               behind != nullptr && (state.flags & LineState::kRefused) == 0) {
+      Record(&state, tail);
+      if (changed_) AppendKnown(next_line_);
+      p = behind;
     } else {
       *position = p;
       Step step = Step::kMore;
