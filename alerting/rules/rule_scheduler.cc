@@ -256,10 +256,11 @@ void RuleScheduler::EndSeries(model::Timestamp now_ms) {
     const bool busy =
         std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.running; });
     if (busy) return;  // what the groups make is only theirs while they run
-    const Status status = it->series.End(now_ms, [&](const model::Labels& labels) {
-      return std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
-        const auto& members = slot.group->members();
-        return std::any_of(members.begin(), members.end(),
+    std::vector<const RuleGroup*> groups;
+    for (const Slot& slot : slots_) groups.push_back(slot.group.get());
+    const Status status = it->series.End(now_ms, [&groups](const model::Labels& labels) {
+      return std::any_of(groups.begin(), groups.end(), [&](const RuleGroup* group) {
+        return std::any_of(group->members().begin(), group->members().end(),
                            [&](const auto& member) { return member.series.Makes(labels); });
       });
     });
