@@ -1,13 +1,9 @@
 #include "api/api_router.h"
 
-#include <map>
-#include <memory>
 #include <utility>
 
 #include "api/api_response.h"
-#include "base/mutex.h"
 #include "base/regex.h"
-#include "base/self_metrics.h"
 
 namespace tocsin::api {
 namespace {
@@ -122,40 +118,6 @@ void AnswerOverload(const http::HttpRequest& request, http::Overload overload,
   const ErrorType type =
       overload == http::Overload::kLaneFull ? ErrorType::kTimeout : ErrorType::kExecution;
   RespondError(response, {type, std::string(text)});
-}
-
-http::RequestObserver ObserveRequests(SelfMetrics* metrics) {
-  // Metrics by route and code, found without the registry's lock and text.
-  struct Known {
-    Mutex mu;
-    std::map<std::pair<const http::Route*, int>, Counter*> counters GUARDED_BY(mu);
-    std::map<const http::Route*, MetricHistogram*> durations GUARDED_BY(mu);
-  };
-  static const std::vector<double> kSecondsBounds = {0.001, 0.005, 0.02, 0.1, 0.4, 1, 3, 8, 20, 60};
-  auto known = std::make_shared<Known>();
-  return [metrics, known](const http::RequestObservation& o) {
-    Counter* counter = nullptr;
-    MetricHistogram* duration = nullptr;
-    {
-      MutexLock lock(known->mu);
-      Counter*& slot = known->counters[{o.route, o.status}];
-      if (slot == nullptr) {
-        slot = &metrics->GetCounter(
-            "prometheus_http_requests_total", "Counter of HTTP requests.",
-            {{"handler", o.route->pattern}, {"code", std::to_string(o.status)}});
-      }
-      counter = slot;
-      MetricHistogram*& histogram = known->durations[o.route];
-      if (histogram == nullptr) {
-        histogram = &metrics->GetHistogram("prometheus_http_request_duration_seconds",
-                                           "Histogram of latencies for HTTP requests.",
-                                           kSecondsBounds, {{"handler", o.route->pattern}});
-      }
-      duration = histogram;
-    }
-    counter->Add();
-    duration->Observe(o.seconds);
-  };
 }
 
 }  // namespace tocsin::api

@@ -1,6 +1,7 @@
 // MakeRouter: all routes of the daemon's HTTP server. The files in routes/ each add one family.
 //
-//   http::Server server(options, api::MakeRouter(dependencies), api::ObserveRequests(metrics));
+//   http::Server server(options, api::MakeRouter(dependencies), api::ObserveRequests(&metrics)); //
+//   http_metrics.h
 #pragma once
 
 #include <string>
@@ -11,10 +12,6 @@
 #include "base/http/router.h"
 #include "base/http/server.h"
 
-namespace tocsin {
-class SelfMetrics;
-}
-
 namespace tocsin::api {
 
 // `dependencies` must outlive the server. `route_prefix` as --web.route-prefix: "" or
@@ -24,10 +21,6 @@ http::Router MakeRouter(const Dependencies& dependencies, const std::string& rou
 // For ServerOptions::on_overload: the API's error shape below /api/v1, plain text elsewhere.
 void AnswerOverload(const http::HttpRequest& request, http::Overload overload,
                     http::HttpResponse* response);
-
-// Counts requests by handler and code and their durations by handler, under Prometheus' names
-// (prometheus_http_requests_total, prometheus_http_request_duration_seconds).
-http::RequestObserver ObserveRequests(SelfMetrics* metrics);
 
 // --- for routes/ ---
 

@@ -130,11 +130,12 @@ void TargetsMetadata(const Dependencies& deps, const HttpRequest& request, HttpR
 
 void AddMetadataRoutes(ApiRoutes* routes) {
   const Dependencies& deps = routes->dependencies();
-  routes->Add({"GET"}, "/metadata", http::Lane::kStatus,
+  // Walks every family of every target: not for the lane that never waits.
+  routes->Add({"GET"}, "/metadata", http::Lane::kQuery,
               [&deps](const HttpRequest& request, HttpResponse* response) {
                 Metadata(deps, request, response);
               });
-  routes->Add({"GET"}, "/targets/metadata", http::Lane::kStatus,
+  routes->Add({"GET"}, "/targets/metadata", http::Lane::kQuery,
               [&deps](const HttpRequest& request, HttpResponse* response) {
                 TargetsMetadata(deps, request, response);
               });

@@ -52,6 +52,8 @@ class Front {
   const Counters& counters() const { return counters_; }
 
  private:
+  static constexpr size_t kReadBytes = 64 * 1024;  // at most, in one call
+
   int64_t NowMs() const;
 
   // accepting
@@ -80,6 +82,10 @@ class Front {
   bool Linger(Connection* c);
   void Break(Connection* c);    // the peer is gone
   void Destroy(Connection* c);  // closes and forgets
+
+  static void Count(std::atomic<uint64_t>* counter, uint64_t n = 1) {
+    counter->fetch_add(n, std::memory_order_relaxed);
+  }
 
   // the loop
   void TakeCompletions();

@@ -3,6 +3,7 @@
 #include <string>
 #include <thread>
 
+#include "api/http_metrics.h"
 #include "base/self_metrics.h"
 #include "tests/api/api_fixture.h"
 #include "tests/support/raw_client.h"
@@ -74,10 +75,13 @@ BOOST_AUTO_TEST_CASE(CountsRequestsByHandler) {
   RawClient client(server->addresses()[0]);
   client.Ask("GET /api/v1/label/a/values HTTP/1.1\r\nHost: localhost\r\n\r\n");
   client.Ask("GET /api/v1/query HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const std::vector<MetricCallback> callbacks = ExportServerStats(server.get(), &metrics);
   const std::string text = metrics.RenderText();
   const auto has = [&](const std::string& line) { return text.find(line) != std::string::npos; };
   BOOST_TEST(
       has("prometheus_http_requests_total{code=\"200\",handler=\"/api/v1/label/{}/values\"} 1"));
+  BOOST_TEST(has("tocsin_http_connections_accepted_total 1\n"));
+  BOOST_TEST(has("tocsin_http_lane_queue_length{lane=\"query\"} 0\n"));
   BOOST_TEST(has("prometheus_http_requests_total{code=\"400\",handler=\"/api/v1/query\"} 1"));
 }
 
