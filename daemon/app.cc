@@ -21,6 +21,7 @@
 #include "alerting/rules/rule_loader.h"
 #include "alerting/rules/rule_scheduler.h"
 #include "api/api_router.h"
+#include "api/http_metrics.h"
 #include "base/duration.h"
 #include "base/env.h"
 #include "base/http/server.h"
@@ -177,6 +178,7 @@ struct App::Parts {
   // the door
   api::Dependencies dependencies;
   std::unique_ptr<http::Server> server;
+  std::vector<MetricCallback> server_metrics;
   bool started = false;
 
   Gauge& reload_ok_metric =
@@ -336,6 +338,7 @@ void App::Parts::CreateApi() {
   server = std::make_unique<http::Server>(std::move(options),
                                           api::MakeRouter(deps, addresses.route_prefix),
                                           api::ObserveRequests(&metrics));
+  server_metrics = api::ExportServerStats(server.get(), &metrics);
 }
 
 // Everything that can fail comes first; from the first Apply on nothing can.
