@@ -1,11 +1,11 @@
 // The part of the planner that knows the functions.
-#include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "query/function_signatures.h"
 #include "query/functions/elementwise.h"
 #include "query/functions/native_histogram.h"
+#include "query/functions/point_math.h"
 #include "query/operators/histogram.h"
 #include "query/operators/info.h"
 #include "query/operators/map.h"
@@ -57,13 +57,6 @@ Result<OperatorPtr> Planner::PlanCall(const Call& call, const Grid& grid) {
 
 namespace {
 
-double MinOf(double a, double b) {
-  return std::isnan(a) || std::isnan(b) ? model::NormalNan() : std::min(a, b);
-}
-double MaxOf(double a, double b) {
-  return std::isnan(a) || std::isnan(b) ? model::NormalNan() : std::max(a, b);
-}
-
 double Seconds(int64_t ms) { return static_cast<double>(ms) / 1000; }
 
 }  // namespace
@@ -86,7 +79,7 @@ Result<OperatorPtr> Planner::PlanScalarCall(const Call& call, const Grid& grid) 
   TOCSIN_ASSIGN_OR_RETURN(OperatorPtr a, Plan(*call.args[0], grid));
   TOCSIN_ASSIGN_OR_RETURN(OperatorPtr b, Plan(*call.args[1], grid));
   return std::make_unique<ScalarBinaryOperator>(context_, grid, std::move(a), std::move(b),
-                                                name == "min_of" ? MinOf : MaxOf);
+                                                name == "min_of" ? SmallerOf : LargerOf);
 }
 
 namespace {

@@ -2,10 +2,12 @@
 
 #include <date/date.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numbers>
 
+#include "query/functions/point_math.h"
 #include "query/histogram_math.h"
 
 namespace tocsin::query {
@@ -39,15 +41,6 @@ double Sign(double v) {
   return v > 0 ? 1 : v;
 }
 
-double Minimum(double a, double b) {
-  if (std::isnan(a) || std::isnan(b)) return model::NormalNan();
-  return std::min(a, b);
-}
-double Maximum(double a, double b) {
-  if (std::isnan(a) || std::isnan(b)) return model::NormalNan();
-  return std::max(a, b);
-}
-
 // Rounds half up: floor(v / nearest + 0.5) × nearest, dividing by the inverse to lose less.
 MapOperator::RowMap Round(bool to_one) {
   return [to_one](const Scalars& scalars, Batch* batch, size_t row) {
@@ -61,18 +54,19 @@ MapOperator::RowMap Round(bool to_one) {
 // Where the lower bound lies above the upper one, nothing comes out.
 void Clamp(const Scalars& scalars, Batch* batch, size_t row) {
   PointKind* kinds = batch->kinds(row);
-  MapFloats(batch, row,
-            [&](size_t t, double v) { return Maximum(scalars[0][t], Minimum(scalars[1][t], v)); });
+  MapFloats(batch, row, [&](size_t t, double v) {
+    return LargerOf(scalars[0][t], SmallerOf(scalars[1][t], v));
+  });
   for (size_t t = 0; t < batch->steps(); ++t) {
     if (scalars[1][t] < scalars[0][t]) kinds[t] = PointKind::kAbsent;
   }
 }
 
 void ClampMin(const Scalars& scalars, Batch* batch, size_t row) {
-  MapFloats(batch, row, [&](size_t t, double v) { return Maximum(scalars[0][t], v); });
+  MapFloats(batch, row, [&](size_t t, double v) { return LargerOf(scalars[0][t], v); });
 }
 void ClampMax(const Scalars& scalars, Batch* batch, size_t row) {
-  MapFloats(batch, row, [&](size_t t, double v) { return Minimum(scalars[0][t], v); });
+  MapFloats(batch, row, [&](size_t t, double v) { return SmallerOf(scalars[0][t], v); });
 }
 
 // Seconds since the epoch as a UTC calendar date and time of day.

@@ -1,6 +1,7 @@
 #include "query/functions/point_math.h"
 
 #include <cmath>
+#include <limits>
 
 #include "base/check.h"
 #include "query/histogram_math.h"
@@ -8,6 +9,22 @@
 namespace tocsin::query {
 
 double Modulo(double a, double b) { return std::fmod(a, b); }
+
+double SmallerOf(double a, double b) {
+  constexpr double kLowest = -std::numeric_limits<double>::infinity();
+  if (a == kLowest || b == kLowest) return kLowest;
+  if (std::isnan(a) || std::isnan(b)) return model::NormalNan();
+  if (a == b) return std::signbit(a) ? a : b;
+  return a < b ? a : b;
+}
+
+double LargerOf(double a, double b) {
+  constexpr double kHighest = std::numeric_limits<double>::infinity();
+  if (a == kHighest || b == kHighest) return kHighest;
+  if (std::isnan(a) || std::isnan(b)) return model::NormalNan();
+  if (a == b) return std::signbit(a) ? b : a;
+  return a > b ? a : b;
+}
 
 double FloatArithmetic(BinaryOp op, double a, double b) {
   switch (op) {

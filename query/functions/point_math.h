@@ -11,6 +11,10 @@ namespace tocsin::query {
 
 // a % b and a ^ b with Go's special cases (pow(1, NaN) and the like agree with C's).
 double Modulo(double a, double b);
+// Go's math.Min and math.Max, which clamp() and min_of() show: the infinity that decides wins
+// even over NaN, any other NaN wins, and -0 is smaller than 0.
+double SmallerOf(double a, double b);
+double LargerOf(double a, double b);
 // Float operators only: arithmetic gives the result, comparisons 1 or 0.
 double FloatArithmetic(BinaryOp op, double a, double b);
 bool FloatCompare(BinaryOp op, double a, double b);

@@ -75,6 +75,46 @@ eval instant at 1m many + on(a) fill(0) one
   BOOST_TEST(result.passed == 5);
 }
 
+// As Go's math.Min and math.Max have it.
+BOOST_AUTO_TEST_CASE(InfinityWinsOverNanInClamps) {
+  static constexpr std::string_view kScript = R"(
+load 1m
+  m NaN
+
+eval instant at 0 clamp_min(m, Inf)
+  {} Inf
+
+eval instant at 0 clamp_min(m, -Inf)
+  {} NaN
+
+eval instant at 0 clamp_max(m, -Inf)
+  {} -Inf
+
+eval instant at 0 clamp_max(m, Inf)
+  {} NaN
+
+eval instant at 0 clamp(m, 0, 1)
+  {} NaN
+
+eval instant at 0 1 / clamp_max(vector(0), -0)
+  {} -Inf
+
+eval instant at 0 min_of(NaN, -Inf)
+  -Inf
+
+eval instant at 0 max_of(Inf, NaN)
+  Inf
+
+eval instant at 0 max_of(1, NaN)
+  NaN
+)";
+  Engine engine(ScriptEngineOptions());
+  FakeScriptStorage storage;
+  const ScriptResult result = RunTestScript(kScript, ScriptOptions{}, &engine, &storage);
+  BOOST_TEST(result.failures.empty(), DescribeScriptResult("clamps", result));
+  BOOST_TEST(result.passed == 9);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
