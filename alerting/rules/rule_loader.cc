@@ -42,7 +42,9 @@ std::vector<std::string> SplitPath(std::string_view path) {
 
 }  // namespace
 
-Result<std::vector<std::string>> ExpandPattern(Env& env, const std::string& pattern) {
+Result<std::vector<std::string>> ExpandPattern(Env& env, const std::string& given) {
+  std::string pattern = given;
+  while (pattern.starts_with("./")) pattern.erase(0, 2);  // as Prometheus shows paths
   if (IsBroken(pattern)) {
     return Error(Code::kInvalidArgument, "syntax error in pattern \"" + pattern + "\"");
   }

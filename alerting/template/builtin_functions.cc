@@ -209,9 +209,18 @@ Result<Value> Printf(const FunctionContext&, Args args) {
   return Bounded(GoSprintf(args[0].AsString(), args.subspan(1), kMaxTextBytes));
 }
 
+// What the escaping functions escape: as print, but nil reads as in a template's text.
+std::string EscapedText(Args args) {
+  List shown(args.begin(), args.end());
+  for (Value& value : shown) {
+    if (value.is_nil()) value = Value(std::string("<no value>"));
+  }
+  return GoSprint(shown);
+}
+
 Result<Value> Html(const FunctionContext&, Args args) {
   std::string out;
-  for (const char c : GoSprint(args)) {
+  for (const char c : EscapedText(args)) {
     switch (c) {
       case '\0':
         out += "\ufffd";
@@ -253,7 +262,7 @@ std::string JsEscape(const Rune& rune, std::string_view bytes) {
 }
 
 Result<Value> Js(const FunctionContext&, Args args) {
-  const std::string text = GoSprint(args);
+  const std::string text = EscapedText(args);
   std::string out;
   for (size_t i = 0; i < text.size();) {
     const Rune rune = DecodeRune(std::string_view(text).substr(i));
@@ -264,7 +273,7 @@ Result<Value> Js(const FunctionContext&, Args args) {
 }
 
 Result<Value> UrlQuery(const FunctionContext&, Args args) {
-  return Bounded(QueryEscape(GoSprint(args)));
+  return Bounded(QueryEscape(EscapedText(args)));
 }
 
 }  // namespace

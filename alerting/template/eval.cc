@@ -242,7 +242,7 @@ class Run {
   // `final` is the value of the command before it in the pipeline, or null.
   Result<Value> Command(const Value& dot, const Node& command, const Value* final) {
     const Node& first = *command.children[0];
-    TOCSIN_TRY(Step(first));
+    if (first.kind != NodeKind::kPipe) TOCSIN_TRY(Step(first));
     const std::span<const NodePtr> args = std::span(command.children).subspan(1);
     switch (first.kind) {
       case NodeKind::kField:

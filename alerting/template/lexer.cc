@@ -203,11 +203,8 @@ class Lexer {
     size_t end = start + (kind == TokenKind::kIdentifier ? 0 : 1);
     while (end < text_.size() && IsWordByte(text_[end])) ++end;
     pos_ = end;
-    if (kind == TokenKind::kField && end == start + 1) {
-      Emit(TokenKind::kDot, start, end);
-      return true;
-    }
     if (!AtTerminator()) return FailAtRune("bad character ");
+    if (kind == TokenKind::kField && end == start + 1) kind = TokenKind::kDot;
     const std::string_view word = text_.substr(start, end - start);
     if (kind == TokenKind::kIdentifier) {
       if (std::find(kKeywords.begin(), kKeywords.end(), word) != kKeywords.end()) {
@@ -258,8 +255,15 @@ class Lexer {
       if (end < text_.size() && (text_[end] == '+' || text_[end] == '-')) ++end;
       accept("0123456789_");
     }
-    const bool bad = end < text_.size() && IsWordByte(text_[end]);
-    if (bad) {
+    if (end < text_.size() && (text_[end] == '+' || text_[end] == '-')) {
+      // Go's complex numbers, which have no meaning here.
+      ++end;
+      accept(digits);
+      if (end < text_.size() && text_[end] == '.') ++end;
+      accept(digits);
+      return Fail("bad number syntax: " + GoQuote(text_.substr(pos_, end - pos_)));
+    }
+    if (end < text_.size() && IsWordByte(text_[end])) {
       const size_t rune = DecodeRune(text_.substr(end)).size;
       return Fail("bad number syntax: " + GoQuote(text_.substr(pos_, end + rune - pos_)));
     }
