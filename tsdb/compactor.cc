@@ -178,6 +178,7 @@ Status Compactor::ApplyRetention() {
   last_monotonic_ms_ = monotonic;
   if (options_.retention_ms <= 0 || monotonic < no_delete_before_ms_) return Status::Ok();
   const std::shared_ptr<const Version> version = store_.Current();
+  if (version->segments.empty()) return Status::Ok();
   model::Timestamp newest = model::kMinTimestamp;
   for (const Version::Segment& segment : version->segments)
     newest = std::max(newest, segment->meta().range.max_ms);
