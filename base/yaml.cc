@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/duration.h"
 #include "base/number.h"
+#include "base/utf8.h"
 
 namespace tocsin {
 
@@ -135,6 +136,11 @@ class YamlBuilder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    // yaml-cpp lets [a,,b] pass.
+    if (anchor == 0 && !open_.empty() && open_.back().in_flow &&
+        open_.back().node->kind == YamlNode::Kind::kSequence) {
+      Refuse(mark, "an item is missing in the list");
+    }
     Add(New(YamlNode::Kind::kNull, mark), anchor);
   }
 
@@ -164,13 +170,13 @@ class YamlBuilder : public YAML::EventHandler {
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
-    Open(YamlNode::Kind::kSequence, mark, anchor);
+                       YAML::EmitterStyle::value style) override {
+    Open(YamlNode::Kind::kSequence, mark, anchor, style);
   }
   void OnSequenceEnd() override { Close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
-    Open(YamlNode::Kind::kMap, mark, anchor);
+                  YAML::EmitterStyle::value style) override {
+    Open(YamlNode::Kind::kMap, mark, anchor, style);
   }
   void OnMapEnd() override {
     FinishMap(*open_.back().node);
@@ -183,6 +189,7 @@ class YamlBuilder : public YAML::EventHandler {
     std::shared_ptr<YamlNodeData> node;
     YAML::anchor_t anchor;
     YAML::Mark mark;
+    bool in_flow;
   };
 
   [[noreturn]] void Refuse(const YAML::Mark& mark, std::string_view message) {
@@ -201,12 +208,13 @@ class YamlBuilder : public YAML::EventHandler {
     return node;
   }
 
-  void Open(YamlNode::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
+  void Open(YamlNode::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor,
+            YAML::EmitterStyle::value style) {
     if (open_.size() >= kYamlDepthMax) {
       RefuseAt(mark.line + 1, mark.column + 1, Code::kResourceExhausted,
                "nested deeper than " + std::to_string(kYamlDepthMax) + " levels");
     }
-    open_.push_back({New(kind, mark), anchor, mark});
+    open_.push_back({New(kind, mark), anchor, mark, style == YAML::EmitterStyle::Flow});
   }
 
   void Close() {
@@ -306,11 +314,49 @@ Status Guarded(const std::string& file, Body body) {
   } catch (const Refused& refused) {
     return refused.status;
   } catch (const YAML::Exception& e) {
+    // Seen only at the marker that ParseYaml puts behind the text.
+    if (e.msg == YAML::ErrorMsg::DOC_IN_SCALAR) {
+      return Status(Code::kInvalidArgument, Place(file, e.mark.line + 1, e.mark.column + 1) +
+                                                ": yaml: the document ends inside a quotation");
+    }
     return Status(Code::kInvalidArgument,
                   Place(file, e.mark.line + 1, e.mark.column + 1) + ": yaml: " + e.msg);
   } catch (const std::exception& e) {
     return Status(Code::kInvalidArgument, file + ": yaml: " + e.what());
   }
+}
+
+// What YAML allows in a stream: UTF-8 without control characters. yaml-cpp lets the rest pass.
+Status CheckCharacters(std::string_view text, const std::string& file) {
+  int line = 1;
+  size_t line_start = 0;
+  for (size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    size_t length = 1;
+    const char* complaint = nullptr;
+    if (byte < 0x20 || byte == 0x7f) {
+      if (byte != '\t' && byte != '\n' && byte != '\r') {
+        complaint = "control characters are not allowed";
+      }
+    } else if (byte >= 0x80) {
+      length = Utf8Length(text.substr(i));
+      const bool is_c1 = byte == 0xc2 && length == 2 && static_cast<uint8_t>(text[i + 1]) < 0xa0 &&
+                         static_cast<uint8_t>(text[i + 1]) != 0x85;
+      if (is_c1) complaint = "control characters are not allowed";
+      if (length == 0) complaint = "not UTF-8";
+    }
+    if (complaint != nullptr) {
+      return Status(
+          Code::kInvalidArgument,
+          Place(file, line, static_cast<int>(i - line_start) + 1) + ": yaml: " + complaint);
+    }
+    i += length;
+    if (byte == '\n') {
+      ++line;
+      line_start = i;
+    }
+  }
+  return Status::Ok();
 }
 
 }  // namespace
@@ -320,7 +366,12 @@ Result<YamlDocument> ParseYaml(std::string_view text, std::string file) {
     return Error(Code::kResourceExhausted,
                  file + ": longer than " + std::to_string(kYamlBytesMax) + " bytes");
   }
-  ViewBuffer buffer(text);
+  TOCSIN_TRY(CheckCharacters(text, file));
+  // yaml-cpp takes the end of the text for the end of an open quotation. A document end marker is
+  // an error there, and nothing anywhere else.
+  std::string closed(text);
+  closed += closed.empty() || closed.ends_with('\n') ? "...\n" : "\n...\n";
+  ViewBuffer buffer(closed);
   std::istream in(&buffer);
   YamlBuilder builder(file);
   YamlDocument document;
@@ -454,12 +505,12 @@ std::optional<ParsedInteger> ParseYamlInteger(const std::string& written) {
   if (!digits.empty() && end.ec == std::errc() && end.ptr == digits.data() + digits.size()) {
     return parsed;
   }
+  // A float is cut to its whole part, as go-yaml does.
   const std::optional<double> number = ParseFloatPlain(text);
-  if (!number || !std::isfinite(*number) || *number != std::trunc(*number) ||
-      std::fabs(*number) >= 18446744073709551616.0) {
+  if (!number || !std::isfinite(*number) || std::fabs(*number) >= 18446744073709551616.0) {
     return std::nullopt;
   }
-  parsed.negative = *number < 0;
+  parsed.negative = *number <= -1;
   parsed.magnitude = static_cast<uint64_t>(std::fabs(*number));
   return parsed;
 }

@@ -45,19 +45,44 @@ bool IsPlain(std::string_view text) {
   return text.substr(0, 3) != "---" && text.substr(0, 3) != "...";
 }
 
-// What neither control characters nor line breaks forbid goes in single quotes, the rest in double
-// quotes with JSON's escapes, which are YAML's too.
-std::string Quoted(std::string_view text) {
-  bool printable = true;
-  for (const char c : text) {
-    printable = printable && static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+// Characters that no YAML text may hold as they are: controls, DEL and the C1 block.
+bool HasControls(std::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x20 || byte == 0x7f) return true;
+    if (byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
+      return true;
+    }
   }
+  return false;
+}
+
+// Double quotes with JSON's escapes, which are YAML's too, and those that JSON does not ask for.
+std::string DoubleQuoted(std::string_view text) {
+  std::string json;
+  AppendJsonString(json, text, JsonEscape::kPlain);
   std::string out;
-  if (!printable || text.empty() || ReadsAsOther(text)) {
-    AppendJsonString(out, text, JsonEscape::kPlain);
-    return out;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(json[i]);
+    if (byte == 0x7f) {
+      out += "\\x7f";
+    } else if (byte == 0xc2 && static_cast<unsigned char>(json[i + 1]) < 0xa0) {
+      constexpr char kHex[] = "0123456789abcdef";
+      const auto code = static_cast<unsigned char>(json[++i]);
+      out += "\\x";
+      out += kHex[code >> 4];
+      out += kHex[code & 15];
+    } else {
+      out += json[i];
+    }
   }
-  out += '\'';
+  return out;
+}
+
+// Single quotes where they do.
+std::string Quoted(std::string_view text) {
+  if (HasControls(text) || text.empty() || ReadsAsOther(text)) return DoubleQuoted(text);
+  std::string out = "'";
   for (const char c : text) {
     if (c == '\'') out += '\'';
     out += c;

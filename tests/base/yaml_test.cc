@@ -59,6 +59,7 @@ BOOST_AUTO_TEST_CASE(ScalarsReadAsInGoYaml) {
   BOOST_TEST(!n.Find("str").AsInt64().has_value());
   BOOST_TEST(n.Find("big").AsUint64().value() == UINT64_MAX);
   BOOST_TEST(!n.Find("big").AsInt64().has_value());
+  BOOST_TEST(Parse("1.9").AsInt64().value() == 1);
   BOOST_TEST(n.Find("inf").AsDouble().value() == -HUGE_VAL);
   BOOST_TEST(n.Find("l").AsString().value() == "a\nb\n");
   BOOST_TEST(n.Find("t").AsInt64().error().message() ==
@@ -93,13 +94,18 @@ BOOST_AUTO_TEST_CASE(BrokenDocumentsNameTheirPlace) {
     const char* want;
   } kCases[] = {
       {"a: 1\nb: 2\na: 3\n", "f.yml:3:1: field a already set (line 1)"},
-      {"a: [1, 2", "f.yml:1:"},
-      {"a: 'x", "f.yml:1:"},
+      {"a: [1, 2", "f.yml:2:1: yaml: "},
+      {"a: 'x", "f.yml:2:1: yaml: the document ends inside a quotation"},
       {"a: b: c", "f.yml:1:5: yaml: "},
       {"a: *nobody", "f.yml:1:"},
       {"? [x]\n: 1\n", "f.yml:1:3: a key must be a scalar"},
       {"a: !!binary '*'", "f.yml:1:4: !!binary value"},
       {"\tx: 1", "f.yml:1:"},
+      {"a: 'x\n", "f.yml:"},
+      {"a: \"x\nb: c\n", "f.yml:"},
+      {"a: [b,,c]", "f.yml:1:7: an item is missing in the list"},
+      {"a: b\nc: \x07", "f.yml:2:4: yaml: control characters are not allowed"},
+      {"a: \xff", "f.yml:1:4: yaml: not UTF-8"},
   };
   for (const auto& c : kCases) {
     BOOST_TEST_CONTEXT(c.text) {
@@ -191,16 +197,67 @@ BOOST_AUTO_TEST_CASE(WriterWritesBlockStyle) {
 }
 
 BOOST_AUTO_TEST_CASE(WrittenTextsReadBackAsTheSameTexts) {
-  const std::string texts[] = {"",           "a",    "yes",  "No",   "~",         "null",
-                               "1",          "1.5",  "1e3",  "0x1f", "1_000",     "1:30",
-                               "2026-11-24", "-",    "- a",  "-a",   "?",         "? a",
-                               ":",          "a: b", "a:",   "a #b", "#a",        "'",
-                               "\"",         "it's", "a\nb", "\t",   " a",        "a ",
-                               "[a]",        "{a}",  "*a",   "&a",   "!a",        "%a",
-                               "@a",         "`a",   "|",    ">",    "<secret>",  "(.*)",
-                               "$1",         "<<",   "---",  "...",  "h\xc3\xa9", "\xe2\x80\xa8",
-                               "15s",        "1d",   ".5",   "+1",   "-.inf",     "0o17",
-                               "a\\b",       "\x01", "\x7f", ",a",   "=",         "1.2.3.4:9090",
+  const std::string texts[] = {"",
+                               "a",
+                               "yes",
+                               "No",
+                               "~",
+                               "null",
+                               "1",
+                               "1.5",
+                               "1e3",
+                               "0x1f",
+                               "1_000",
+                               "1:30",
+                               "2026-11-24",
+                               "-",
+                               "- a",
+                               "-a",
+                               "?",
+                               "? a",
+                               ":",
+                               "a: b",
+                               "a:",
+                               "a #b",
+                               "#a",
+                               "'",
+                               "\"",
+                               "it's",
+                               "a\nb",
+                               "\t",
+                               " a",
+                               "a ",
+                               "[a]",
+                               "{a}",
+                               "*a",
+                               "&a",
+                               "!a",
+                               "%a",
+                               "@a",
+                               "`a",
+                               "|",
+                               ">",
+                               "<secret>",
+                               "(.*)",
+                               "$1",
+                               "<<",
+                               "---",
+                               "...",
+                               "h\xc3\xa9",
+                               "\xe2\x80\xa8",
+                               "15s",
+                               "1d",
+                               ".5",
+                               "+1",
+                               "-.inf",
+                               "0o17",
+                               "a\\b",
+                               "\x01",
+                               "\xc2\x85x\xc2\x9f",
+                               "\x7f",
+                               ",a",
+                               "=",
+                               "1.2.3.4:9090",
                                "^(?:x)$"};
   for (const std::string& text : texts) {
     BOOST_TEST_CONTEXT(text) {
