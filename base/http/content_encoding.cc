@@ -9,7 +9,8 @@ namespace tocsin::http {
 namespace {
 
 // On a range query's answer (tests/bench/http_bench.cc): level 1 gives a fifth at 310 MB/s of CPU
-// time, level 3 a sixth at 245, level 5 a ninth at 160. Processor time is scarcer here than network.
+// time, level 3 a sixth at 245, level 5 a ninth at 160. Processor time is scarcer here than
+// network.
 constexpr int kLevel = 1;
 constexpr int kWindowBits = 15;
 constexpr int kGzipWrapper = 16;

@@ -170,7 +170,10 @@ void HandlerRunner::Answer(const Exchange& exchange, HttpResponse* response) {
   const Router::Match& match = exchange.match;
   if (match.route == nullptr) {
     if (!match.redirect.empty()) {
-      response->SetRedirect(302, match.redirect);
+      std::string location = match.redirect;
+      if (!exchange.request.raw_query.empty()) location += "?" + exchange.request.raw_query;
+      // 307 keeps the method and the body.
+      response->SetRedirect(exchange.request.method == "GET" ? 302 : 307, std::move(location));
     } else if (match.path_known) {
       response->SetPlainError(405, "Method Not Allowed");
       response->headers.Set("Allow", match.allow);

@@ -22,6 +22,25 @@ std::vector<std::string_view> Segments(std::string_view path) {
   }
 }
 
+// Without empty, `.` and `..` segments, and without a closing slash. Segments stay encoded.
+std::string CleanPath(std::string_view path) {
+  if (path.empty() || path.front() != '/') return std::string(path);
+  std::vector<std::string_view> kept;
+  for (const std::string_view segment : Segments(path)) {
+    if (segment == "..") {
+      if (!kept.empty()) kept.pop_back();
+    } else if (!segment.empty() && segment != ".") {
+      kept.push_back(segment);
+    }
+  }
+  std::string clean;
+  for (const std::string_view segment : kept) {
+    clean += '/';
+    clean += segment;
+  }
+  return clean.empty() ? "/" : clean;
+}
+
 }  // namespace
 
 std::string_view LaneName(Lane lane) {
@@ -124,6 +143,14 @@ void Router::Add(Route route) {
 }
 
 Router::Match Router::Find(std::string_view method, std::string_view path) const {
+  Match match = FindExact(method, path);
+  if (match.path_known || !match.redirect.empty()) return match;
+  std::string clean = CleanPath(path);
+  if (clean != path && FindExact(method, clean).route != nullptr) match.redirect = std::move(clean);
+  return match;
+}
+
+Router::Match Router::FindExact(std::string_view method, std::string_view path) const {
   Match match;
   if (path.empty() || path.front() != '/') return match;
   if (!prefix_.empty()) {

@@ -5,10 +5,11 @@
 //               .handler = LabelValues});
 //
 // A pattern is compared segment by segment after percent-decoding, so `%2F` never makes a new
-// segment and `//` or `..` never reach another route than their literal one. `{}` takes one
-// segment, a final `{*}` the rest of the path (at least one segment). Literal segments win over
-// `{}`, `{}` over `{*}`; a route whose method does not fit lets a less literal one try. 405 is
-// answered where a route ends at the path with another method; what only a `{*}` would take is 404.
+// segment and `//` or `..` never reach a route: where the cleaned path has one, the client is sent
+// there (base URLs that end in `/` give `//api/v1/query`). `{}` takes one segment, a final `{*}`
+// the rest of the path (at least one segment). Literal segments win over `{}`, `{}` over `{*}`; a
+// route whose method does not fit lets a less literal one try. 405 is answered where a route ends
+// at the path with another method; what only a `{*}` would take is 404.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +62,8 @@ class Router {
     bool path_known = false;            // some route has the path, with another method
     std::string allow;                  // its methods, for the Allow header
     std::vector<std::string> captures;  // decoded
-    std::string redirect;               // not empty: answer 302 with this location
+    // Not empty: answer with this location; the query is the caller's to append.
+    std::string redirect;
   };
   // `path` as sent, without the query.
   Match Find(std::string_view method, std::string_view path) const;
@@ -70,6 +72,8 @@ class Router {
 
  private:
   struct Node;
+  Match FindExact(std::string_view method, std::string_view path) const;
+
   std::string prefix_;
   std::unique_ptr<Node> root_;
   std::vector<std::unique_ptr<Route>> routes_;

@@ -74,6 +74,33 @@ BOOST_AUTO_TEST_CASE(FindsTheMostLiteralRoute) {
   BOOST_TEST(router.Find("DELETE", "/api/v1/query").allow == "GET, POST, PUT");
 }
 
+BOOST_AUTO_TEST_CASE(SendsUncleanPathsToCleanOnes) {
+  const Router router = MakeRouter("/p");
+  const struct {
+    const char* method;
+    const char* path;
+    const char* redirect;
+  } cases[] = {
+      {"GET", "/p//metrics", "/p/metrics"},
+      {"GET", "//p/metrics", "/p/metrics"},
+      {"GET", "/p/metrics/", "/p/metrics"},
+      {"PUT", "/p/api/v1//query", "/p/api/v1/query"},
+      {"GET", "/p/x/../metrics", "/p/metrics"},
+      {"GET", "/../../p/./metrics", "/p/metrics"},
+      {"GET", "//evil.example/p/metrics", ""},
+      {"GET", "/p/nothing/", ""},
+      {"POST", "/p/metrics/", ""},
+      {"GET", "/p/%2e%2e/metrics", ""},
+  };
+  for (const auto& c : cases) {
+    BOOST_TEST_CONTEXT(c.method << " " << c.path) {
+      const Router::Match match = router.Find(c.method, c.path);
+      BOOST_TEST(match.redirect == c.redirect);
+      BOOST_TEST(match.route == nullptr);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(StripsThePrefix) {
   const Router router = MakeRouter("/prom/");
   BOOST_TEST(router.Find("GET", "/prom/metrics").route->pattern == "/metrics");

@@ -200,7 +200,12 @@ BOOST_AUTO_TEST_CASE(UnknownPathsAndMethodsAnswerInPlainText) {
   BOOST_TEST(r.status == 405);
   BOOST_TEST(r.body == "Method Not Allowed\n");
   BOOST_TEST(r.Header("allow") == "POST");
-  BOOST_TEST(Ask(Get("//hello")).status == 404);
+  r = Ask(Get("//hello?a=b"));
+  BOOST_TEST(r.status == 302);
+  BOOST_TEST(r.Header("location") == "/hello?a=b");
+  r = Ask(Post("/echo//", "x"));
+  BOOST_TEST(r.status == 307);
+  BOOST_TEST(r.Header("location") == "/echo");
   BOOST_TEST(Ask("BREW /hello HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 501);
 }
 
