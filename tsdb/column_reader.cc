@@ -24,9 +24,50 @@ Status SelectionReader::Read(size_t first, size_t count, model::ColumnBatch* bat
     if (cursor != nullptr) cursor->BatchCleared();
   }
   batch->columns.resize(count);
+  ReadHeadParts(first, count, batch);
   for (size_t i = 0; i < count; ++i)
-    TOCSIN_RETURN_IF_ERROR(ReadSeries(first + i, batch, &batch->columns[i]));
+    TOCSIN_RETURN_IF_ERROR(ReadSeries(first, i, batch, &batch->columns[i]));
   return Status::Ok();
+}
+
+void SelectionReader::ReadHeadParts(size_t first, size_t count, model::ColumnBatch* batch) {
+  head_parts_.assign(count, model::Column());
+  head_addresses_.assign(count, kNoId);
+  std::vector<uint32_t> slots;  // of one page, ascending, of series next to each other
+  std::vector<model::Column> columns;
+  uint64_t page = UINT64_MAX;
+  size_t begin = 0;
+  const auto flush = [&] {
+    if (slots.empty()) return;
+    PageReader* reader = ReaderOf(static_cast<uint32_t>(page >> 32), static_cast<uint32_t>(page));
+    if (reader != nullptr) {
+      columns.resize(slots.size());
+      reader->ReadSlots(slots, batch, columns.data());
+      std::copy(columns.begin(), columns.end(),
+                head_parts_.begin() + static_cast<ptrdiff_t>(begin));
+    }
+    slots.clear();
+  };
+  for (size_t i = 0; i < count; ++i) {
+    uint32_t a = selection_.first_address(first + i);
+    while (a != kNoId && selection_.address(a).segment != Selection::Address::kHead)
+      a = selection_.address(a).next;
+    if (a == kNoId) {
+      flush();
+      continue;
+    }
+    head_addresses_[i] = a;
+    const ColumnRef& ref = selection_.address(a).ref;
+    const uint32_t slot = static_cast<uint32_t>(ref.offset) % kFrameSlotsMax;
+    const uint64_t its_page = uint64_t{ref.source} << 32 | ref.offset / kFrameSlotsMax;
+    if (its_page != page || slots.empty() || slot <= slots.back()) {
+      flush();
+      page = its_page;
+      begin = i;
+    }
+    slots.push_back(slot);
+  }
+  flush();
 }
 
 PageReader* SelectionReader::ReaderOf(uint32_t source_id, uint32_t page_number) {
@@ -61,12 +102,17 @@ Status SelectionReader::ReadPart(const Selection::Address& address, model::Colum
   return selection_.snapshot().SkipDamage(segment, std::move(status));
 }
 
-Status SelectionReader::ReadSeries(size_t series, model::ColumnBatch* batch,
+Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* batch,
                                    model::Column* column) {
   parts_.clear();
-  for (uint32_t a = selection_.first_address(series); a != kNoId; a = selection_.address(a).next) {
+  for (uint32_t a = selection_.first_address(first + i); a != kNoId;
+       a = selection_.address(a).next) {
     model::Column part;
-    TOCSIN_RETURN_IF_ERROR(ReadPart(selection_.address(a), batch, &part));
+    if (a == head_addresses_[i]) {
+      part = head_parts_[i];
+    } else {
+      TOCSIN_RETURN_IF_ERROR(ReadPart(selection_.address(a), batch, &part));
+    }
     if (!part.values.empty() || !part.histograms.empty()) parts_.push_back(part);
   }
   *column = model::Column();

@@ -25,7 +25,9 @@ class SelectionReader final : public model::ColumnReader {
   // Page readers hold a list of frames each (about 100 bytes a row).
   static constexpr size_t kPageReadersMax = 256;
 
-  Status ReadSeries(size_t series, model::ColumnBatch* batch, model::Column* column);
+  // Reads the head's part of all these series, page by page, into head_parts_.
+  void ReadHeadParts(size_t first, size_t count, model::ColumnBatch* batch);
+  Status ReadSeries(size_t first, size_t i, model::ColumnBatch* batch, model::Column* column);
   Status ReadPart(const Selection::Address& address, model::ColumnBatch* batch,
                   model::Column* column);
   PageReader* ReaderOf(uint32_t source, uint32_t page);
@@ -36,7 +38,9 @@ class SelectionReader final : public model::ColumnReader {
   const Selection& selection_;
   std::unordered_map<uint64_t, std::unique_ptr<PageReader>> pages_;
   std::vector<std::unique_ptr<SegmentCursor>> cursors_;  // by segment, made on first use
-  std::vector<model::Column> parts_;                     // of the series being read, by precedence
+  std::vector<model::Column> head_parts_;                // of the series of this call
+  std::vector<uint32_t> head_addresses_;  // which address each is of; kNoId: none was read
+  std::vector<model::Column> parts_;      // of the series being read, by precedence
   // The last concatenation of timestamps: neighbours mostly join the very same arrays.
   std::vector<std::span<const model::Timestamp>> joined_parts_;
   std::span<const model::Timestamp> joined_;

@@ -8,14 +8,6 @@
 
 namespace tocsin::tsdb {
 
-namespace frame_internal {
-
-const double kPowersOfTen[kExponentMax + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                               1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-const int8_t kPayloadBytes[16] = {0, 0, 8, 0, 1, 2, 3, 4, 6, -1, -1, 6, 7, -1, 0, 0};
-
-}  // namespace frame_internal
-
 namespace {
 
 constexpr uint8_t kKindMask = 0x03;

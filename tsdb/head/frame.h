@@ -174,8 +174,10 @@ class FrameEncoder {
 // --- decoding ---
 
 namespace frame_internal {
-extern const double kPowersOfTen[kExponentMax + 1];
-extern const int8_t kPayloadBytes[16];  // -1: told by the payload itself
+inline constexpr double kPowersOfTen[kExponentMax + 1] = {
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+// By code; -1: told by the payload itself.
+inline constexpr int8_t kPayloadBytes[16] = {0, 0, 8, 0, 1, 2, 3, 4, 6, -1, -1, 6, 7, -1, 0, 0};
 }  // namespace frame_internal
 
 // The integer k of value = k / 10^exponent; 0 where there is none that a double holds exactly. Both

@@ -46,10 +46,7 @@ void FillDirectory(const FrameView& view, uint32_t entries, char* out) {
 }  // namespace
 
 Slab* Slab::New(uint32_t capacity) {
-  void* memory = ::operator new(sizeof(Slab) + capacity + kFrameSlack);
-  Slab* slab = new (memory) Slab(capacity);
-  std::memset(slab->data() + capacity, 0, kFrameSlack);
-  return slab;
+  return new (::operator new(sizeof(Slab) + capacity)) Slab(capacity);
 }
 
 void Slab::Delete(Slab* slab) {
@@ -159,8 +156,8 @@ char* Page::Allocate(uint32_t bytes) {
       run.last->next.store(slab, std::memory_order_release);
     }
     run.last = slab;
-    run.bytes += sizeof(Slab) + capacity + kFrameSlack;
-    run_bytes_ += sizeof(Slab) + capacity + kFrameSlack;
+    run.bytes += sizeof(Slab) + capacity;
+    run_bytes_ += sizeof(Slab) + capacity;
   }
   return run.last->data() + run.last->published.load(std::memory_order_relaxed);
 }
@@ -175,7 +172,10 @@ FrameHeader* Page::Store(std::string_view body, uint32_t sections_offset, const 
                          model::Timestamp row_ms, model::Timestamp min_ms,
                          model::Timestamp max_ms) {
   const uint32_t entries = DirectoryEntries(view);
-  const size_t bytes = (sizeof(FrameHeader) + size_t{4} * entries + body.size() + 7) & ~size_t{7};
+  // The slack is the frame's own: decoders load 8 bytes at a time, and the next frame's may be
+  // being written.
+  const size_t used = sizeof(FrameHeader) + size_t{4} * entries + body.size();
+  const size_t bytes = (used + kFrameSlack + 7) & ~size_t{7};
   char* memory = Allocate(static_cast<uint32_t>(bytes));
   auto* header = new (memory) FrameHeader();
   header->row_ms = row_ms;
@@ -184,7 +184,8 @@ FrameHeader* Page::Store(std::string_view body, uint32_t sections_offset, const 
   header->sections_offset = sections_offset;
   header->directory_entries = static_cast<uint16_t>(entries);
   if (entries > 0) FillDirectory(view, entries, memory + sizeof(FrameHeader));
-  std::memcpy(memory + sizeof(FrameHeader) + size_t{4} * entries, body.data(), body.size());
+  std::memcpy(memory + used - body.size(), body.data(), body.size());
+  std::memset(memory + used, 0, bytes - used);
   Run& run = *last_run_;
   if (min_ms <= max_ms) {
     run.Widen(min_ms);

@@ -11,7 +11,7 @@
 // thing written after a frame is visible is its commit number, once, when its batch is published.
 // A run leaves memory whole, when everything in it has been sealed.
 //
-//   frame in a slab:  FrameHeader | rank directory | body (frame.h), padded to 8 bytes
+//   frame in a slab:  FrameHeader | rank directory | body (frame.h) | slack, padded to 8 bytes
 //
 // The rank directory has one u32 per 64 slots (bitmap) or per 64 items (list): items before it <<
 // 19 | payload bytes before it. It costs 0.06 bytes a sample and makes reading one slot of a row

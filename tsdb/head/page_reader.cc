@@ -1,6 +1,7 @@
 #include "tsdb/head/page_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -8,6 +9,24 @@
 #include "tsdb/codec/histograms.h"
 
 namespace tocsin::tsdb {
+
+namespace {
+
+// Payload bytes of two neighbouring items by their two codes; kToldByPayload when one of them says
+// its size itself.
+constexpr uint8_t kToldByPayload = 0xff;
+constexpr std::array<uint8_t, 256> kPairBytes = [] {
+  std::array<uint8_t, 256> table{};
+  for (int pair = 0; pair < 256; ++pair) {
+    const int8_t low = frame_internal::kPayloadBytes[pair & 0x0f];
+    const int8_t high = frame_internal::kPayloadBytes[pair >> 4];
+    table[static_cast<size_t>(pair)] =
+        low < 0 || high < 0 ? kToldByPayload : static_cast<uint8_t>(low + high);
+  }
+  return table;
+}();
+
+}  // namespace
 
 void SealedCuts::Raise(model::Timestamp window_ms, uint64_t commit) {
   const auto at =
@@ -106,7 +125,21 @@ bool PageReader::Locate(const Frame& frame, uint32_t slot, uint32_t* item, const
     }
   }
   const char* p = view.payload + offset;
-  for (uint32_t i = from; i < found; ++i) p += PayloadBytes(view.code(i), p);
+  uint32_t i = from;
+  if (i % 2 != 0 && i < found) {
+    p += PayloadBytes(view.code(i), p);
+    ++i;
+  }
+  for (; i + 2 <= found; i += 2) {
+    const uint8_t both = kPairBytes[static_cast<uint8_t>(view.codes[i / 2])];
+    if (both != kToldByPayload) [[likely]] {
+      p += both;
+      continue;
+    }
+    p += PayloadBytes(view.code(i), p);
+    p += PayloadBytes(view.code(i + 1), p);
+  }
+  for (; i < found; ++i) p += PayloadBytes(view.code(i), p);
   *item = found;
   *payload = p;
   return true;
@@ -200,7 +233,14 @@ void PageReader::ReadSlot(uint32_t slot, model::ColumnBatch* batch, model::Colum
     }
   }
   if (!late_.empty()) MergeLate();
-  Finish(batch, column);
+  *column = model::Column();
+  FinishFloats(times_.data(), values_.data(), rows_seen_, batch, column);
+  if (any_start_ && rows_seen_ > 0) {
+    model::Timestamp* starts = batch->NewTimestamps(rows_seen_);
+    std::copy_n(starts_.begin(), rows_seen_, starts);
+    column->start_timestamps = {starts, rows_seen_};
+  }
+  FinishHistograms(batch, column);
 }
 
 // Late samples arrive in any order; of equal timestamps the one that was committed first stays.
@@ -249,34 +289,30 @@ std::span<const model::Timestamp> PageReader::SharedRows(model::ColumnBatch* bat
   return shared_rows_;
 }
 
-void PageReader::Finish(model::ColumnBatch* batch, model::Column* column) {
-  *column = model::Column();
-  const size_t count = rows_seen_;
-  if (count > 0) {
-    double* values = batch->NewValues(count);
-    std::memcpy(values, values_.data(), count * sizeof(double));
-    column->values = {values, count};
-    if (count == rows_.size() && std::equal(rows_.begin(), rows_.end(), times_.begin())) {
-      column->timestamps = SharedRows(batch);
-    } else {
-      model::Timestamp* times = batch->NewTimestamps(count);
-      std::copy_n(times_.begin(), count, times);
-      column->timestamps = {times, count};
-    }
-    bool constant = true;
-    bool stale = false;
-    for (size_t i = 0; i < count; ++i) {
-      constant = constant && values_[i] == values_[0];
-      stale = stale || values_[i] == model::kStaleBits;
-    }
-    column->constant = constant;
-    column->may_hold_stale = stale;
-    if (any_start_) {
-      model::Timestamp* starts = batch->NewTimestamps(count);
-      std::copy_n(starts_.begin(), count, starts);
-      column->start_timestamps = {starts, count};
-    }
+void PageReader::FinishFloats(const model::Timestamp* times, const uint64_t* values, size_t count,
+                              model::ColumnBatch* batch, model::Column* column) {
+  if (count == 0) return;
+  double* copied = batch->NewValues(count);
+  std::memcpy(copied, values, count * sizeof(double));
+  column->values = {copied, count};
+  if (count == rows_.size() && std::equal(rows_.begin(), rows_.end(), times)) {
+    column->timestamps = SharedRows(batch);
+  } else {
+    model::Timestamp* own = batch->NewTimestamps(count);
+    std::copy_n(times, count, own);
+    column->timestamps = {own, count};
   }
+  bool constant = true;
+  bool stale = false;
+  for (size_t i = 0; i < count; ++i) {
+    constant = constant && values[i] == values[0];
+    stale = stale || values[i] == model::kStaleBits;
+  }
+  column->constant = constant;
+  column->may_hold_stale = stale;
+}
+
+void PageReader::FinishHistograms(model::ColumnBatch* batch, model::Column* column) {
   if (histograms_.empty()) return;
   const size_t histogram_count = histograms_.size();
   model::Timestamp* times = batch->NewTimestamps(histogram_count);
@@ -298,9 +334,131 @@ void PageReader::Finish(model::ColumnBatch* batch, model::Column* column) {
   if (any_start) column->histogram_start_timestamps = {starts, kept};
 }
 
+// ----------------------------------------------------------------------------------------------------------
+// many slots together
+
+namespace {
+
+// Fewer slots than this are read one by one.
+constexpr size_t kTogetherMin = 8;
+// Bounds what a pass holds: 16 bytes a sample.
+constexpr size_t kPassSamples = size_t{1} << 20;
+
+}  // namespace
+
 void PageReader::ReadSlots(std::span<const uint32_t> slots, model::ColumnBatch* batch,
                            model::Column* columns) {
-  for (size_t i = 0; i < slots.size(); ++i) ReadSlot(slots[i], batch, &columns[i]);
+  if (slots.size() < kTogetherMin || frames_.empty()) {
+    for (size_t i = 0; i < slots.size(); ++i) ReadSlot(slots[i], batch, &columns[i]);
+    return;
+  }
+  const size_t together = std::max(kTogetherMin, kPassSamples / frames_.size());
+  for (size_t i = 0; i < slots.size(); i += together) {
+    ReadPass(slots.subspan(i, std::min(together, slots.size() - i)), batch, columns + i);
+  }
+}
+
+void PageReader::ReadPass(std::span<const uint32_t> slots, model::ColumnBatch* batch,
+                          model::Column* columns) {
+  pass_index_.assign(kFrameSlotsMax, kNoId);
+  pass_slots_.assign(kFrameSlotsMax / 64, 0);
+  for (uint32_t i = 0; i < slots.size(); ++i) {
+    pass_index_[slots[i]] = i;
+    pass_slots_[slots[i] / 64] |= uint64_t{1} << (slots[i] % 64);
+  }
+  pass_bits_.resize(slots.size());
+  pass_exponents_.resize(slots.size());
+  pass_counts_.assign(slots.size(), 0);
+  pass_alone_.assign(slots.size(), 0);
+  pass_times_.resize(slots.size() * frames_.size());
+  pass_values_.resize(slots.size() * frames_.size());
+  for (const RunFrames& run : runs_) PassRun(run, slots);
+  for (uint32_t i = 0; i < slots.size(); ++i) {
+    if (pass_alone_[i] != 0) {
+      ReadSlot(slots[i], batch, &columns[i]);
+      continue;
+    }
+    columns[i] = model::Column();
+    FinishFloats(&pass_times_[i * frames_.size()], &pass_values_[i * frames_.size()],
+                 pass_counts_[i], batch, &columns[i]);
+  }
+}
+
+void PageReader::PassRun(const RunFrames& run, std::span<const uint32_t> slots) {
+  const SlotStates& restart = run.run->restart;
+  pass_live_ = restart.live;
+  pass_live_.resize(kFrameSlotsMax / 64, 0);
+  for (uint32_t i = 0; i < slots.size(); ++i) {
+    const bool known = slots[i] < restart.size();
+    pass_bits_[i] = known ? restart.bits[slots[i]] : 0;
+    pass_exponents_[i] = known ? restart.mode[slots[i]] & SlotStates::kExponentMask : 0;
+    if (known && restart.start_ms(slots[i]) != 0) pass_alone_[i] = 1;
+  }
+  for (uint32_t f = run.first; f < run.last; ++f) {
+    const Frame& frame = frames_[f];
+    PassItems(frame);
+    if (frame.view.kind != FrameKind::kFull || !frame.emit) continue;
+    for (uint32_t w = 0; w < frame.view.word_count(); ++w) {
+      uint64_t live = pass_live_[w] & pass_slots_[w];
+      const uint32_t left = frame.view.slots - 64 * w;
+      if (left < 64) live &= (uint64_t{1} << left) - 1;
+      for (; live != 0; live &= live - 1) {
+        const uint32_t index = pass_index_[64 * w + static_cast<uint32_t>(std::countr_zero(live))];
+        PassEmit(index, frame.row_ms, pass_bits_[index]);
+      }
+    }
+  }
+}
+
+void PageReader::PassItems(const Frame& frame) {
+  const FrameView& view = frame.view;
+  if (view.list || frame.header->directory_entries == 0) {
+    ForEachItem(view, [&](uint32_t, uint32_t slot, FrameCode code, const char* payload) {
+      if (pass_index_[slot] != kNoId) PassItem(frame, slot, code, payload);
+    });
+    return;
+  }
+  // The directory leads past words without a slot that is asked for.
+  for (uint32_t w = 0; w < view.word_count(); ++w) {
+    uint64_t word = view.word(w);
+    if ((word & pass_slots_[w]) == 0) continue;
+    uint32_t packed;
+    std::memcpy(&packed, frame.header->directory() + size_t{4} * w, sizeof packed);
+    uint32_t item = packed >> kDirectoryPayloadBits;
+    const char* payload = view.payload + (packed & kDirectoryPayloadMax);
+    for (; word != 0; word &= word - 1) {
+      const uint32_t slot = 64 * w + static_cast<uint32_t>(std::countr_zero(word));
+      const FrameCode code = view.code(item++);
+      if (pass_index_[slot] != kNoId) PassItem(frame, slot, code, payload);
+      payload += PayloadBytes(code, payload);
+    }
+  }
+}
+
+void PageReader::PassItem(const Frame& frame, uint32_t slot, FrameCode code, const char* payload) {
+  const uint32_t index = pass_index_[slot];
+  const uint64_t bit = uint64_t{1} << (slot % 64);
+  const bool full = frame.view.kind == FrameKind::kFull;
+  if (frame.view.kind == FrameKind::kLate || frame.view.has_sections() ||
+      code == FrameCode::kHistogram) {
+    pass_alone_[index] = 1;
+    return;
+  }
+  if (code == FrameCode::kStale) {
+    if (full) pass_live_[slot / 64] &= ~bit;
+    if (frame.emit) PassEmit(index, frame.row_ms, model::kStaleBits);
+    return;
+  }
+  if (full && code == FrameCode::kAbsent) {
+    pass_live_[slot / 64] &= ~bit;
+    return;
+  }
+  pass_bits_[index] = DecodeValue(code, payload, pass_bits_[index], &pass_exponents_[index]);
+  if (full) {
+    pass_live_[slot / 64] |= bit;  // its sample comes with the row's
+  } else if (frame.emit) {
+    PassEmit(index, frame.row_ms, pass_bits_[index]);
+  }
 }
 
 }  // namespace tocsin::tsdb

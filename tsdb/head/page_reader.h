@@ -94,7 +94,18 @@ class PageReader {
   void EmitItem(const Frame& frame, uint32_t slot, uint32_t item, const char* payload,
                 uint64_t* bits, int* exponent, bool* live, int64_t* start_ms);
   void MergeLate();
-  void Finish(model::ColumnBatch* batch, model::Column* column);
+  void FinishFloats(const model::Timestamp* times, const uint64_t* values, size_t count,
+                    model::ColumnBatch* batch, model::Column* column);
+  void FinishHistograms(model::ColumnBatch* batch, model::Column* column);
+  void ReadPass(std::span<const uint32_t> slots, model::ColumnBatch* batch, model::Column* columns);
+  void PassRun(const RunFrames& run, std::span<const uint32_t> slots);
+  void PassItems(const Frame& frame);
+  void PassItem(const Frame& frame, uint32_t slot, FrameCode code, const char* payload);
+  void PassEmit(uint32_t index, model::Timestamp t, uint64_t bits) {
+    const size_t at = index * frames_.size() + pass_counts_[index]++;
+    pass_times_[at] = t;
+    pass_values_[at] = bits;
+  }
   std::span<const model::Timestamp> SharedRows(model::ColumnBatch* batch);
 
   const HeadView view_;
@@ -111,6 +122,18 @@ class PageReader {
   uint32_t rows_seen_ = 0;  // samples that came from full frames' rows
   std::vector<HistogramSample> histograms_;
   std::vector<LateSample> late_;
+
+  // The slots being read together, numbered from 0. `pass_index_` has each slot's number, or kNoId;
+  // `pass_slots_` one bit a slot.
+  std::vector<uint32_t> pass_index_;
+  std::vector<uint64_t> pass_slots_;
+  std::vector<uint64_t> pass_live_;
+  std::vector<uint64_t> pass_bits_;
+  std::vector<int> pass_exponents_;
+  std::vector<uint32_t> pass_counts_;
+  std::vector<uint8_t> pass_alone_;           // has more than plain samples: to be read by itself
+  std::vector<model::Timestamp> pass_times_;  // a row of frames_.size() for each
+  std::vector<uint64_t> pass_values_;
 };
 
 }  // namespace tocsin::tsdb
