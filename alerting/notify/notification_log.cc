@@ -149,32 +149,35 @@ NotificationReason DecideNotification(const std::optional<LogEntry>& entry, cons
   return NotificationReason::kNone;
 }
 
-std::vector<QueuedNotification> NotificationLog::Load() {
-  std::map<Key, LogEntry> entries;
-  std::vector<QueuedNotification> queued;
-  Status status = store_.ForEach(kLogPrefix, [&](std::string_view key, std::string_view value) {
-    const auto json = ParseJson(value);
-    if (json) {
-      entries[Key(json->FindString("receiver"), json->FindString("group"))] = ReadEntry(*json);
-    } else {
-      CountDamaged(key, json.error());
-    }
-    return true;
-  });
-  if (status.ok()) {
-    status = store_.ForEach(kQueuePrefix, [&](std::string_view key, std::string_view value) {
-      const auto json = ParseJson(value);
-      if (json) {
-        queued.push_back(ReadQueued(*json));
-      } else {
-        CountDamaged(key, json.error());
-      }
-      return true;
-    });
-  }
-  if (!status.ok()) LogError("notify", "notification log could not be read", {{"err", status}});
+NotificationLog::NotificationLog(StateStore& store) : store_(store) {
   MutexLock lock(mu_);
-  entries_ = std::move(entries);
+  std::map<Key, LogEntry>& entries = entries_;
+  const Status status =
+      store_.ForEach(kLogPrefix, [&entries](std::string_view key, std::string_view value) {
+        const auto json = ParseJson(value);
+        if (json) {
+          entries[Key(json->FindString("receiver"), json->FindString("group"))] = ReadEntry(*json);
+        } else {
+          CountDamaged(key, json.error());
+        }
+        return true;
+      });
+  if (!status.ok()) LogError("notify", "notification log could not be read", {{"err", status}});
+}
+
+std::vector<QueuedNotification> NotificationLog::LoadQueued() const {
+  std::vector<QueuedNotification> queued;
+  const Status status =
+      store_.ForEach(kQueuePrefix, [&queued](std::string_view key, std::string_view value) {
+        const auto json = ParseJson(value);
+        if (json) {
+          queued.push_back(ReadQueued(*json));
+        } else {
+          CountDamaged(key, json.error());
+        }
+        return true;
+      });
+  if (!status.ok()) LogError("notify", "notification queue could not be read", {{"err", status}});
   return queued;
 }
 

@@ -57,10 +57,11 @@ struct QueuedNotification {
 
 class NotificationLog {
  public:
-  explicit NotificationLog(StateStore& store) : store_(store) {}
+  // Reads the log; what is damaged is skipped, counted and logged.
+  explicit NotificationLog(StateStore& store);
 
-  // Reads everything; gives what is queued. Once, at start.
-  std::vector<QueuedNotification> Load() EXCLUDES(mu_);
+  // What is queued on disk. A queue that is running has its own idea of its part of it.
+  std::vector<QueuedNotification> LoadQueued() const;
 
   std::optional<LogEntry> Find(const std::string& receiver, const std::string& group_key) const
       EXCLUDES(mu_);

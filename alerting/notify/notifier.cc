@@ -134,7 +134,7 @@ void Notifier::Apply(Prepared prepared) {
     const model::Timestamp now_ms = env_->NowMs();
     for (const auto& [fingerprint, alert] : alerts_) Dispatch(alert, now_ms);
   }
-  RestoreQueues(*fresh);
+  RestoreQueues(*fresh, started);
   if (options_.start_threads) {
     for (const auto& queue : started) queue->Start();
   }
@@ -142,33 +142,36 @@ void Notifier::Apply(Prepared prepared) {
   wake_.NotifyAll();
 }
 
-void Notifier::RestoreQueues(const Routing& routing) {
-  for (QueuedNotification& queued : log_.Load()) {
-    ReceiverQueue* heir = nullptr;
-    for (const auto& [name, queues] : routing.queues) {
-      for (const auto& queue : queues) {
-        if (queue->id() == queued.receiver) heir = queue.get();
-      }
-    }
+void Notifier::RestoreQueues(const Routing& routing,
+                             const std::vector<std::shared_ptr<ReceiverQueue>>& started) {
+  const auto has_id = [](const std::string& id) {
+    return [&id](const std::shared_ptr<ReceiverQueue>& queue) { return queue->id() == id; };
+  };
+  for (QueuedNotification& queued : log_.LoadQueued()) {
     {
       MutexLock round(round_mu_);
       next_number_ = std::max(next_number_, queued.number + 1);
     }
-    if (heir == nullptr) {
-      LogWarn("notify", "receiver is gone, its notification with it",
-              {{"receiver", queued.receiver}, {"group", queued.group_key}});
-      if (ledger_ != nullptr) {
-        for (const model::Labels& labels : queued.alerts) {
-          ledger_->Add(
-              {env_->NowMs(), "undelivered", labels, queued.receiver + ": receiver is gone"});
-        }
-      }
-      log_.Undeliverable(queued, true);
+    const auto heir = std::find_if(started.begin(), started.end(), has_id(queued.receiver));
+    if (heir != started.end()) {
+      (*heir)->Push(std::move(queued));
       continue;
     }
-    bool waits = false;
-    (void)heir->BeforeWaiting(queued.group_key, &waits);
-    if (!waits) heir->Push(std::move(queued));
+    const bool known =
+        std::any_of(routing.queues.begin(), routing.queues.end(), [&](const auto& receiver) {
+          return std::any_of(receiver.second.begin(), receiver.second.end(),
+                             has_id(queued.receiver));
+        });
+    if (known) continue;  // a queue that goes on has it in memory
+    LogWarn("notify", "receiver is gone, its notification with it",
+            {{"receiver", queued.receiver}, {"group", queued.group_key}});
+    if (ledger_ != nullptr) {
+      for (const model::Labels& labels : queued.alerts) {
+        ledger_->Add(
+            {env_->NowMs(), "undelivered", labels, queued.receiver + ": receiver is gone"});
+      }
+    }
+    log_.Undeliverable(queued, true);
   }
 }
 

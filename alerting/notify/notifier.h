@@ -93,7 +93,10 @@ class Notifier final : public AlertSink {
   void TellReceiver(ReceiverQueue* queue, const Round& round, model::Timestamp now_ms)
       REQUIRES(round_mu_);
   void Forget(model::Timestamp now_ms) REQUIRES(mu_);
-  void RestoreQueues(const Routing& routing);
+  // Gives what is queued on disk to the queues of `started`; what no receiver of the configuration
+  // waits for any more is undeliverable.
+  void RestoreQueues(const Routing& routing,
+                     const std::vector<std::shared_ptr<ReceiverQueue>>& started);
   void RunThread();
 
   Env* const env_;

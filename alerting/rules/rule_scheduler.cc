@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <map>
 #include <set>
+#include <unordered_map>
 
 #include "base/env.h"
 #include "base/log.h"
@@ -113,15 +115,16 @@ void RuleScheduler::WaitUntilIdle() {
 }
 
 std::vector<RuleScheduler::Left> RuleScheduler::LeftInJournal() const {
-  std::vector<Left> left;
+  std::map<RuleIdentity, std::vector<AlertEntry>> entries;
   for (JournalledAlert& alert : backends_.journal->Load()) {
-    auto it = std::find_if(left.begin(), left.end(),
-                           [&](const Left& one) { return one.rule == alert.rule; });
-    if (it == left.end()) {
-      it = left.insert(left.end(), Left());
-      it->rule = alert.rule;
-    }
-    it->entries.push_back(std::move(alert.entry));
+    entries[alert.rule].push_back(std::move(alert.entry));
+  }
+  std::vector<Left> left;
+  for (auto& [rule, alerts] : entries) {
+    Left one;
+    one.rule = rule;
+    one.entries = std::move(alerts);
+    left.push_back(std::move(one));
   }
   return left;
 }
@@ -144,17 +147,23 @@ std::vector<RuleScheduler::Left> RuleScheduler::LeftBy(const Groups& groups) {
 }
 
 void RuleScheduler::HandOver(std::vector<Left> left, const Groups& groups) {
+  std::unordered_map<std::string, std::vector<Left*>> by_name;  // only equal names ever fit
+  for (Left& one : left) by_name[one.rule.rule].push_back(&one);
   std::set<const Rule*> served;
   for (int fit = kPerfectFit; fit > 0; --fit) {
     for (const auto& group : groups) {
       for (RuleGroup::Member& member : group->members()) {
-        const auto it = std::find_if(left.begin(), left.end(), [&](const Left& one) {
-          return !one.taken && one.is_alert == member.rule->is_alert() &&
-                 Fit(member.rule->identity(), one.rule) == fit;
-        });
-        if (it == left.end() || !served.insert(member.rule.get()).second) continue;
-        it->taken = true;
-        Give(&*it, &member, group->interval_ms());
+        const auto named = by_name.find(member.rule->identity().rule);
+        if (named == by_name.end() || served.contains(member.rule.get())) continue;
+        const auto it =
+            std::find_if(named->second.begin(), named->second.end(), [&](const Left* one) {
+              return !one->taken && one->is_alert == member.rule->is_alert() &&
+                     Fit(member.rule->identity(), one->rule) == fit;
+            });
+        if (it == named->second.end()) continue;
+        served.insert(member.rule.get());
+        (*it)->taken = true;
+        Give(*it, &member, group->interval_ms());
       }
     }
   }

@@ -383,6 +383,40 @@ BOOST_AUTO_TEST_CASE(AReloadKeepsWhatWasTold) {
   BOOST_TEST(w.web.posts[0].first == "http://sink/next");
 }
 
+BOOST_AUTO_TEST_CASE(WhatWaitsFollowsItsReceiverThroughAReload) {
+  World w;
+  w.web.answer = [](const std::string&) { return HttpAnswer{503, ""}; };
+  w.Start(kPlain);
+  const Alert a = w.Firing({{"alertname", "A"}});
+  w.Send(a);
+  w.Run(11 * kSecond);
+  std::string other = kPlain;
+  other.replace(other.find("http://sink/hook"), 16, "http://sink/next");
+  w.Load(other);
+  w.web.posts.clear();
+  w.web.answer = [](const std::string&) { return HttpAnswer{200, ""}; };
+  w.notifier->RunDue();
+  BOOST_REQUIRE(w.web.posts.size() == 1u);
+  BOOST_TEST(w.web.posts[0].first == "http://sink/next");
+  w.Run(5 * kMinute);
+  BOOST_TEST(w.Told() == "hook:+A");
+}
+
+BOOST_AUTO_TEST_CASE(WhatWaitsForAReceiverThatIsGoneIsUndelivered) {
+  World w;
+  w.web.answer = [](const std::string&) { return HttpAnswer{503, ""}; };
+  w.Start(kPlain);
+  const Alert a = w.Firing({{"alertname", "A"}});
+  w.Send(a);
+  w.Run(11 * kSecond);
+  w.Load("route: {receiver: none}\nreceivers: [{name: none}]\n");
+  BOOST_TEST(w.ledger.Of(a.labels, 1).at(0).event == "undelivered");
+  size_t queued = 0;
+  (void)w.store.ForEach("notify/queue/",
+                        [&](std::string_view, std::string_view) { return ++queued > 0; });
+  BOOST_TEST(queued == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(TheBodyIsVersionFour) {
   World w;
   w.Start(kPlain);
@@ -464,6 +498,49 @@ BOOST_AUTO_TEST_CASE(DecisionsFollowTheLog) {
   for (const auto& c : cases) {
     BOOST_TEST((DecideNotification(c.last, c.now, c.send_resolved, 100) == c.want));
   }
+}
+
+// For the thread sanitizer: alerts, rounds, deliveries and reloads at once.
+BOOST_AUTO_TEST_CASE(AlertsAndReloadsGoTogether) {
+  World w;
+  std::atomic<int> posts{0};
+  struct Counting final : HttpTransport {
+    explicit Counting(std::atomic<int>* n) : posts(n) {}
+    Result<HttpAnswer> PostJson(const std::string&, std::string_view) override {
+      return HttpAnswer{++*posts % 5 == 0 ? 500 : 200, ""};
+    }
+    void Abort() override {}
+    std::atomic<int>* posts;
+  };
+  Notifier notifier(
+      &w.env, &w.store,
+      [&](const HttpClientConfig&, int64_t) { return std::make_unique<Counting>(&posts); },
+      &w.ledger, NotifierOptions());
+  const auto load = [&](int round) {
+    const std::string url = "http://sink/" + std::to_string(round % 2);
+    notifier.Apply(*notifier.Prepare(*ParseNotifierConfig(
+        "route: {receiver: h, group_by: ['...'], group_wait: 0s, group_interval: 1s}\n"
+        "receivers: [{name: h, webhook_configs: [{url: '" +
+            url + "'}]}]\n",
+        "f")));
+  };
+  load(0);
+  notifier.Start();
+  std::vector<Thread> threads;
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back("test-send", [&, t] {
+      for (int n = 0; n < 200; ++n) {
+        w.env.AdvanceMs(100);
+        const Alert alert = w.Firing({{"alertname", "A" + std::to_string(n % 7 + t)}});
+        notifier.Send({&alert, 1});
+        notifier.RunDue();
+      }
+    });
+  }
+  for (int round = 1; round < 10; ++round) load(round);
+  for (Thread& thread : threads) thread.Join();
+  notifier.Stop();
+  BOOST_TEST(posts.load() > 0);
 }
 
 BOOST_AUTO_TEST_CASE(ThreadsStartAndStop) {

@@ -84,6 +84,27 @@ struct World {
   RuleView FirstRule() { return rules->RuleGroups().at(0).rules.at(0); }
 };
 
+// FakeAppender belongs to one thread; this one keeps nothing and so serves several.
+class NullAppender final : public model::Appender {
+ public:
+  Result<std::unique_ptr<model::SourceWriter>> OpenSource(const model::Origin& origin,
+                                                          const model::Labels& labels) override {
+    FakeAppender fake;
+    return fake.OpenSource(origin, labels);
+  }
+  std::unique_ptr<model::AppendBatch> NewBatch() override { return std::make_unique<Batch>(); }
+
+ private:
+  struct Batch final : model::AppendBatch {
+    void BeginRow(model::SourceWriter&, model::Timestamp, model::RowKind) override {}
+    void Set(model::Slot, double, model::Timestamp) override {}
+    void SetHistogram(model::Slot, const model::Histogram&, model::Timestamp) override {}
+    void SetStartTimestamp(model::Slot, model::Timestamp) override {}
+    void AddExemplar(model::Slot, const model::Exemplar&) override {}
+    model::CommitResult Commit(const model::CommitOptions&) override { return {}; }
+  };
+};
+
 model::Labels Instance(const char* name) {
   return model::Labels::FromPairs({{"__name__", "up"}, {"instance", name}});
 }
@@ -362,6 +383,60 @@ BOOST_AUTO_TEST_CASE(SameLabelsAfterTemplatesAreAnError) {
   w.Tick();
   BOOST_TEST(w.FirstRule().last_error ==
              "vector contains metrics with the same labelset after applying alert labels");
+}
+
+// For the thread sanitizer: several evaluating threads, readers and reloads at once.
+BOOST_AUTO_TEST_CASE(EvaluationsReadsAndReloadsGoTogether) {
+  MemEnv env;
+  FakeSink sink;
+  MemoryStateStore store;
+  AlertJournal journal(store);
+  std::atomic<int> asked{0};
+  NullAppender appender;
+  RuleBackends backends;
+  backends.env = &env;
+  backends.appender = &appender;
+  backends.sink = &sink;
+  backends.journal = &journal;
+  backends.query = [&](const std::string&, model::Timestamp,
+                       const std::atomic<bool>*) -> Result<query::QueryResult> {
+    query::QueryResult result;
+    const int n = asked.fetch_add(1);
+    result.value = query::Vector{SampleOf(Instance(n % 3 == 0 ? "a" : "b"), 1)};
+    return result;
+  };
+  RuleScheduler rules(backends, RuleSchedulerOptions());
+  const auto load = [&](int round) {
+    RuleConfig config;
+    for (const char* name : {"x", "y", "z"}) {
+      const std::string text = "groups:\n- name: " + std::string(name) +
+                               "\n  rules:\n  - {alert: A" + std::to_string(round % 2) +
+                               ", expr: up}\n  - {record: r, expr: up}\n";
+      RuleFileReport report = ParseRuleFile("f.yml", text, {});
+      config.groups.push_back(report.groups.at(0));
+    }
+    config.evaluation_interval_ms = 1000;
+    rules.Apply(*rules.Prepare(config));
+  };
+  load(0);
+  std::vector<Thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back("test-rule", [&] {
+      for (int n = 0; n < 300; ++n) {
+        env.AdvanceMs(200);
+        rules.RunDue();
+      }
+    });
+  }
+  threads.emplace_back("test-read", [&] {
+    for (int n = 0; n < 100; ++n) {
+      (void)rules.RuleGroups();
+      (void)rules.ActiveAlerts();
+    }
+  });
+  for (int round = 1; round < 20; ++round) load(round);
+  for (Thread& thread : threads) thread.Join();
+  BOOST_TEST(asked.load() > 100);
 }
 
 BOOST_AUTO_TEST_CASE(ThreadsEvaluateAndStop) {
