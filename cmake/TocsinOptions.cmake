@@ -33,6 +33,7 @@ target_compile_options(tocsin_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wold-style-cast -Wnon-virtual-dtor
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>          # false positives on std::string concatenation in g++ 12
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>  # libstdc++'s own stable_sort and inplace_merge
   $<$<BOOL:${TOCSIN_WERROR}>:-Werror>
   -fno-omit-frame-pointer)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND TOCSIN_MARCH)
