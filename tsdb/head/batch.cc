@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint32_t kWords = kFrameSlotsMax / 64;
 
-// One page's row, spread out by slot. Too large for the stack of a fibre, reused by the thread.
+// One page's row, spread out by slot: 48 KiB that each thread keeps.
 struct DenseRow {
   uint64_t bits[kFrameSlotsMax];
   uint32_t sample[kFrameSlotsMax];

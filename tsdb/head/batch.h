@@ -101,6 +101,8 @@ class HeadBatch final : public model::AppendBatch {
   Verdict Judge(const SlotHistory& history, const Row& row, const Sample& sample,
                 const Bounds& bounds) const;
 
+  // From LockShards to UnlockShards all of the batch's shards are locked: a set that the lock
+  // analysis cannot follow.
   uint64_t LockShards() NO_THREAD_SAFETY_ANALYSIS;
   void UnlockShards(uint64_t shards) NO_THREAD_SAFETY_ANALYSIS;
   Status MakeRoomInLogs(uint64_t shards);
@@ -111,12 +113,13 @@ class HeadBatch final : public model::AppendBatch {
   void WritePage(uint32_t row_number, Page& page, std::span<const uint32_t> samples,
                  const Bounds& bounds, model::CommitResult* result);
   bool WritePlainFullRow(const Row& row, Page& page, std::span<const uint32_t> samples,
-                         const Bounds& bounds);
+                         const Bounds& bounds) NO_THREAD_SAFETY_ANALYSIS;
   void WriteRound(uint32_t row_number, Page& page, bool first_round, std::vector<uint32_t>* samples,
-                  const Bounds& bounds, model::CommitResult* result);
+                  const Bounds& bounds, model::CommitResult* result) NO_THREAD_SAFETY_ANALYSIS;
   void AddItem(FrameEncoder& encoder, const Row& row, const Page& page, const Sample& sample,
                uint32_t at);
-  void StoreFrame(Source& source, Page& page, model::Timestamp row_ms, FrameEncoder& encoder);
+  void StoreFrame(Source& source, Page& page, model::Timestamp row_ms,
+                  FrameEncoder& encoder) NO_THREAD_SAFETY_ANALYSIS;
   void Refuse(uint32_t row_number, const Sample& sample, model::AppendOutcome outcome,
               model::CommitResult* result);
   void Publish(uint64_t shards, const model::CommitOptions& options,

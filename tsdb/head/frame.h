@@ -155,7 +155,6 @@ class FrameEncoder {
   SlotStates late_;  // zeros: what late items are coded against
   uint32_t slots_ = 0;
   uint32_t items_ = 0;
-  uint32_t last_slot_ = 0;
   uint32_t tries_ = 0;  // spreads the rare searches for an exponent
   std::vector<uint16_t> item_slots_;
   std::vector<uint8_t> item_codes_;

@@ -214,7 +214,7 @@ Source& Head::ReplaySource(const model::Origin& origin, const model::Labels& lab
     MutexLock shard_lock(shard.mutex);
     if (!known->has_runs()) {
       std::erase(shard.sources, known);
-      RemoveSource(shard, known);
+      RemoveSource(known);
       known = nullptr;
     }
   }
@@ -345,7 +345,7 @@ size_t Head::RetireRuns(const std::function<bool(const WindowUse&)>& covered) {
   return retired;
 }
 
-void Head::RemoveSource(Shard&, Source* source) {
+void Head::RemoveSource(Source* source) {
   index_.RemoveSource(source->id);
   sources_.Erase(source->id);
   epochs_.RetireDelete(source);
@@ -357,17 +357,18 @@ size_t Head::RemoveIdleSources(int64_t idle_ms) {
   MutexLock lock(sources_mutex_);
   for (const auto& shard : shards_) {
     MutexLock shard_lock(shard->mutex);
-    std::erase_if(shard->sources, [&](Source* source) {
-      if (source->handles > 0 || source->has_runs()) {
-        source->idle_since_ms = 0;
-        return false;
+    std::vector<Source*> kept;
+    for (Source* source : shard->sources) {
+      const bool used = source->handles > 0 || source->has_runs();
+      if (used || source->idle_since_ms == 0) source->idle_since_ms = used ? 0 : now;
+      if (used || now - source->idle_since_ms < idle_ms) {
+        kept.push_back(source);
+        continue;
       }
-      if (source->idle_since_ms == 0) source->idle_since_ms = now;
-      if (now - source->idle_since_ms < idle_ms) return false;
-      RemoveSource(*shard, source);
+      RemoveSource(source);
       ++removed;
-      return true;
-    });
+    }
+    shard->sources = std::move(kept);
   }
   if (removed > 0) {
     epochs_.Collect();

@@ -48,7 +48,6 @@ class LogReader {
   bool report_damage_ = false;
   bool may_be_torn_ = false;  // the damage is what a crash may leave at the end
   bool torn_tail_ = false;
-  bool started_ = false;
   uint16_t first_record_ = kNoRecord;
   std::string assembled_;
   uint64_t damaged_places_ = 0;
