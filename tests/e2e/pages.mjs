@@ -34,6 +34,7 @@ const problems = [];
 try {
   for (const [look, scheme, width, height] of looks) {
     const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height }, bypassCSP: false });
+    const lax = await browser.newContext({ colorScheme: scheme, viewport: { width, height }, bypassCSP: true });
     for (const [name, path, text] of pages) {
       const page = await context.newPage();
       const where = `${name} (${look})`;
@@ -46,7 +47,7 @@ try {
         problems.push(`${where}: script from data ran`);
         void d.dismiss();
       });
-      await page.goto(url + path, { waitUntil: 'networkidle' });
+      await page.goto(url + path, { waitUntil: 'load' });
       try {
         await page.waitForFunction((t) => document.body.innerText.includes(t), text, { timeout: 10_000 });
       } catch {
@@ -66,20 +67,21 @@ try {
       const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (sideways > 1) problems.push(`${where}: scrolls sideways by ${sideways} px`);
       await page.screenshot({ path: join(shots, `${name}-${look}.png`), fullPage: true });
-      // axe cannot be loaded under the page's own policy, which is as it should be: a second context bypasses it.
-      const lax = await browser.newContext({ colorScheme: scheme, viewport: { width, height }, bypassCSP: true });
+      // axe cannot be loaded under the page's own policy, which is as it should be: the second context bypasses it.
       const second = await lax.newPage();
-      await second.goto(url + path, { waitUntil: 'networkidle' });
+      await second.goto(url + path, { waitUntil: 'load' });
+      await second.waitForFunction((t) => document.body.innerText.includes(t), text, { timeout: 10_000 });
       await second.addScriptTag({ path: axePath });
       const findings = await second.evaluate(async () => {
         const result = await window.axe.run(document, { resultTypes: ['violations'] });
         return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).join(' | ')}`);
       });
-      await lax.close();
+      await second.close();
       for (const finding of findings) problems.push(`${where}: axe ${finding}`);
       await page.close();
     }
     await context.close();
+    await lax.close();
   }
 
   // Typing a query and pressing Enter, the way a person does, and coming back by the browser's Back.

@@ -39,6 +39,9 @@ class Oracle:
             except OSError:
                 time.sleep(0.02)
                 continue  # not acknowledged: sent again, a duplicate of it is no error
+            if status == 503:
+                time.sleep(0.02)
+                continue  # starting or stopping: not acknowledged
             assert status == 204, (status, body)
             tick += 1
             self.acknowledged = tick
