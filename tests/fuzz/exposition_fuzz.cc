@@ -57,10 +57,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto target = std::make_shared<Target>();
   target->labels = model::Labels::FromPairs({{"instance", "i"}, {"job", "j"}});
   for (const auto format : {ExpositionFormat::kText, ExpositionFormat::kOpenMetrics}) {
+    // A store each: two recorders of one source would release each other's slots.
     testing::RecordingAppender appender;
+    testing::RecordingAppender other_appender;
     PageShapes shapes;
     ScrapeRecorder whole(&config, target, &appender, &shapes);
-    ScrapeRecorder pieces(&config, target, &appender, &shapes);
+    ScrapeRecorder pieces(&config, target, &other_appender, &shapes);
     const Verdict first = Scrape(whole, format, page, page.size() + 1);
     CHECK(Scrape(whole, format, page, page.size() + 1) == first);  // the page is known now
     CHECK(Scrape(pieces, format, page, 3) == first);
