@@ -9,6 +9,8 @@
 namespace tocsin {
 namespace {
 
+// 2^53: below it a double holds every digit before the point.
+constexpr double kWholeNumbersMax = 9007199254740992.0;
 constexpr uint64_t kOrdinaryNanBits = 0x7ff8000000000001;
 
 // v = 0.DIGITS × 10^point, DIGITS without leading or trailing zeros.
@@ -161,7 +163,21 @@ std::optional<T> ParseInteger(std::string_view text) {
 
 }  // namespace
 
-void AppendFloat(std::string& out, double v) { AppendWithBounds(out, v, -6, 21); }
+void AppendFloat(std::string& out, double v) {
+  const double magnitude = std::fabs(v);
+  // Most values of a query's answer. In this range the library's plain form is the shortest one
+  // too; beyond it, it writes out digits that the double does not hold. -0 and NaN stay out.
+  if (magnitude >= 1e-6 && magnitude < kWholeNumbersMax) {
+    char text[40];
+    const auto whole = static_cast<int64_t>(v);
+    const auto end = static_cast<double>(whole) == v
+                         ? std::to_chars(text, text + sizeof text, whole)
+                         : std::to_chars(text, text + sizeof text, v, std::chars_format::fixed);
+    out.append(text, end.ptr);
+    return;
+  }
+  AppendWithBounds(out, v, -6, 21);
+}
 
 std::string FormatFloat(double v) {
   std::string out;
