@@ -198,8 +198,9 @@ Status Compactor::RunRound() {
   const model::Timestamp now = env_.NowMs();
   if (now >= next_seal_ms_) {
     const model::Timestamp due = now - options_.seal_delay_ms;
-    next_seal_ms_ = WindowStart(due) + kWindowMs + options_.seal_delay_ms;
+    next_seal_ms_ = now + kSealRetryMs;
     TOCSIN_RETURN_IF_ERROR(Seal({model::kMinTimestamp, WindowStart(due) - 1}));
+    next_seal_ms_ = WindowStart(due) + kWindowMs + options_.seal_delay_ms;
   }
   if (head_.run_bytes() > options_.head_bytes_max) {
     TOCSIN_RETURN_IF_ERROR(
@@ -208,7 +209,10 @@ Status Compactor::RunRound() {
       TOCSIN_RETURN_IF_ERROR(Seal({}));
   }
   RetireRuns();
-  if (retiring_.empty()) head_.RemoveIdleSources(kIdleSourceMs);
+  if (retiring_.empty()) {
+    head_.RecycleSlots();
+    head_.RemoveIdleSources(kIdleSourceMs);
+  }
   const int64_t grace =
       std::clamp<int64_t>(options_.out_of_order_window_ms, 60 * 60 * 1000, 6 * 60 * 60 * 1000);
   TOCSIN_RETURN_IF_ERROR(MergeBlocks(kDayMs, kMaxSegmentLevel, now - grace, /*all=*/false));

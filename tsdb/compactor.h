@@ -25,6 +25,8 @@ inline constexpr int64_t kQuarterDayMs = kDayMs / 4;
 // many files.
 inline constexpr double kOverlayShare = 0.05;
 inline constexpr size_t kOverlayFilesMax = 16;
+// A seal that failed (a full disk) is tried again after so long.
+inline constexpr int64_t kSealRetryMs = 15'000;
 // A source whose samples are all in segments is forgotten when nobody held it for so long.
 inline constexpr int64_t kIdleSourceMs = 60 * 60 * 1000;
 // After the wall clock jumped by more than a day, deleting waits this long: it may jump back.

@@ -50,7 +50,7 @@ struct DatabaseOptions {
   bool accept_any_first_timestamp = false;
   int64_t retention_ms = int64_t{15} * 24 * 60 * 60 * 1000;  // 0 = for ever
 
-  // Power of two, 1…64. Another count than the log's is taken over at the next start.
+  // Power of two, 1…64. While there is a log, its own count is kept.
   uint32_t shards = 8;
   bool wal = true;         // false: what is not sealed is lost at Close (test stores)
   bool background = true;  // threads wal-write, wal-sync, compact

@@ -487,6 +487,101 @@ BOOST_AUTO_TEST_CASE(OldDaysGoAndOpenOnesStay) {
   BOOST_TEST(store.db->counters().segments_deleted_by_retention == 3u);
 }
 
+// A source whose series come and go keeps few slots, and none of its samples is taken for
+// another's.
+BOOST_AUTO_TEST_CASE(ChurnInsideASourceReusesSlots) {
+  Store store;
+  std::map<int, model::Slot> slots;
+  std::map<int, std::string> want;
+  std::map<int, int> births;
+  int born = 0;
+  model::Slot highest = 0;
+  auto writer = store.Source(L({{"job", "kube"}}));
+  for (int row = 0; row < 240; ++row) {  // eight hours
+    store.env.AdvanceMs(2 * kMinute);
+    const Timestamp t = kNow + row * 2 * kMinute;
+    std::vector<int> gone;
+    auto batch = store.db->NewBatch();
+    batch->BeginRow(*writer, t, RowKind::kFull);
+    while (slots.size() < 20) {
+      const int pod = born++;
+      births[pod] = row;
+      slots[pod] = *writer->AddSlot(L({{"__name__", "up"}, {"pod", std::to_string(pod)}}));
+      highest = std::max(highest, slots[pod]);
+    }
+    for (const auto& [pod, slot] : slots) {
+      const bool ends = row - births[pod] > (pod % 3 == 0 ? 21 : 7);
+      const std::string at = std::to_string(t - kNow) + ":";
+      if (ends) gone.push_back(pod);
+      batch->Set(slot, ends ? model::StaleMarker() : pod, model::kRowTimestamp);
+      want[pod] += (want[pod].empty() ? "" : " ") + at + (ends ? "stale" : std::to_string(pod));
+    }
+    BOOST_REQUIRE(batch->Commit({}).refusals.empty());
+    for (const int pod : gone) {
+      writer->ReleaseSlot(slots[pod]);
+      slots.erase(pod);
+    }
+    BOOST_REQUIRE(store.db->RunMaintenance().ok());
+    if (row % 90 == 89) {
+      writer.reset();
+      store.Open();
+      writer = store.Source(L({{"job", "kube"}}));
+      for (auto& [pod, slot] : slots)
+        slot = *writer->AddSlot(L({{"__name__", "up"}, {"pod", std::to_string(pod)}}));
+    }
+  }
+  BOOST_TEST(born > 200);
+  BOOST_TEST(highest < static_cast<model::Slot>(born) / 2);
+  for (const auto& [pod, samples] : want)
+    BOOST_TEST(store.Read({model::Matcher::Equal("pod", std::to_string(pod))}) == samples);
+}
+
+BOOST_AUTO_TEST_CASE(MemoryStaysBoundedWhenOldDataComesInBulk) {
+  Store store;
+  store.options.head_bytes_max = 200'000;
+  store.options.accept_any_first_timestamp = true;
+  store.Open();
+  auto writer = store.Source(L({{"job", "backfill"}}));
+  std::vector<model::Slot> slots;
+  for (int k = 0; k < 100; ++k)
+    slots.push_back(*writer->AddSlot(L({{"__name__", "m"}, {"k", std::to_string(k)}})));
+  const Timestamp begin = kNow - 5 * 24 * 60 * kMinute;
+  uint64_t highest = 0;
+  constexpr int kRows = 5000;
+  for (int row = 0; row < kRows; ++row) {
+    auto batch = store.db->NewBatch();
+    batch->BeginRow(*writer, begin + row * kMinute, RowKind::kPartial);
+    for (int k = 0; k < 100; ++k) batch->Set(slots[k], row * k, model::kRowTimestamp);
+    BOOST_REQUIRE(batch->Commit({}).refusals.empty());
+    if (row % 20 == 0) BOOST_REQUIRE(store.db->RunMaintenance().ok());
+    highest = std::max(highest, store.db->sizes().head_bytes);
+  }
+  BOOST_TEST(highest < 400'000u);
+  BOOST_REQUIRE(store.db->Compact().ok());
+  BOOST_TEST(store.db->sizes().segments == 4u);  // days
+  const auto snapshot = store.db->Pin();
+  const auto selection = *snapshot->Select({model::Matcher::Equal("k", "7")}, {}, {});
+  model::ColumnBatch batch;
+  BOOST_REQUIRE(selection->NewReader()->Read(0, 1, &batch).ok());
+  BOOST_REQUIRE_EQUAL(batch.columns[0].values.size(), static_cast<size_t>(kRows));
+  for (int row = 0; row < kRows; ++row) BOOST_REQUIRE(batch.columns[0].values[row] == row * 7);
+}
+
+BOOST_AUTO_TEST_CASE(WithoutALogWhatIsSealedStays) {
+  Store store;
+  store.options.wal = false;
+  store.Open();
+  auto writer = store.Source(L({{"job", "j"}}));
+  const auto a = *writer->AddSlot(L({{"__name__", "a"}}));
+  store.Put(*writer, a, kNow, 1);
+  BOOST_REQUIRE(store.db->Seal({}).ok());
+  store.Put(*writer, a, kNow + 1, 2);
+  BOOST_TEST(store.Read() == "0:1 1:2");
+  writer.reset();
+  store.Open();
+  BOOST_TEST(store.Read() == "0:1");
+}
+
 BOOST_AUTO_TEST_CASE(ASecondProcessIsRefused) {
   Store store;
   const auto second = Database::Open(store.options);

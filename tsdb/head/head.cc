@@ -94,7 +94,7 @@ Result<model::Slot> Head::AddSlot(Source& source, const model::Labels& key) {
   if (slot != model::kNoSlot) {
     Page& page = source.writable_page(slot / kFrameSlotsMax);
     const uint32_t at = slot % kFrameSlotsMax;
-    page.released[at / 64] &= ~(uint64_t{1} << (at % 64));
+    page.released_slots.erase(at);
     return slot;
   }
   const bool source_full =
@@ -107,10 +107,16 @@ Result<model::Slot> Head::AddSlot(Source& source, const model::Labels& key) {
                                    std::to_string(options_.source_series_limit) + " series"
                              : "over " + std::to_string(options_.series_limit) + " series");
   }
-  slot = index_.AddSlot(source.id, key_id);
-  Page& page = source.AddPage(slot / kFrameSlotsMax);
-  page.Resize(slot % kFrameSlotsMax + 1);
   ++source.live_slots;
+  if (!source.free_slots.empty()) {
+    slot = source.free_slots.back();
+    source.free_slots.pop_back();
+    index_.ReplaceSlot(source.id, slot, key_id);
+    source.writable_page(slot / kFrameSlotsMax).relabelled.push_back(slot % kFrameSlotsMax);
+    return slot;
+  }
+  slot = index_.AddSlot(source.id, key_id);
+  source.AddPage(slot / kFrameSlotsMax).Resize(slot % kFrameSlotsMax + 1);
   return slot;
 }
 
@@ -119,7 +125,44 @@ void Head::ReleaseSlot(Source& source, model::Slot slot) {
   if (slot / kFrameSlotsMax >= source.page_count()) return;
   Page& page = source.writable_page(slot / kFrameSlotsMax);
   const uint32_t at = slot % kFrameSlotsMax;
-  if (at < page.slots()) page.released[at / 64] |= uint64_t{1} << (at % 64);
+  if (at < page.slots()) page.released_slots.try_emplace(at);
+}
+
+size_t Head::RecycleSlots() {
+  size_t recycled = 0;
+  for (const auto& shard : shards_) {
+    const uint32_t oldest_log = shard->log.enabled() ? shard->log.oldest_number() : UINT32_MAX;
+    MutexLock lock(shard->mutex);
+    for (Source* source : shard->sources) {
+      for (uint32_t p = 0; p < source->page_count(); ++p) {
+        Page& page = source->writable_page(p);
+        const Run* run = page.first_run();
+        for (auto it = page.released_slots.begin(); it != page.released_slots.end();) {
+          Page::Released& released = it->second;
+          const uint32_t at = it->first;
+          if (page.states.is_live(at)) {
+            released.dead = false;
+          } else if (!released.dead) {
+            released = {page.sequence, shard->log.file_number(), true};
+          } else if ((run == nullptr || released.sequence < run->first_sequence) &&
+                     released.log_number < oldest_log) {
+            const model::Slot slot = page.number * kFrameSlotsMax + at;
+            index_.ReplaceSlot(source->id, slot, kNoId);
+            page.ForgetHistory(at);
+            page.relabelled.push_back(at);
+            source->free_slots.push_back(slot);
+            --source->live_slots;
+            ++recycled;
+            it = page.released_slots.erase(it);
+            continue;
+          }
+          ++it;
+        }
+      }
+    }
+  }
+  if (recycled > 0) index_.Sweep();
+  return recycled;
 }
 
 // ----------------------------------------------------------------------------------------------------------
@@ -133,19 +176,26 @@ void Head::LogDictionary(Shard& shard, Source& source, Page& page) {
     source.logged = true;
   }
   const uint32_t slots = page.slots();
-  if (page.slots_logged < slots) {
+  if (page.slots_logged < slots || !page.relabelled.empty()) {
     const HeadIndex::Pin pin = index_.NewPin();
-    std::vector<KeyId> keys;
-    for (uint32_t at = page.slots_logged; at < slots; ++at) {
-      const KeyId key = pin.KeyAt(source.id, page.number * kFrameSlotsMax + at);
-      keys.push_back(key);
-      if (key == kNoId) continue;
-      if (key >= shard.keys_logged.size()) shard.keys_logged.resize(key + key / 2 + 64, false);
-      if (shard.keys_logged[key]) continue;
-      shard.keys_logged[key] = true;
-      PutKeyRecord(out, key, pin.KeyLabels(key));
+    const auto put = [&](uint32_t begin, uint32_t end) {
+      std::vector<KeyId> keys;
+      for (uint32_t at = begin; at < end; ++at) {
+        const KeyId key = pin.KeyAt(source.id, page.number * kFrameSlotsMax + at);
+        keys.push_back(key);
+        if (key == kNoId) continue;
+        if (key >= shard.keys_logged.size()) shard.keys_logged.resize(key + key / 2 + 64, false);
+        if (shard.keys_logged[key]) continue;
+        shard.keys_logged[key] = true;
+        PutKeyRecord(out, key, pin.KeyLabels(key));
+      }
+      PutLayoutRecord(out, source.id, page.number, begin, keys);
+    };
+    for (const uint32_t at : page.relabelled) {
+      if (at < page.slots_logged) put(at, at + 1);
     }
-    PutLayoutRecord(out, source.id, page.number, page.slots_logged, keys);
+    page.relabelled.clear();
+    if (page.slots_logged < slots) put(page.slots_logged, slots);
     page.slots_logged = slots;
   }
   if (page.log_number != shard.log.file_number()) {
@@ -239,10 +289,12 @@ Page& Head::ReplayLayout(Source& source, uint32_t page_number, uint32_t first_sl
                          const std::vector<KeyId>& keys) {
   const uint32_t base = page_number * kFrameSlotsMax;
   uint32_t known = index_.NewPin().slot_count(source.id);
-  const auto add = [&](KeyId key) {
+  const auto usable = [&](KeyId key) {
     // A key that has a slot already cannot be told from damage: the slot stays without one.
-    const bool usable = key != kNoId && index_.FindSlot(source.id, key) == model::kNoSlot;
-    if (usable) {
+    return key != kNoId && key != kUnknownKey && index_.FindSlot(source.id, key) == model::kNoSlot;
+  };
+  const auto add = [&](KeyId key) {
+    if (usable(key)) {
       known = index_.AddSlot(source.id, key) + 1;
       ++source.live_slots;
     } else {
@@ -256,7 +308,19 @@ Page& Head::ReplayLayout(Source& source, uint32_t page_number, uint32_t first_sl
   // Slots whose record was lost come before: they get no key.
   while (known < base + first_slot) add(kNoId);
   for (uint32_t i = 0; i < keys.size(); ++i) {
-    if (base + first_slot + i >= known) add(keys[i]);
+    const model::Slot slot = base + first_slot + i;
+    if (slot >= known) {
+      add(keys[i]);
+      continue;
+    }
+    // The slot was given another key: its older samples are in segments by then.
+    const KeyId old = index_.NewPin().KeyAt(source.id, slot);
+    if (keys[i] == old || keys[i] == kUnknownKey || (keys[i] != kNoId && !usable(keys[i])))
+      continue;
+    index_.ReplaceSlot(source.id, slot, keys[i]);
+    source.writable_page(page_number).ForgetHistory(slot % kFrameSlotsMax);
+    if (old != kNoId) --source.live_slots;
+    if (keys[i] != kNoId) ++source.live_slots;
   }
   return source.AddPage(page_number);
 }
@@ -283,6 +347,7 @@ void Head::RaiseNewest(model::Timestamp t) {
 }
 
 void Head::FinishReplay() {
+  const HeadIndex::Pin pin = index_.NewPin();
   size_t bytes = 0;
   for (const auto& shard : shards_) {
     MutexLock lock(shard->mutex);
@@ -291,6 +356,12 @@ void Head::FinishReplay() {
         Page& page = source->writable_page(i);
         page.broken = false;
         page.RequireRun();
+        for (uint32_t at = 0; at < page.slots(); ++at) {
+          const model::Slot slot = i * kFrameSlotsMax + at;
+          if (pin.KeyAt(source->id, slot) == kNoId && !page.states.is_live(at) &&
+              !page.History(at).any)
+            source->free_slots.push_back(slot);
+        }
         bytes += page.run_bytes();
       }
     }

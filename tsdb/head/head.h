@@ -99,7 +99,8 @@ class Head {
   // --- replay; before anybody else uses the head ---
   Source& ReplaySource(const model::Origin& origin, const model::Labels& labels,
                        uint64_t incarnation);
-  // Makes the page, with a key for each slot.
+  // Makes the page, with a key for each slot. kUnknownKey: the key's record was lost.
+  static constexpr KeyId kUnknownKey = kNoId - 1;
   Page& ReplayLayout(Source& source, uint32_t page, uint32_t first_slot,
                      const std::vector<KeyId>& keys);
   KeyId ReplayKey(const model::Labels& labels) { return index_.AddKey(labels); }
@@ -126,6 +127,9 @@ class Head {
   // Removes sources that nobody held and that had no samples here for `idle_ms`. With it go the
   // last values by which repeated samples are told.
   size_t RemoveIdleSources(int64_t idle_ms);
+  // Frees slots that were released and whose samples have left memory and log, for other keys.
+  // Precondition: as for RetireRuns.
+  size_t RecycleSlots() NO_THREAD_SAFETY_ANALYSIS;
   // Begins a new log file in shards whose file has samples, so that the old one can be dropped.
   void RotateLogs() NO_THREAD_SAFETY_ANALYSIS;
 

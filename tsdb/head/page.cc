@@ -91,7 +91,6 @@ void Page::Resize(uint32_t slots) {
   current.resize(words, 0);
   stale.resize(words, 0);
   histogram.resize(words, 0);
-  released.resize(words, 0);
   if (!last_ms.empty()) last_ms.resize(slots, model::kMinTimestamp);
 }
 
@@ -131,6 +130,7 @@ void Page::StartRun(model::Timestamp row_ms) {
   auto* run = new Run();
   run->restart = states;
   run->window_ms = WindowStart(row_ms);
+  run->first_sequence = sequence + 1;
   run->bytes = RestartBytes(states);
   run_bytes_ += run->bytes;
   if (last_run_ == nullptr) {
@@ -327,6 +327,15 @@ FrameExtent ExtentOf(const FrameView& view, model::Timestamp row_ms) {
 
 uint64_t HashOfHistogram(std::string_view encoded) {
   return XXH3_64bits(encoded.data(), encoded.size());
+}
+
+void Page::ForgetHistory(uint32_t slot) {
+  const uint64_t bit = uint64_t{1} << (slot % 64);
+  current[slot / 64] &= ~bit;
+  stale[slot / 64] &= ~bit;
+  histogram[slot / 64] &= ~bit;
+  histogram_hashes.erase(slot);
+  if (!last_ms.empty()) last_ms[slot] = model::kMinTimestamp;
 }
 
 Run* Page::UnlinkFirstRun() {

@@ -100,6 +100,7 @@ struct Run {
   // The writer's.
   Slab* last = nullptr;
   uint32_t frames = 0;
+  uint32_t first_sequence = 0;     // of its first frame
   size_t bytes = 0;                // allocated, restart included
   model::Timestamp window_ms = 0;  // of its first row
   std::vector<WindowUse> uses;     // committed samples only
@@ -174,10 +175,22 @@ class Page {
   std::vector<uint64_t> current;
   std::vector<uint64_t> stale;
   std::vector<uint64_t> histogram;
-  std::vector<uint64_t> released;
   // For slots that are not current. Empty as long as every slot is.
   std::vector<model::Timestamp> last_ms;
   std::unordered_map<uint32_t, uint64_t> histogram_hashes;
+
+  // Slots whose writer is done with them (`released`), until their samples have left memory and log
+  // and they may stand for another key.
+  struct Released {
+    uint32_t sequence = 0;    // frames up to here may hold samples of it
+    uint64_t log_number = 0;  // log files up to here, too
+    bool dead = false;        // it was not live when this was noted
+  };
+  std::unordered_map<uint32_t, Released> released_slots;
+  // Slots below slots_logged that stand for another key than the open log file says.
+  std::vector<uint32_t> relabelled;
+  // The slot's next sample is its first. What codes refer to stays.
+  void ForgetHistory(uint32_t slot);
 
   uint32_t slots_logged = 0;  // slots whose keys the open log file knows
   uint64_t log_number = 0;    // log file that has the state of this page

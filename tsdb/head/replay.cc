@@ -124,8 +124,9 @@ Status ShardReplay::Apply(std::string_view record, LogFileInfo* file) {
       Source* source = Find(layout->source);
       if (source == nullptr) return Status::Ok();  // its record was lost; frames are counted
       for (KeyId& key : layout->keys) {
+        if (key == kNoId) continue;
         const auto found = keys_.find(key);
-        key = found == keys_.end() ? kNoId : found->second;
+        key = found == keys_.end() ? Head::kUnknownKey : found->second;
       }
       head_.ReplayLayout(*source, layout->page, layout->first_slot, layout->keys);
       return Status::Ok();

@@ -49,11 +49,12 @@ class Source {
   Page& AddPage(uint32_t number);
   bool has_runs() const;
 
-  uint32_t handles = 0;       // SourceWriters that are open
-  uint64_t live_slots = 0;    // with a key
-  bool logged = false;        // the open log file knows the source
-  int64_t idle_since_ms = 0;  // without handles and samples since then; 0 = it is not
-  uint64_t batch = 0;         // last batch that has a row of it: finds batches with several
+  uint32_t handles = 0;                 // SourceWriters that are open
+  uint64_t live_slots = 0;              // with a key
+  std::vector<model::Slot> free_slots;  // without a key, to be used again
+  bool logged = false;                  // the open log file knows the source
+  int64_t idle_since_ms = 0;            // without handles and samples since then; 0 = it is not
+  uint64_t batch = 0;  // last batch that has a row of it: finds batches with several
 
  private:
   struct Table {

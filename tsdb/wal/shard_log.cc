@@ -219,6 +219,11 @@ Status ShardLog::DropCovered(const std::function<bool(const WindowUse&)>& covere
   return Status::Ok();
 }
 
+uint32_t ShardLog::oldest_number() const {
+  MutexLock io(io_mutex_);
+  return files_.empty() ? open_number_ : files_.front().number;
+}
+
 uint64_t ShardLog::total_bytes() const {
   MutexLock io(io_mutex_);
   uint64_t bytes = writer_ == nullptr ? 0 : writer_->size();
