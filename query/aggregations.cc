@@ -10,10 +10,6 @@
 namespace tocsin::query {
 namespace {
 
-bool AllFloats(const PointKind* kinds, size_t steps) {
-  return std::all_of(kinds, kinds + steps, [](PointKind k) { return k == PointKind::kFloat; });
-}
-
 // groups × steps doubles of one kind of state, side by side by group.
 class Cells {
  public:

@@ -1,5 +1,7 @@
 #include "query/functions/window.h"
 
+#include <algorithm>
+
 #include "query/functions/window_kernels.h"
 
 namespace tocsin::query {
@@ -11,6 +13,7 @@ void FindWindows(std::span<const Timestamp> samples, std::span<const Timestamp> 
   out->begin.resize(times.size());
   out->end.resize(times.size());
   out->total = 0;
+  out->smallest = samples.size();
   const auto count = static_cast<uint32_t>(samples.size());
   uint32_t begin = 0;
   uint32_t end = 0;
@@ -21,6 +24,7 @@ void FindWindows(std::span<const Timestamp> samples, std::span<const Timestamp> 
     out->begin[t] = begin;
     out->end[t] = end;
     out->total += end - begin;
+    out->smallest = std::min<size_t>(out->smallest, end - begin);
   }
 }
 

@@ -6,6 +6,7 @@
 // share their timestamps.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -23,7 +24,8 @@ namespace tocsin::query {
 struct Windows {
   std::vector<uint32_t> begin;
   std::vector<uint32_t> end;
-  int64_t total = 0;  // of all windows' sizes
+  int64_t total = 0;    // of all windows' sizes
+  size_t smallest = 0;  // number of samples in the smallest window
 
   size_t size(size_t t) const { return end[t] - begin[t]; }
 };
@@ -38,6 +40,8 @@ class MetricNamer {
   virtual ~MetricNamer() = default;
   virtual std::string MetricName(size_t series) const = 0;
   virtual std::string TypeLabel(size_t series) const = 0;
+  // True: all series have one name and one type, so that asking for one of them is enough.
+  virtual bool SameForAll() const = 0;
 };
 
 // What is equal for all series of one call.
@@ -51,6 +55,7 @@ struct WindowCall {
   PositionRange first_position;              // of the first argument
   std::vector<std::vector<double>> scalars;  // the scalar arguments, one value a step
   const MetricNamer* namer = nullptr;
+  std::atomic<bool>* counter_checked = nullptr;  // set by the first series that was looked at
 };
 
 // What rate & co. derive from the timestamps of a column alone; kept while columns share them.

@@ -3,6 +3,7 @@
 // Everything that depends on timestamps alone is computed once for all columns that share them
 // (RateFactors); per series and step remain a difference, the resets in between and a product.
 // Source of the extrapolation rules: the documentation of rate() and the reference's behaviour.
+#include <algorithm>
 #include <cmath>
 
 #include "query/functions/window_histogram.h"
@@ -135,6 +136,28 @@ class ResetCorrection {
   size_t last_ = 0;   // one past the last reset in the window
 };
 
+// Every window has two samples and there is no reset: no branch, so that it can be vectorised.
+// False when a counter would have to stop at zero somewhere; nothing counts then.
+template <bool kCounter>
+bool RateSimple(const RateFactors& f, const Windows& windows, const double* v, size_t steps,
+                double* values) {
+  const uint32_t* begin = windows.begin.data();
+  const uint32_t* end = windows.end.data();
+  const double* factor = f.factor.data();
+  const double* sampled = f.sampled_seconds.data();
+  const double* to_start = f.to_start_seconds.data();
+  bool stops = false;
+  for (size_t t = 0; t < steps; ++t) {
+    const double first = v[begin[t]];
+    const double increase = v[end[t] - 1] - first;
+    values[t] = increase * factor[t];
+    if constexpr (kCounter) {
+      stops |= (first * sampled[t] < to_start[t] * increase) & (first >= 0);
+    }
+  }
+  return !stops;
+}
+
 // The common case: floats without start timestamps.
 template <bool kCounter>
 void RateFloats(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
@@ -143,8 +166,13 @@ void RateFloats(const WindowCall& call, const WindowInput& in, const WindowOutpu
   const double* v = in.column->values.data();
   double* values = out.batch->values(out.row);
   PointKind* kinds = out.batch->kinds(out.row);
-  ResetCorrection correction(in.column->values, resets);
   const bool no_resets = resets.empty();
+  if (no_resets && in.floats->smallest >= 2 &&
+      RateSimple<kCounter>(f, *in.floats, v, call.times.size(), values)) {
+    std::fill_n(kinds, call.times.size(), PointKind::kFloat);
+    return;
+  }
+  ResetCorrection correction(in.column->values, resets);
   for (size_t t = 0; t < call.times.size(); ++t) {
     const uint32_t begin = in.floats->begin[t];
     const uint32_t end = in.floats->end[t];
@@ -203,6 +231,7 @@ void AnnotateStartTimeOverlap(const WindowCall& call, const WindowInput& in) {
 }
 
 void AnnotateNonCounter(const WindowCall& call, const WindowInput& in) {
+  if (call.namer->SameForAll() && call.counter_checked->exchange(true)) return;
   const std::string name = call.namer->MetricName(in.series);
   if (name.empty()) return;
   if (call.context->language.type_and_unit_labels) {
@@ -271,8 +300,9 @@ Status RateOf(const WindowCall& call, const WindowInput& in, const WindowOutput&
     } else {
       RateFloats<false>(call, in, out, resets, range_seconds);
     }
-    const PointKind* kinds = out.batch->kinds(out.row);
-    if (counter && CountPresent(kinds, call.times.size()) > 0) AnnotateNonCounter(call, in);
+    if (counter && CountPresent(out.batch->kinds(out.row), call.times.size()) > 0) {
+      AnnotateNonCounter(call, in);
+    }
   }
   if (in.histograms != nullptr) RateHistograms(call, in, out, kind);
   return Status::Ok();

@@ -1,6 +1,7 @@
 #include "query/operators/batch.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace tocsin::query {
 
@@ -45,10 +46,38 @@ void Batch::Broadcast(const Batch& source) {
   }
 }
 
+namespace {
+
+// Eight kinds at once; the last few one by one.
+constexpr size_t kWordKinds = sizeof(uint64_t);
+constexpr uint64_t kEachOne = 0x0101010101010101;
+
+uint64_t WordOf(const PointKind* kinds) {
+  uint64_t word;
+  std::memcpy(&word, kinds, sizeof(word));
+  return word;
+}
+
+}  // namespace
+
 size_t CountPresent(const PointKind* kinds, size_t steps) {
   size_t present = 0;
-  for (size_t t = 0; t < steps; ++t) present += kinds[t] != PointKind::kAbsent ? 1 : 0;
+  size_t t = 0;
+  for (; t + kWordKinds <= steps; t += kWordKinds) {
+    const uint64_t word = WordOf(kinds + t);  // bytes of 0, 1 and 2
+    present += static_cast<size_t>(std::popcount((word | word >> 1) & kEachOne));
+  }
+  for (; t < steps; ++t) present += kinds[t] != PointKind::kAbsent ? 1 : 0;
   return present;
+}
+
+bool AllFloats(const PointKind* kinds, size_t steps) {
+  static_assert(static_cast<uint8_t>(PointKind::kFloat) == 1);
+  uint64_t differs = 0;
+  size_t t = 0;
+  for (; t + kWordKinds <= steps; t += kWordKinds) differs |= WordOf(kinds + t) ^ kEachOne;
+  for (; t < steps; ++t) differs |= kinds[t] != PointKind::kFloat ? 1 : 0;
+  return differs == 0;
 }
 
 size_t Batch::CountPoints() const {

@@ -93,5 +93,6 @@ class Batch {
 
 // Points of a row that are there.
 size_t CountPresent(const PointKind* kinds, size_t steps);
+bool AllFloats(const PointKind* kinds, size_t steps);
 
 }  // namespace tocsin::query

@@ -88,6 +88,7 @@ Status RangeFunctionOperator::Open() {
   call_.position = spec_.position;
   call_.first_position = spec_.first_position;
   call_.namer = this;
+  call_.counter_checked = &counter_checked_;
   for (const OperatorPtr& scalar : scalars_) {
     TOCSIN_RETURN_IF_ERROR(scalar->Open());
     TOCSIN_RETURN_IF_ERROR(ReadScalar(*scalar, &call_.scalars.emplace_back()));

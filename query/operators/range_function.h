@@ -41,12 +41,16 @@ class RangeFunctionOperator final : public Operator, private MetricNamer {
  private:
   std::string MetricName(size_t series) const override;
   std::string TypeLabel(size_t series) const override;
+  bool SameForAll() const override {
+    return source_->HasSingleName() && !context_->language.type_and_unit_labels;
+  }
   bool DropsNameNow() const;
 
   const RangeFunctionSpec spec_;
   const RangeSourcePtr source_;
   const std::vector<OperatorPtr> scalars_;
   WindowCall call_;
+  std::atomic<bool> counter_checked_ = false;
 };
 
 }  // namespace tocsin::query
