@@ -27,6 +27,7 @@ QueryContext::QueryContext(const EngineOptions& engine_options, const QueryOptio
       memory("this query", Budget::kUnlimited, budget),
       samples(engine_options.max_samples),
       annotations(query_text),
+      samples_per_step(query_options.per_step_stats ? query_grid.count : 0),
       cancel_(query_options.cancel),
       deadline_(std::chrono::steady_clock::now() +
                 std::chrono::milliseconds(TimeoutMs(engine_options, query_options))) {}

@@ -37,9 +37,15 @@ class QueryContext {
                                                                model::TimeRange range,
                                                                const model::SelectHints& hints);
 
-  // Samples used at a step of the query's own grid.
-  void CountQueryable(int64_t count) {
-    queryable_samples.fetch_add(count, std::memory_order_relaxed);
+  // Samples used by one series at each step of `at`; by step only on the query's own grid.
+  // samples_at(step) is asked for when per-step numbers are wanted, `total` counts always.
+  template <typename SamplesAt>
+  void CountQueryable(const Grid& at, int64_t total, const SamplesAt& samples_at) {
+    queryable_samples.fetch_add(total, std::memory_order_relaxed);
+    if (samples_per_step.empty() || !(at == grid)) return;
+    for (size_t t = 0; t < at.count; ++t) {
+      samples_per_step[t].fetch_add(static_cast<int64_t>(samples_at(t)), std::memory_order_relaxed);
+    }
   }
 
   const EngineOptions& options;
@@ -57,6 +63,7 @@ class QueryContext {
   AnnotationSink annotations;
   std::atomic<int64_t> queryable_samples = 0;
   std::atomic<int64_t> samples_read = 0;
+  std::vector<std::atomic<int64_t>> samples_per_step;  // empty unless asked for
 
  private:
   using SteadyTime = std::chrono::steady_clock::time_point;

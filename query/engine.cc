@@ -113,6 +113,9 @@ Result<QueryResult> Engine::Impl::Run(const model::Queryable& store, std::string
   result.stats.exec_total_seconds = SecondsSince(begun);
   result.stats.total_queryable_samples = context.queryable_samples.load();
   result.stats.samples_read = context.samples_read.load();
+  for (size_t t = 0; t < context.samples_per_step.size(); ++t) {
+    result.stats.samples_per_step.push_back({grid.at(t), context.samples_per_step[t].load()});
+  }
   result.stats.peak_samples = context.samples.peak();
   result.stats.peak_bytes = static_cast<int64_t>(context.memory.peak());
   return result;

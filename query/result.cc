@@ -161,7 +161,7 @@ Result<Matrix> CollectRange(QueryContext* context, RangeSource* source) {
       const auto points = static_cast<int64_t>(series.floats.size() + series.histograms.size());
       if (points == 0) continue;
       TOCSIN_TRY(context->samples.Add(points));
-      context->CountQueryable(points);
+      context->CountQueryable(context->grid, points, [&](size_t) { return points; });
       series.metric = FinalLabels(source->LabelsAt(first + s), source->DropsName(first + s));
       matrix.push_back(std::move(series));
     }

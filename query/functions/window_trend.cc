@@ -1,7 +1,7 @@
 // deriv and predict_linear (least squares) and double_exponential_smoothing.
 //
-// The regression keeps sums of x, y, xy and x² about a fixed origin (SlidingFold) and moves them to
-// the window's own origin at the end, where the reference computes them.
+// Windows that overlap little are summed up one by one, in the reference's own order of operations;
+// others slide over moments about the mean.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -35,26 +35,32 @@ struct RegressionSums {
     xy.Add(px * py);
     xx.Add(px * px);
   }
-  void Append(const RegressionSums& later) {
+};
+
+// The same for SlidingFold: about the means, so that far from the origin nothing is lost (Chan's
+// formula joins two).
+struct RegressionMoments {
+  double n = 0;
+  double mean_x = 0, mean_y = 0;
+  double xx = 0, xy = 0;  // sums of products of the distances from the means
+  bool constant = true;
+  double first_y = 0;
+
+  void Append(const RegressionMoments& later) {
     if (later.n == 0) return;
     if (n == 0) {
       *this = later;
       return;
     }
     constant = constant && later.constant && later.first_y == first_y;
-    n += later.n;
-    x.Add(later.x);
-    y.Add(later.y);
-    xy.Add(later.xy);
-    xx.Add(later.xx);
-  }
-  // The same sums with x measured from `origin` instead.
-  RegressionSums MovedTo(double origin) const {
-    RegressionSums moved = *this;
-    moved.x = {x.value() - n * origin, 0};
-    moved.xy = {xy.value() - origin * y.value(), 0};
-    moved.xx = {xx.value() - 2 * origin * x.value() + n * origin * origin, 0};
-    return moved;
+    const double total = n + later.n;
+    const double dx = later.mean_x - mean_x;
+    const double dy = later.mean_y - mean_y;
+    xx += later.xx + dx * dx * (n * later.n / total);
+    xy += later.xy + dx * dy * (n * later.n / total);
+    mean_x += dx * (later.n / total);
+    mean_y += dy * (later.n / total);
+    n = total;
   }
 };
 
@@ -74,6 +80,16 @@ Line FitLine(const RegressionSums& s) {
   const double variance = s.xx.sum + s.xx.compensation - sum_x * sum_x / s.n;
   const double slope = covariance / variance;
   return {slope, sum_y / s.n - slope * sum_x / s.n};
+}
+
+// `origin`: the x where the intercept is asked for.
+Line FitLine(const RegressionMoments& m, double origin) {
+  if (m.constant) {
+    if (std::isinf(m.first_y)) return {model::NormalNan(), model::NormalNan()};
+    return {0, m.first_y};
+  }
+  const double slope = m.xy / m.xx;
+  return {slope, m.mean_y - slope * (m.mean_x - origin)};
 }
 
 double Seconds(Timestamp from, Timestamp to) { return static_cast<double>(to - from) / 1000; }
@@ -97,15 +113,18 @@ void ForEachLine(const WindowCall& call, const WindowInput& in, const Origin& or
   }
   const Timestamp fixed = times.front();
   const auto make = [&](size_t i) {
-    RegressionSums sums;
-    sums.AddPoint(Seconds(fixed, times[i]), values[i]);
-    return sums;
+    RegressionMoments one;
+    one.n = 1;
+    one.mean_x = Seconds(fixed, times[i]);
+    one.mean_y = values[i];
+    one.first_y = values[i];
+    return one;
   };
-  SlidingFold<RegressionSums, decltype(make)> sliding(make);
+  SlidingFold<RegressionMoments, decltype(make)> sliding(make);
   for (size_t t = 0; t < call.times.size(); ++t) {
     if (in.FloatsIn(t) < 2) continue;
-    const RegressionSums sums = sliding.Window(in.floats->begin[t], in.floats->end[t]);
-    emit(t, FitLine(sums.MovedTo(Seconds(fixed, origin(t)))));
+    emit(t, FitLine(sliding.Window(in.floats->begin[t], in.floats->end[t]),
+                    Seconds(fixed, origin(t))));
   }
 }
 

@@ -29,7 +29,7 @@ struct Grid {
   size_t count = 1;
 
   model::Timestamp at(size_t step) const { return start_ms + static_cast<int64_t>(step) * step_ms; }
-  model::Timestamp end_ms() const { return at(count - 1); }  // precondition: count > 0
+  friend bool operator==(const Grid&, const Grid&) = default;
 };
 
 enum class PointKind : uint8_t { kAbsent = 0, kFloat = 1, kHistogram = 2 };

@@ -43,7 +43,6 @@ class RangeFunctionCursor final : public Cursor {
     TOCSIN_RETURN_IF_ERROR(out->Reset(count, call_->grid.count, &context->memory));
     TOCSIN_RETURN_IF_ERROR(source_->Read(first, count, &columns_));
     floats_.Forget();
-    int64_t used = 0;
     for (size_t s = 0; s < count; ++s) {
       const Column& column = columns_[s];
       if (column.values.empty() && column.histograms.empty()) continue;
@@ -53,16 +52,16 @@ class RangeFunctionCursor final : public Cursor {
       in.column = &column;
       in.floats = &floats_.windows();
       in.scratch = &scratch_;
-      used += in.floats->total;
       if (!column.histograms.empty()) {
         histograms_.Forget();
         histograms_.Find(column.histogram_timestamps, *call_);
         in.histograms = &histograms_.windows();
-        used += in.histograms->total;
       }
+      context->CountQueryable(
+          call_->grid, in.floats->total + (in.histograms == nullptr ? 0 : in.histograms->total),
+          [&](size_t t) { return in.FloatsIn(t) + in.HistogramsIn(t); });
       TOCSIN_RETURN_IF_ERROR(kernel_(*call_, in, WindowOutput{out, s}));
     }
-    context->CountQueryable(used);
     return context->samples.Add(static_cast<int64_t>(out->CountPoints()));
   }
 

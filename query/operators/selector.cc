@@ -51,9 +51,11 @@ void ChooseSamples(std::span<const Timestamp> samples, const std::vector<Timesta
 
 class SelectorCursor final : public Cursor {
  public:
-  SelectorCursor(QueryContext* context, const std::vector<Timestamp>& times, SelectorOutput output,
-                 ResetHints* reset_hints, const model::SeriesSelection& selection)
+  SelectorCursor(QueryContext* context, const Grid& grid, const std::vector<Timestamp>& times,
+                 SelectorOutput output, ResetHints* reset_hints,
+                 const model::SeriesSelection& selection)
       : context_(context),
+        grid_(grid),
         times_(times),
         output_(output),
         selection_(selection),
@@ -74,10 +76,13 @@ class SelectorCursor final : public Cursor {
             reset_hints_.Apply(selection_.LabelsAt(first + s), &columns_, &column));
       }
       decoded += static_cast<int64_t>(column.values.size() + column.histograms.size());
-      points += column.histograms.empty() ? ReadFloats(column, s, out) : ReadMixed(column, s, out);
+      const int64_t found =
+          column.histograms.empty() ? ReadFloats(column, s, out) : ReadMixed(column, s, out);
+      context_->CountQueryable(
+          grid_, found, [&](size_t t) { return out->kinds(s)[t] != PointKind::kAbsent ? 1 : 0; });
+      points += found;
     }
     context_->samples_read.fetch_add(decoded, std::memory_order_relaxed);
-    context_->CountQueryable(points);
     return context_->samples.Add(points);
   }
 
@@ -157,6 +162,7 @@ class SelectorCursor final : public Cursor {
   }
 
   QueryContext* const context_;
+  const Grid grid_;
   const std::vector<Timestamp>& times_;
   const SelectorOutput output_;
   const model::SeriesSelection& selection_;
@@ -187,7 +193,7 @@ void VectorSelectorOperator::Group(bool without, std::span<const std::string> na
 }
 
 std::unique_ptr<Cursor> VectorSelectorOperator::NewCursor() const {
-  return std::make_unique<SelectorCursor>(context_, times_, output_, reset_hints_.get(),
+  return std::make_unique<SelectorCursor>(context_, grid_, times_, output_, reset_hints_.get(),
                                           *selection_);
 }
 

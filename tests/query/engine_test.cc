@@ -1,0 +1,291 @@
+// The engine as a whole over the fake store, with the language's defaults: joins and their errors,
+// names, aggregations, bounds, cancelling, and equal answers from any number of threads.
+#include "query/engine.h"
+
+#include <bit>
+#include <boost/test/unit_test.hpp>
+#include <random>
+
+#include "query/testing/script_runner.h"
+#include "tests/support/fake_queryable.h"
+
+namespace tocsin::query {
+namespace {
+
+using model::Labels;
+
+// Runs a script in the language of conformance/promql/README.md.
+void RunScript(std::string_view text) {
+  EngineOptions options = ScriptEngineOptions();
+  options.language.delayed_name_removal = false;
+  Engine engine(options);
+  FakeScriptStorage storage;
+  const ScriptResult result = RunTestScript(text, ScriptOptions{}, &engine, &storage);
+  BOOST_TEST(result.failures.empty(), DescribeScriptResult("script", result));
+  BOOST_TEST(result.passed > 0);
+}
+
+// `series` counters of `samples` samples, 15 s apart, by job and instance.
+FakeQueryable ManySeries(int series, int samples) {
+  FakeQueryable store;
+  std::mt19937_64 random(7);
+  for (int s = 0; s < series; ++s) {
+    const Labels labels = Labels::FromPairs({{"__name__", "x_total"},
+                                             {"job", "j" + std::to_string(s % 7)},
+                                             {"instance", "i" + std::to_string(s)}});
+    double value = 0;
+    for (int i = 0; i < samples; ++i) {
+      value += static_cast<double>(random() % 1000) / 7;
+      store.Add(labels, i * 15'000, value);
+    }
+  }
+  return store;
+}
+
+BOOST_AUTO_TEST_SUITE(EngineTest)
+
+BOOST_AUTO_TEST_CASE(JoinsFindTheirPartners) {
+  RunScript(R"(
+load 1m
+  req{job="a", code="200"} 10 20
+  req{job="a", code="500"} 1 2
+  req{job="b", code="200"} 5 _
+  lim{job="a", owner="x"} 100 _
+  lim{job="b", owner="y"} 50 50
+  lim{job="c", owner="z"} 7 7
+
+eval instant at 0 req / on (job) group_left lim
+  {job="a", code="200"} 0.1
+  {job="a", code="500"} 0.01
+  {job="b", code="200"} 0.1
+
+eval instant at 0 req / on (job) group_left (owner) lim
+  {job="a", code="200", owner="x"} 0.1
+  {job="a", code="500", owner="x"} 0.01
+  {job="b", code="200", owner="y"} 0.1
+
+eval instant at 0 lim < bool on (job) group_right req
+  {job="a", code="200"} 0
+  {job="a", code="500"} 0
+  {job="b", code="200"} 0
+
+eval instant at 0 req > on (job) group_left lim / 20
+  req{job="a", code="200"} 10
+  req{job="b", code="200"} 5
+
+eval instant at 0 req unless on (job) lim{job="a"}
+  req{job="b", code="200"} 5
+
+eval instant at 0 lim and on (job) req
+  lim{job="a", owner="x"} 100
+  lim{job="b", owner="y"} 50
+)");
+}
+
+BOOST_AUTO_TEST_CASE(JoinsFailInTheReferencesWords) {
+  RunScript(R"(
+load 1m
+  req{job="a", code="200"} 10
+  req{job="a", code="500"} 1
+  lim{job="a", owner="x"} 100
+  lim{job="a", owner="y"} 50
+  one{job="a"} 1
+
+eval instant at 0 req / on (job) one
+  expect fail msg: multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)
+
+eval instant at 0 one / on (job) lim
+  expect fail msg: found duplicate series for the match group {job="a"} on the right hand-side of the operation: [lim{job="a", owner="x"}, lim{job="a", owner="y"}];many-to-many matching not allowed: matching labels must be unique on one side
+
+eval instant at 0 lim / on (job) group_right req
+  expect fail msg: found duplicate series for the match group {job="a"} on the left hand-side of the operation: [lim{job="a", owner="x"}, lim{job="a", owner="y"}];many-to-many matching not allowed: matching labels must be unique on one side
+
+eval instant at 0 req * on (job) group_left (code) label_replace(one, "code", "z", "", "")
+  expect fail msg: multiple matches for labels: grouping labels must ensure unique matches
+)");
+}
+
+// Partners that take turns join; only meeting at one step is an error.
+BOOST_AUTO_TEST_CASE(PartnersMayAlternate) {
+  RunScript(R"(
+load 10m
+  left{a="1"} 1 2 3
+  right{a="1", v="old"} 10 _ _
+  right{a="1", v="new"} _ 20 30
+
+eval range from 0 to 20m step 10m left * on (a) right
+  {a="1"} 10 40 90
+
+eval range from 0 to 20m step 10m left * on (a) group_left (v) right
+  {a="1", v="old"} 10 _ _
+  {a="1", v="new"} _ 40 90
+
+eval range from 0 to 20m step 10m right + on (a) left
+  {a="1"} 11 22 33
+)");
+}
+
+BOOST_AUTO_TEST_CASE(NamesAreDroppedAtOnce) {
+  RunScript(R"(
+load 10m
+  a{x="1"} 1 _
+  b{x="1"} _ 4
+  c{x="1"} 7 7
+
+eval range from 0 to 10m step 10m -{__name__=~"a|b"}
+  {x="1"} -1 -4
+
+eval instant at 0 abs({__name__=~"a|c"})
+  expect fail msg: vector cannot contain metrics with the same labelset
+
+eval instant at 0 sum by (__name__) (rate(c[20m] offset -20m))
+
+eval instant at 10m sum by (__name__) (rate(c[20m] offset -1m))
+  {} 0
+
+eval instant at 0 c > 5
+  c{x="1"} 7
+
+eval instant at 0 c > bool 5
+  {x="1"} 1
+)");
+}
+
+BOOST_AUTO_TEST_CASE(AggregationsGroup) {
+  const FakeQueryable store = ManySeries(70, 1);
+  Engine engine(EngineOptions{});
+  const struct {
+    const char* query;
+    size_t series;
+  } kCases[] = {
+      {"sum(x_total)", 1},
+      {"sum by (job) (x_total)", 7},
+      {"sum by (nothing) (x_total)", 1},
+      {"sum without (instance) (x_total)", 7},
+      {"topk(2, x_total)", 2},
+      {"topk by (job) (2, x_total)", 14},
+      {"bottomk(100, x_total)", 70},
+      {"limitk(3, x_total)", 3},
+      {"count_values(\"v\", count by (job) (x_total))", 1},
+      {"quantile by (job) (0.5, x_total)", 7},
+      {"x_total > 1e9", 0},
+      {"x_total or vector(1)", 71},
+      {"vector(1) or x_total", 71},
+      {"absent(x_total)", 0},
+      {"absent(y_total{a=\"b\"})", 1},
+  };
+  EngineOptions options;
+  options.language.experimental_functions = true;
+  Engine all(options);
+  for (const auto& c : kCases) {
+    BOOST_TEST_CONTEXT(c.query) {
+      const auto result = all.Instant(store, c.query, 0, {});
+      BOOST_REQUIRE_MESSAGE(result.has_value(), (result ? "" : result.error().message()));
+      BOOST_TEST(std::get<Vector>(result->value).size() == c.series);
+    }
+  }
+}
+
+bool SameBits(const Matrix& a, const Matrix& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Series& x, const Series& y) {
+    return x.metric == y.metric &&
+           std::equal(x.floats.begin(), x.floats.end(), y.floats.begin(), y.floats.end(),
+                      [](const FloatPoint& p, const FloatPoint& q) {
+                        return p.timestamp_ms == q.timestamp_ms &&
+                               std::bit_cast<uint64_t>(p.value) == std::bit_cast<uint64_t>(q.value);
+                      });
+  });
+}
+
+BOOST_AUTO_TEST_CASE(ThreadsDoNotChangeAnAnswer) {
+  const FakeQueryable store = ManySeries(3000, 40);
+  EngineOptions options;
+  options.threads = 1;
+  Engine one(options);
+  options.threads = 4;
+  Engine four(options);
+  for (const char* query :
+       {"sum by (job) (rate(x_total[2m]))", "avg(x_total)", "stddev by (job) (x_total)",
+        "topk(5, x_total)", "x_total / on (instance) x_total", "quantile(0.9, x_total)",
+        "sum(sum_over_time(rate(x_total[1m])[3m:30s]))", "x_total and on (job) x_total",
+        "count_values(\"v\", round(x_total, 1000))"}) {
+    BOOST_TEST_CONTEXT(query) {
+      const auto a = one.Range(store, query, 0, 585'000, 15'000, {});
+      const auto b = four.Range(store, query, 0, 585'000, 15'000, {});
+      BOOST_REQUIRE(a.has_value());
+      BOOST_REQUIRE(b.has_value());
+      BOOST_TEST(SameBits(std::get<Matrix>(a->value), std::get<Matrix>(b->value)));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(BoundsStopAQuery) {
+  const FakeQueryable store = ManySeries(200, 40);
+  const auto run = [&](EngineOptions options, const QueryOptions& query_options) {
+    options.threads = 2;
+    Engine engine(options);
+    return engine.Range(store, "x_total * 2", 0, 585'000, 15'000, query_options);
+  };
+  EngineOptions options;
+  BOOST_TEST(run(options, {}).has_value());
+
+  EngineOptions few_samples = options;
+  few_samples.max_samples = 7'999;  // the result alone has 8,000
+  const auto too_many = run(few_samples, {});
+  BOOST_REQUIRE(!too_many.has_value());
+  BOOST_CHECK(too_many.error().code() == Code::kExecution);
+  BOOST_TEST(too_many.error().message() ==
+             "query processing would load too many samples into memory in query execution");
+  few_samples.max_samples = 8'000;
+  BOOST_TEST(run(few_samples, {}).has_value());
+
+  EngineOptions little_memory = options;
+  little_memory.memory_budget_bytes = 10'000;
+  const auto too_big = run(little_memory, {});
+  BOOST_REQUIRE(!too_big.has_value());
+  BOOST_CHECK(too_big.error().code() == Code::kResourceExhausted);
+
+  std::atomic<bool> cancel = true;
+  QueryOptions cancelled;
+  cancelled.cancel = &cancel;
+  BOOST_CHECK(run(options, cancelled).error().code() == Code::kCancelled);
+}
+
+BOOST_AUTO_TEST_CASE(StatisticsCountSamples) {
+  const FakeQueryable store = ManySeries(10, 40);
+  Engine engine(EngineOptions{});
+  QueryOptions options;
+  options.per_step_stats = true;
+  auto result = engine.Range(store, "x_total", 0, 30'000, 15'000, options);
+  BOOST_TEST(result->stats.total_queryable_samples == 30);
+  BOOST_REQUIRE(result->stats.samples_per_step.size() == 3U);
+  BOOST_TEST(result->stats.samples_per_step[1].timestamp_ms == 15'000);
+  BOOST_TEST(result->stats.samples_per_step[1].samples == 10);
+  result = engine.Range(store, "sum(rate(x_total[1m]))", 0, 60'000, 30'000, options);
+  // Windows of 1, 3 and 4 samples.
+  BOOST_TEST(result->stats.total_queryable_samples == 80);
+  BOOST_TEST(result->stats.samples_per_step[2].samples == 40);
+  BOOST_TEST(result->stats.samples_read == 50);
+}
+
+BOOST_AUTO_TEST_CASE(BadQuestionsAreRefused) {
+  const FakeQueryable store;
+  Engine engine(EngineOptions{});
+  const auto instant = engine.Instant(store, "sum(", 0, {});
+  BOOST_CHECK(instant.error().code() == Code::kInvalidArgument);
+  BOOST_TEST(instant.error().message() == "1:5: parse error: unclosed left parenthesis");
+  const auto text = engine.Range(store, "\"x\"", 0, 1, 1, {});
+  BOOST_TEST(
+      text.error().message() ==
+      "invalid expression type \"string\" for range query, must be Scalar or instant Vector");
+  BOOST_TEST(engine.Range(store, "x[5m]", 0, 1, 1, {}).error().message() ==
+             "invalid expression type \"range vector\" for range query, must be Scalar or instant "
+             "Vector");
+  BOOST_TEST(!engine.Range(store, "x", 0, 1, 0, {}).has_value());
+  BOOST_TEST(!engine.Range(store, "x", 1, 0, 1, {}).has_value());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace tocsin::query
