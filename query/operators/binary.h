@@ -16,6 +16,7 @@
 #include "query/functions/point_math.h"
 #include "query/operators/map.h"
 #include "query/operators/operator.h"
+#include "query/operators/signature.h"
 
 namespace tocsin::query {
 
@@ -81,7 +82,6 @@ class JoinOperator final : public Operator {
   void AddOutputs(const std::vector<uint32_t>& group_of_many,
                   const std::vector<uint32_t>& group_of_one, size_t groups);
   model::Labels ResultLabels(const model::Labels& many, const model::Labels* one) const;
-  model::Labels SignatureLabels(const model::Labels& labels) const;
   bool NeedsCare(const std::vector<uint32_t>& group_of_many) const;
   Status ComputeCarefully();
   Status ReadManyPresence();
@@ -96,6 +96,7 @@ class JoinOperator final : public Operator {
   std::optional<double> fill_many_;
   std::optional<double> fill_one_;
 
+  MemoryCharge charge_;  // for the arrays of signature × step
   std::vector<Output> outputs_;
   Batch one_rows_;                    // a row a signature
   std::vector<uint32_t> one_owners_;  // signature × step: series of the one side; empty when no
@@ -135,11 +136,8 @@ class SetOperator final : public Operator {
   const OperatorPtr rhs_;
   std::vector<uint32_t> group_of_lhs_;
   std::vector<uint32_t> group_of_rhs_;
+  MemoryCharge charge_;
   std::vector<uint8_t> present_;  // signature × step: of rhs for and, unless; of lhs for or
 };
-
-// The signature ids of both sides' series, shared between them; returns how many there are.
-size_t HashSignatures(const VectorMatching& matching, const Operator& lhs, const Operator& rhs,
-                      std::vector<uint32_t>* group_of_lhs, std::vector<uint32_t>* group_of_rhs);
 
 }  // namespace tocsin::query

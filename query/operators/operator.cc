@@ -159,8 +159,12 @@ class CopyCursor final : public Cursor {
 
 }  // namespace
 
+std::unique_ptr<Cursor> NewCopyCursor(const Batch* data, QueryContext* context) {
+  return std::make_unique<CopyCursor>(data, context);
+}
+
 std::unique_ptr<Cursor> MaterialisedOperator::NewCursor() const {
-  return std::make_unique<CopyCursor>(&data_, context_);
+  return NewCopyCursor(&data_, context_);
 }
 
 }  // namespace tocsin::query

@@ -102,6 +102,9 @@ class MaterialisedOperator : public Operator {
   Batch data_;
 };
 
+// Reads the rows of `data`, which outlives it.
+std::unique_ptr<Cursor> NewCopyCursor(const Batch* data, QueryContext* context);
+
 // The labels without metric name, type and unit.
 model::Labels WithoutName(const model::Labels& labels);
 bool IsNameLabel(std::string_view name);  // __name__, __type__, __unit__

@@ -1,169 +1,14 @@
-#include "query/operators/binary.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
 #include <unordered_map>
 
+#include "query/operators/binary.h"
+
 namespace tocsin::query {
 
 using model::Labels;
-using model::LabelView;
-
-// --- vector and scalar ---------------------------------------------------------------------------
-
-namespace {
-
-// Float against float over a whole row; comparisons filter.
-void ScalarRow(const BinarySpec& spec, const std::vector<double>& scalar, bool scalar_left,
-               double* values, PointKind* kinds) {
-  const size_t steps = scalar.size();
-  if (!IsComparison(spec.op)) {
-    for (size_t t = 0; t < steps; ++t) {
-      if (kinds[t] != PointKind::kFloat) continue;
-      values[t] = scalar_left ? FloatArithmetic(spec.op, scalar[t], values[t])
-                              : FloatArithmetic(spec.op, values[t], scalar[t]);
-    }
-    return;
-  }
-  for (size_t t = 0; t < steps; ++t) {
-    if (kinds[t] != PointKind::kFloat) continue;
-    const bool holds = scalar_left ? FloatCompare(spec.op, scalar[t], values[t])
-                                   : FloatCompare(spec.op, values[t], scalar[t]);
-    if (spec.return_bool) {
-      values[t] = holds ? 1 : 0;
-    } else if (!holds) {
-      kinds[t] = PointKind::kAbsent;
-    }
-  }
-}
-
-bool IsTrim(BinaryOp op) { return op == BinaryOp::kTrimUpper || op == BinaryOp::kTrimLower; }
-
-class VectorScalarCursor final : public Cursor {
- public:
-  VectorScalarCursor(QueryContext* context, const BinarySpec* spec,
-                     const std::vector<double>* scalar, bool scalar_left,
-                     std::unique_ptr<Cursor> child)
-      : context_(context),
-        spec_(spec),
-        scalar_(scalar),
-        scalar_left_(scalar_left),
-        child_(std::move(child)) {}
-
-  Status Read(size_t first, size_t count, Batch* out) override {
-    TOCSIN_RETURN_IF_ERROR(child_->Read(first, count, out));
-    for (size_t s = 0; s < count; ++s) {
-      if (out->has_histograms(s)) HistogramPoints(out, s);
-      if (IsTrim(spec_->op)) {
-        RefuseFloats(out->kinds(s));
-      } else {
-        ScalarRow(*spec_, *scalar_, scalar_left_, out->values(s), out->kinds(s));
-      }
-    }
-    return Status::Ok();
-  }
-
- private:
-  void RefuseFloats(PointKind* kinds) {
-    for (size_t t = 0; t < scalar_->size(); ++t) {
-      if (kinds[t] != PointKind::kFloat) continue;
-      kinds[t] = PointKind::kAbsent;
-      context_->annotations.IncompatibleTypes("float", BinaryOpName(spec_->op), "float",
-                                              spec_->position);
-    }
-  }
-
-  void HistogramPoints(Batch* out, size_t s) {
-    HistogramPtr* histograms = out->MutableHistograms(s);
-    PointKind* kinds = out->kinds(s);
-    for (size_t t = 0; t < scalar_->size(); ++t) {
-      if (kinds[t] != PointKind::kHistogram) continue;
-      const Operand vector{0, histograms[t].get()};
-      const Operand scalar{(*scalar_)[t], nullptr};
-      PairResult result = scalar_left_ ? CombineHistograms(spec_->op, scalar, vector,
-                                                           &context_->annotations, spec_->position)
-                                       : CombineHistograms(spec_->op, vector, scalar,
-                                                           &context_->annotations, spec_->position);
-      if (result.outcome == PairOutcome::kHistogram) {
-        histograms[t] = std::move(result.histogram);
-      } else {
-        kinds[t] = PointKind::kAbsent;
-      }
-    }
-  }
-
-  QueryContext* const context_;
-  const BinarySpec* const spec_;
-  const std::vector<double>* const scalar_;
-  const bool scalar_left_;
-  const std::unique_ptr<Cursor> child_;
-};
-
-NamePolicy PolicyOf(const BinarySpec& spec) {
-  return ChangesMetric(spec.op) || spec.return_bool ? NamePolicy::kDrop : NamePolicy::kKeep;
-}
-
-}  // namespace
-
-VectorScalarOperator::VectorScalarOperator(QueryContext* context, const Grid& grid, BinarySpec spec,
-                                           OperatorPtr vector, OperatorPtr scalar, bool scalar_left)
-    : UnaryOperator(context, grid, std::move(vector), PolicyOf(spec)),
-      spec_(spec),
-      scalar_operator_(std::move(scalar)),
-      scalar_left_(scalar_left) {}
-
-Status VectorScalarOperator::Open() {
-  TOCSIN_RETURN_IF_ERROR(child_->Open());
-  TOCSIN_RETURN_IF_ERROR(scalar_operator_->Open());
-  return ReadScalar(*scalar_operator_, &scalar_);
-}
-
-std::unique_ptr<Cursor> VectorScalarOperator::NewCursor() const {
-  return std::make_unique<VectorScalarCursor>(context_, &spec_, &scalar_, scalar_left_,
-                                              child_->NewCursor());
-}
-
-// --- signatures ----------------------------------------------------------------------------------
-
-namespace {
-
-bool Contains(const std::vector<std::string>& names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-Labels Signature(const VectorMatching& matching, const Labels& labels,
-                 std::vector<LabelView>* buffer) {
-  buffer->clear();
-  for (const LabelView& label : labels) {
-    const bool named = Contains(matching.labels, label.name);
-    if (matching.on ? named : !named && label.name != model::kMetricName) buffer->push_back(label);
-  }
-  return Labels::FromSorted(buffer->data(), buffer->size());
-}
-
-}  // namespace
-
-size_t HashSignatures(const VectorMatching& matching, const Operator& lhs, const Operator& rhs,
-                      std::vector<uint32_t>* group_of_lhs, std::vector<uint32_t>* group_of_rhs) {
-  std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
-  std::vector<LabelView> buffer;
-  const auto hash_side = [&](const Operator& side, std::vector<uint32_t>* groups) {
-    groups->clear();
-    groups->reserve(side.series_count());
-    for (size_t s = 0; s < side.series_count(); ++s) {
-      const auto next = static_cast<uint32_t>(ids.size());
-      groups->push_back(
-          ids.try_emplace(Signature(matching, side.LabelsAt(s), &buffer), next).first->second);
-    }
-  };
-  hash_side(lhs, group_of_lhs);
-  hash_side(rhs, group_of_rhs);
-  return ids.size();
-}
-
-// --- join ----------------------------------------------------------------------------------------
 
 JoinOperator::JoinOperator(QueryContext* context, const Grid& grid, BinarySpec spec,
                            VectorMatching matching, OperatorPtr lhs, OperatorPtr rhs)
@@ -182,6 +27,8 @@ Status JoinOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(one_->Open());
   std::vector<uint32_t> group_of_one;
   const size_t groups = HashSignatures(matching_, *many_, *one_, &group_of_many_, &group_of_one);
+  static constexpr uint64_t kCellBytes = sizeof(uint32_t) + 1;  // owner and presence
+  TOCSIN_RETURN_IF_ERROR(charge_.Grow(&context_->memory, groups * grid_.count * kCellBytes));
   TOCSIN_RETURN_IF_ERROR(ReadOneSide(group_of_one, groups));
   if (fill_many_.has_value()) TOCSIN_RETURN_IF_ERROR(ReadManyPresence());
   AddOutputs(group_of_many_, group_of_one, groups);
@@ -198,8 +45,8 @@ Status JoinOperator::DuplicateOnOneSide(uint32_t a, uint32_t b) const {
       fmt::format("found duplicate series for the match group {} on the {} hand-side of the "
                   "operation: [{}, {}];many-to-many matching not allowed: matching labels must be "
                   "unique on one side",
-                  SignatureLabels(one_->LabelsAt(a)).ToString(), many_is_left_ ? "right" : "left",
-                  first, second));
+                  SignatureOf(matching_, one_->LabelsAt(a)).ToString(),
+                  many_is_left_ ? "right" : "left", first, second));
 }
 
 Status JoinOperator::ReadOneSide(const std::vector<uint32_t>& group_of_one, size_t groups) {
@@ -268,11 +115,6 @@ Status JoinOperator::ReadManyPresence() {
   });
 }
 
-Labels JoinOperator::SignatureLabels(const Labels& labels) const {
-  std::vector<LabelView> buffer;
-  return Signature(matching_, labels, &buffer);
-}
-
 Labels JoinOperator::ResultLabels(const Labels& many, const Labels* one) const {
   model::LabelsBuilder builder(many);
   if (ChangesMetric(spec_.op) || (spec_.return_bool && !context_->language.delayed_name_removal)) {
@@ -334,8 +176,8 @@ void JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
   if (!fill_many_.has_value()) return;
   for (uint32_t group = 0; group < groups; ++group) {
     if (ones[group].empty()) continue;
-    add_for_owners(SignatureLabels(one_->LabelsAt(ones[group].front())), kNoSeries, group, false,
-                   false);
+    add_for_owners(SignatureOf(matching_, one_->LabelsAt(ones[group].front())), kNoSeries, group,
+                   false, false);
   }
 }
 
@@ -453,24 +295,6 @@ class JoinOperator::JoinCursor final : public Cursor {
   Batch batch_;
 };
 
-namespace {
-
-class CopyRowsCursor final : public Cursor {
- public:
-  CopyRowsCursor(QueryContext* context, const Batch* data) : context_(context), data_(data) {}
-  Status Read(size_t first, size_t count, Batch* out) override {
-    TOCSIN_RETURN_IF_ERROR(out->Reset(count, data_->steps(), &context_->memory));
-    for (size_t s = 0; s < count; ++s) out->CopyRow(*data_, first + s, s);
-    return Status::Ok();
-  }
-
- private:
-  QueryContext* const context_;
-  const Batch* const data_;
-};
-
-}  // namespace
-
 Status JoinOperator::ComputeCarefully() {
   // Outputs with equal labels become one; who gave the point at each step decides what a clash is.
   std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
@@ -522,86 +346,8 @@ Status JoinOperator::ComputeCarefully() {
 }
 
 std::unique_ptr<Cursor> JoinOperator::NewCursor() const {
-  if (careful_) return std::make_unique<CopyRowsCursor>(context_, &computed_);
+  if (careful_) return NewCopyCursor(&computed_, context_);
   return std::make_unique<JoinCursor>(this);
 }
-
-// --- and, or, unless -----------------------------------------------------------------------------
-
-Status SetOperator::Open() {
-  TOCSIN_RETURN_IF_ERROR(lhs_->Open());
-  TOCSIN_RETURN_IF_ERROR(rhs_->Open());
-  const size_t groups = HashSignatures(matching_, *lhs_, *rhs_, &group_of_lhs_, &group_of_rhs_);
-  MemoryCharge charge;
-  present_.assign(groups * grid_.count, 0);
-  const bool of_lhs = op_ == BinaryOp::kOr;
-  const std::vector<uint32_t>& group_of = of_lhs ? group_of_lhs_ : group_of_rhs_;
-  return ForEachMorselInOrder(of_lhs ? *lhs_ : *rhs_, [&](size_t first, Batch& batch) {
-    for (size_t s = 0; s < batch.series(); ++s) {
-      uint8_t* present = present_.data() + group_of[first + s] * grid_.count;
-      for (size_t t = 0; t < grid_.count; ++t) {
-        if (batch.kinds(s)[t] != PointKind::kAbsent) present[t] = 1;
-      }
-    }
-    return Status::Ok();
-  });
-}
-
-Labels SetOperator::LabelsAt(size_t series) const {
-  const size_t left = lhs_->series_count();
-  return series < left ? lhs_->LabelsAt(series) : rhs_->LabelsAt(series - left);
-}
-
-bool SetOperator::DropsName(size_t series) const {
-  const size_t left = lhs_->series_count();
-  return series < left ? lhs_->DropsName(series) : rhs_->DropsName(series - left);
-}
-
-class SetOperator::SetCursor final : public Cursor {
- public:
-  explicit SetCursor(const SetOperator* set)
-      : set_(set), lhs_(set->lhs_->NewCursor()), rhs_(set->rhs_->NewCursor()) {}
-
-  Status Read(size_t first, size_t count, Batch* out) override {
-    const size_t left = set_->lhs_->series_count();
-    const size_t from_left = first < left ? std::min(count, left - first) : 0;
-    if (from_left == count) {
-      TOCSIN_RETURN_IF_ERROR(lhs_->Read(first, count, out));
-      if (set_->op_ == BinaryOp::kOr) return Status::Ok();
-      for (size_t s = 0; s < count; ++s) {
-        Filter(set_->group_of_lhs_[first + s], set_->op_ == BinaryOp::kAnd, out->kinds(s));
-      }
-      return Status::Ok();
-    }
-    TOCSIN_RETURN_IF_ERROR(out->Reset(count, set_->grid_.count, &set_->context_->memory));
-    if (from_left > 0) {
-      TOCSIN_RETURN_IF_ERROR(lhs_->Read(first, from_left, &batch_));
-      for (size_t s = 0; s < from_left; ++s) out->CopyRow(batch_, s, s);
-    }
-    const size_t right = first + from_left - left;
-    TOCSIN_RETURN_IF_ERROR(rhs_->Read(right, count - from_left, &batch_));
-    for (size_t s = 0; s < batch_.series(); ++s) {
-      Filter(set_->group_of_rhs_[right + s], false, batch_.kinds(s));
-      out->CopyRow(batch_, s, from_left + s);
-    }
-    return Status::Ok();
-  }
-
- private:
-  // Keeps the points at steps where the signature's presence on the other side is `wanted`.
-  void Filter(uint32_t group, bool wanted, PointKind* kinds) const {
-    const uint8_t* present = set_->present_.data() + group * set_->grid_.count;
-    for (size_t t = 0; t < set_->grid_.count; ++t) {
-      if ((present[t] != 0) != wanted) kinds[t] = PointKind::kAbsent;
-    }
-  }
-
-  const SetOperator* const set_;
-  const std::unique_ptr<Cursor> lhs_;
-  const std::unique_ptr<Cursor> rhs_;
-  Batch batch_;
-};
-
-std::unique_ptr<Cursor> SetOperator::NewCursor() const { return std::make_unique<SetCursor>(this); }
 
 }  // namespace tocsin::query
