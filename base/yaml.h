@@ -151,7 +151,8 @@ class YamlMapReader {
 };
 
 // Writes block style as go-yaml does (two spaces; the items of a list at their key's column), texts
-// quoted only where they would not read back as the same text.
+// quoted only where they would not read back as the same text (bytes that are not UTF-8 become
+// U+FFFD).
 //   YamlWriter yaml(out);
 //   yaml.BeginMap().Key("global").BeginMap().Key("scrape_interval").String("15s").EndMap();
 //   yaml.EndMap();

@@ -4,10 +4,14 @@
 #include "base/json.h"
 #include "base/number.h"
 #include "base/regex.h"
+#include "base/utf8.h"
 #include "base/yaml.h"
 
 namespace tocsin {
 namespace {
+
+// YAML wants a longer key announced by a question mark; its own limit is 1024 characters.
+constexpr size_t kSimpleKeyBytesMax = 1000;
 
 // Words that some YAML reader takes for something else than a text.
 bool ReadsAsOther(std::string_view text) {
@@ -45,14 +49,14 @@ bool IsPlain(std::string_view text) {
   return text.substr(0, 3) != "---" && text.substr(0, 3) != "...";
 }
 
-// Characters that no YAML text may hold as they are: controls, DEL and the C1 block.
-bool HasControls(std::string_view text) {
-  for (size_t i = 0; i < text.size(); ++i) {
+// Bytes that no YAML text may hold as they are: controls, DEL, the C1 block, and what is not UTF-8.
+bool HasForbiddenBytes(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte < 0x20 || byte == 0x7f) return true;
-    if (byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
-      return true;
-    }
+    const size_t length = Utf8Length(text.substr(i));
+    if (byte < 0x20 || byte == 0x7f || length == 0) return true;
+    if (byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0) return true;
+    i += length;
   }
   return false;
 }
@@ -81,7 +85,7 @@ std::string DoubleQuoted(std::string_view text) {
 
 // Single quotes where they do.
 std::string Quoted(std::string_view text) {
-  if (HasControls(text) || text.empty() || ReadsAsOther(text)) return DoubleQuoted(text);
+  if (HasForbiddenBytes(text) || text.empty() || ReadsAsOther(text)) return DoubleQuoted(text);
   std::string out = "'";
   for (const char c : text) {
     if (c == '\'') out += '\'';
@@ -108,7 +112,13 @@ void YamlWriter::StartEntry(Frame& frame) {
 YamlWriter& YamlWriter::Key(std::string_view name) {
   CHECK(!open_.empty() && open_.back().is_map && !after_key_);
   StartEntry(open_.back());
-  out_ += Scalar(name);
+  const std::string key = Scalar(name);
+  if (key.size() > kSimpleKeyBytesMax) {
+    out_ += "? " + key + '\n';
+    out_.append(static_cast<size_t>(open_.back().indent), ' ');
+  } else {
+    out_ += key;
+  }
   out_ += ':';
   after_key_ = true;
   return *this;

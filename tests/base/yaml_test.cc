@@ -196,6 +196,18 @@ BOOST_AUTO_TEST_CASE(WriterWritesBlockStyle) {
       "  params: {}\n- job_name: \"yes\"\nnone: []\n\"n\": -3\n");
 }
 
+BOOST_AUTO_TEST_CASE(LongKeysAreWrittenSoThatTheyRead) {
+  const std::string key(5000, 'k');
+  std::string out;
+  YamlWriter yaml(out);
+  yaml.BeginMap().Key("a").BeginMap().Key(key).String("v").Key(key + "1").BeginList().String("i");
+  yaml.EndList().Key(key + "2").BeginMap().Key("b").Int(1).EndMap().EndMap().EndMap();
+  const YamlNode map = Parse(out).Find("a");
+  BOOST_TEST(map.Find(key).text() == "v");
+  BOOST_TEST(map.Find(key + "1").items().at(0).text() == "i");
+  BOOST_TEST(map.Find(key + "2").Find("b").text() == "1");
+}
+
 BOOST_AUTO_TEST_CASE(WrittenTextsReadBackAsTheSameTexts) {
   const std::string texts[] = {"",
                                "a",
