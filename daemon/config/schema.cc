@@ -299,6 +299,28 @@ void SectionCheck::Require(std::string_view field, std::string_view message) con
   if (Text(field).empty()) Fail(field, message);
 }
 
+void SectionCheck::RequireOneOf(std::string_view field, std::string_view options,
+                                const std::string& when_missing) const {
+  const std::string text = Text(field);
+  if (text.empty()) return Fail(field, when_missing);
+  const std::vector<std::string_view> known = SplitBars(options);
+  if (std::find(known.begin(), known.end(), text) != known.end()) return;
+  Fail(field, "unknown " + std::string(field) + " " + Quoted(text) + ", must be one of " +
+                  JoinOptions(options));
+}
+
+void SectionCheck::RequireHttpUrl(std::string_view field) const {
+  const std::string text = Text(field);
+  if (text.empty()) return Fail(field, "URL is missing");
+  const auto url = ParseUrl(text);
+  if (!url) return;  // said already
+  if (url->scheme != "http" && url->scheme != "https") {
+    Fail(field, "URL scheme must be 'http' or 'https'");
+  } else if (url->host.empty()) {
+    Fail(field, "host is missing in URL");
+  }
+}
+
 int SectionCheck::Count(std::initializer_list<std::string_view> fields) const {
   return static_cast<int>(std::count_if(fields.begin(), fields.end(),
                                         [this](std::string_view field) { return Set(field); }));

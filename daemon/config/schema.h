@@ -135,9 +135,40 @@ constexpr Field Shown(Field field) {
 extern const Section kHttpClientSection;
 extern const Section kRemoteHttpClientSection;  // the same with HTTP/2 off unless asked for
 extern const Section kTlsSection;
+extern const Section kRemoteWriteSection;
+extern const Section kRemoteReadSection;
+extern const Section kOtlpSection;
+extern const Section kTracingSection;
+extern const Section kSigV4Section;
 extern const Section kDiscoverySection;   // every *_sd_configs and static_configs
 extern const Section kConfigSection;      // the whole of prometheus.yml
 extern const Section kScrapeFileSection;  // a file of scrape_config_files
+
+// Single ways of finding targets, listed in kDiscoverySection.
+extern const Section kKubernetesSection;
+extern const Section kAwsSection;
+extern const Section kAzureSection;
+extern const Section kDigitalOceanSection;
+extern const Section kEc2Section;
+extern const Section kGceSection;
+extern const Section kHetznerSection;
+extern const Section kIonosSection;
+extern const Section kLightsailSection;
+extern const Section kLinodeSection;
+extern const Section kOciSection;
+extern const Section kOpenstackSection;
+extern const Section kOutscaleSection;
+extern const Section kOvhcloudSection;
+extern const Section kScalewaySection;
+extern const Section kStackitSection;
+extern const Section kTritonSection;
+extern const Section kVultrSection;
+
+// A list of relabelling rules.
+extern const Section kRelabelSection;
+constexpr Field Relabel(std::string_view name, std::string_view null_item) {
+  return SubList(name, &kRelabelSection, null_item);
+}
 
 // What `global` says that other sections fall back on.
 struct GlobalSettings {
@@ -184,6 +215,11 @@ class SectionCheck {
   void Fail(std::string_view field, std::string_view message) const;
   void Fail(std::string_view message) const;
   void Require(std::string_view field, std::string_view message) const;  // text not empty
+  // Text that is one of "a|b|c"; `when_missing` when there is none.
+  void RequireOneOf(std::string_view field, std::string_view options,
+                    const std::string& when_missing) const;
+  // A URL that can be asked by HTTP.
+  void RequireHttpUrl(std::string_view field) const;
   // How many of them are set.
   int Count(std::initializer_list<std::string_view> fields) const;
   // For a list value that is not built: noted at `place`.
@@ -200,7 +236,6 @@ void CheckSection(const YamlNode& node, const Section& section, CheckContext* co
 
 // One item of relabel_configs; complaints are Prometheus'.
 Result<model::RelabelRule> ReadRelabelRule(const YamlNode& node, model::NameScheme scheme);
-extern const Section kRelabelSection;
 
 // True when the field's value says the same as saying nothing.
 bool EqualsFallback(const Field& field, const YamlNode& value);
