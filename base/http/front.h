@@ -1,6 +1,9 @@
 // Front: the thread `http`. Owns the listening sockets and all connections, one epoll set, edge
 // triggered. Private to base/http; server.h tells what it promises.
 //
+// All bytes of a connection pass through Read, Linger (in) and WriteBytes (out): where TLS will
+// stand.
+//
 // Thread contract: Run() is the thread; Complete(), Stop() and the counters are for others.
 #pragma once
 

@@ -67,7 +67,7 @@ struct ServerOptions {
   int64_t write_timeout_ms = 60'000;       // plus the time that the response takes at …
   size_t write_rate_min_bytes_per_s = 16 * 1024;  // … this rate
 
-  LaneOptions status_lane{.threads = 2, .queue_max = 4096};
+  LaneOptions status_lane{.threads = 4, .queue_max = 4096};  // reloads wait here too
   LaneOptions write_lane{.threads = 2, .queue_max = 1024};
   LaneOptions query_lane{.threads = 20, .queue_max = 256};
 
