@@ -86,7 +86,7 @@ try {
 
   // Typing a query and pressing Enter, the way a person does, and coming back by the browser's Back.
   const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
-  await page.goto(url + '/query', { waitUntil: 'networkidle' });
+  await page.goto(url + '/query', { waitUntil: 'load' });
   await page.locator('.cm-content').click();
   await page.keyboard.type('count(up)');
   await page.keyboard.press('Escape');

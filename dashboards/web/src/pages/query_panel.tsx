@@ -56,7 +56,7 @@ function note(
 }
 
 export function QueryPanel({ panel, onChange, onRemove, onDuplicate }: Props) {
-  const [draft, setDraft] = useState(panel.expr);
+  const draft = useRef(panel.expr); // what stands in the field, run or not
   const [shown, setShown] = useState<Shown>({ table: null, graph: null, warnings: [], infos: [], note: '' });
   const [error, setError] = useState<ApiError | null>(null);
   const [loading, setLoading] = useState(false);
@@ -72,7 +72,9 @@ export function QueryPanel({ panel, onChange, onRemove, onDuplicate }: Props) {
     runs,
   ]);
 
-  useEffect(() => setDraft(panel.expr), [panel.expr]);
+  useEffect(() => {
+    draft.current = panel.expr;
+  }, [panel.expr]);
 
   useEffect(() => {
     if (panel.expr.trim() === '') {
@@ -124,10 +126,10 @@ export function QueryPanel({ panel, onChange, onRemove, onDuplicate }: Props) {
   }, [key]);
 
   const run = () => {
-    if (draft !== panel.expr) onChange({ ...panel, expr: draft });
+    if (draft.current !== panel.expr) onChange({ ...panel, expr: draft.current });
     else setRuns((n) => n + 1);
   };
-  const set = (change: Partial<Panel>) => onChange({ ...panel, expr: draft, ...change });
+  const set = (change: Partial<Panel>) => onChange({ ...panel, expr: draft.current, ...change });
   const tab = (name: Tab, text: string) => (
     <button type="button" role="tab" aria-selected={panel.tab === name} onClick={() => set({ tab: name })}>
       {text}
@@ -139,7 +141,13 @@ export function QueryPanel({ panel, onChange, onRemove, onDuplicate }: Props) {
   return (
     <section class="card" ref={box} aria-label={panel.expr === '' ? 'Empty panel' : panel.expr}>
       <div class="query-row">
-        <Expression text={draft} onChange={setDraft} onRun={run} />
+        <Expression
+          text={panel.expr}
+          onChange={(text) => {
+            draft.current = text;
+          }}
+          onRun={run}
+        />
         <button type="button" class="primary" onClick={run}>
           Run
         </button>

@@ -1,5 +1,6 @@
 // The expression field: a plain textarea at once, replaced by the editor when its chunk has arrived. Text typed meanwhile
-// is kept.
+// is kept. While a person types the text is the field's own; `text` replaces it only when it changes (another address, a
+// panel moved): feeding every key stroke back into the editor makes the two chase each other.
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import type { Editor } from '../editor/editor';
@@ -14,20 +15,20 @@ export function Expression({ text, onChange, onRun }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | null>(null);
   const [ready, setReady] = useState(false);
-  const latest = useRef({ text, onChange, onRun });
-  latest.current = { text, onChange, onRun };
+  const typed = useRef(text);
+  const latest = useRef({ onChange, onRun });
+  latest.current = { onChange, onRun };
+  const change = (next: string) => {
+    typed.current = next;
+    latest.current.onChange(next);
+  };
 
   useEffect(() => {
     let gone = false;
     void import('../editor/editor').then(({ mountEditor }) => {
       if (gone || !host.current) return;
       const typing = document.activeElement?.classList.contains('expression-plain') ?? false;
-      editor.current = mountEditor(
-        host.current,
-        latest.current.text,
-        (next) => latest.current.onChange(next),
-        () => latest.current.onRun(),
-      );
+      editor.current = mountEditor(host.current, typed.current, change, () => latest.current.onRun());
       setReady(true);
       if (typing) editor.current.focus();
     });
@@ -38,7 +39,10 @@ export function Expression({ text, onChange, onRun }: Props) {
     };
   }, []);
 
-  useEffect(() => editor.current?.setText(text), [text]);
+  useEffect(() => {
+    typed.current = text;
+    editor.current?.setText(text);
+  }, [text]);
 
   return (
     <div class="expression-field">
@@ -49,8 +53,8 @@ export function Expression({ text, onChange, onRun }: Props) {
           aria-label="PromQL expression"
           rows={1}
           spellcheck={false}
-          value={text}
-          onInput={(e) => onChange(e.currentTarget.value)}
+          defaultValue={text}
+          onInput={(e) => change(e.currentTarget.value)}
           onKeyDown={(e) => {
             if (e.key === 'Enter' && !e.shiftKey) {
               e.preventDefault();
