@@ -216,11 +216,11 @@ void HeadIndex::RemoveSource(SourceId id) {
   MutexLock lock(d.mu);
   Source* source = d.sources.Get(id);
   CHECK(source != nullptr);
-  source->layout.ForEachPage([&](const Layout::PageView& view) {
-    for (uint32_t s = 0; s < view.length; ++s) {
-      d.series_count -= view.page->KeyAt(s) != kNoId ? 1 : 0;
-    }
+  size_t series = 0;
+  source->layout.ForEachPage([&series](const Layout::PageView& view) {
+    for (uint32_t s = 0; s < view.length; ++s) series += view.page->KeyAt(s) != kNoId ? 1 : 0;
   });
+  d.series_count -= series;
   d.source_table.Erase(source->table_hash(), id,
                        [&](uint32_t other) { return d.sources.Get(other)->table_hash(); });
   d.dead_sources.emplace_back(id, source->labels);
