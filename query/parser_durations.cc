@@ -117,7 +117,7 @@ ExprPtr Parser::ParseDurationPrimary(const Place& place) {
       const Token token = token_;
       ExprPtr literal = ParseNumberLiteral();
       if (literal == nullptr) return nullptr;
-      if (std::fabs(As<NumberLiteral>(*literal)->value) > kMaxDurationSeconds) {
+      if (!(std::fabs(As<NumberLiteral>(*literal)->value) <= kMaxDurationSeconds)) {  // also NaN
         return Fail(PositionOf(token), "duration out of range");
       }
       return literal;

@@ -424,6 +424,8 @@ constexpr Refused kRefused[] = {
      "duration, step(), or range()"},
     {"foo[9223372037]", "1:5: parse error: duration out of range"},
     {"foo offset 99999999999", "1:12: parse error: duration out of range"},
+    {"foo offset NaN", "1:12: parse error: duration out of range"},
+    {"foo[NaN]", "1:5: parse error: unexpected character in duration expression: 'N'"},
     {"foo offset (5m", "1:15: parse error: unclosed left parenthesis"},
     {"foo offset min_of(5m)",
      "1:21: parse error: unexpected \")\" in offset, expected number, duration, step(), or "
