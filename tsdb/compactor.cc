@@ -38,6 +38,7 @@ Status Compactor::SealWindow(model::Timestamp window_ms) {
     return status.Annotate("seal");
   }
   retiring_.push_back(std::move(old_version));
+  rows_to_retire_ = true;
   counters_.seals.fetch_add(1, std::memory_order_relaxed);
   counters_.samples_sealed.fetch_add(samples, std::memory_order_relaxed);
   return Status::Ok();
@@ -57,7 +58,8 @@ Status Compactor::SealWindows(const std::vector<WindowUse>& windows) {
 
 void Compactor::RetireRuns() {
   std::erase_if(retiring_, [](const auto& version) { return version.expired(); });
-  if (!retiring_.empty()) return;
+  if (!retiring_.empty() || !rows_to_retire_) return;
+  rows_to_retire_ = false;
   const std::shared_ptr<const Version> version = store_.Current();
   head_.RetireRuns([&](const WindowUse& use) {
     return version->sealed.CoversWindow(use.window_ms, use.commit);

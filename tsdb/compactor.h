@@ -87,6 +87,7 @@ class Compactor {
   // Versions that must be gone before the rows sealed since may leave memory.
   std::vector<std::weak_ptr<const Version>> retiring_;
   std::set<SegmentId> damaged_;  // not merged
+  bool rows_to_retire_ = false;  // something was sealed since RetireRuns last came through
   int64_t last_wall_ms_ = 0;
   int64_t last_monotonic_ms_ = 0;
   int64_t no_delete_before_ms_ = 0;  // monotonic

@@ -2,6 +2,7 @@
 // process.
 //
 //   append  200 scrape sources x 1,000 slots, 30 % of the slots change from row to row, WAL on
+//   read_5m the last five minutes of every slot: what an instant query does
 //   read    one slot after another over all rows: what a range query does
 //   replay  Open after a crash with all of these rows in the log
 //   seal    the windows of these rows into L0 segments
@@ -103,9 +104,9 @@ Fleet MakeFleet(Database& db, int sources, model::OriginKind kind) {
   return fleet;
 }
 
-void ReadAll(const Database& db, size_t* samples) {
+void ReadAll(const Database& db, size_t* samples, model::TimeRange range = {}) {
   const auto snapshot = db.Pin();
-  const auto selection = snapshot->Select({}, {}, {});
+  const auto selection = snapshot->Select({}, range, {});
   const auto reader = (*selection)->NewReader();
   model::ColumnBatch batch;
   for (size_t i = 0; i < (*selection)->size(); i += 64) {
@@ -164,6 +165,22 @@ void BenchScrape(const std::string& directory, int rows) {
     ReadAll(*db, &read);
     std::printf("{\"bench\":\"read\",\"samples\":%zu,\"ns_per_sample\":%.2f}\n", read,
                 reading.cpu() * 1e9 / static_cast<double>(read));
+    size_t recent = 0;
+    Stopwatch instant;
+    ReadAll(*db, &recent, {end - 5 * 60'000, end});
+    std::printf("{\"bench\":\"read_5m\",\"series\":%d,\"ns_per_series\":%.0f,\"samples\":%zu}\n",
+                kSources * kSlots, instant.cpu() * 1e9 / (kSources * kSlots), recent);
+    Stopwatch grouping;
+    {
+      const auto snapshot = db->Pin();
+      const auto selection = snapshot->Select({}, {end - 5 * 60'000, end}, {});
+      std::vector<uint32_t> group_of_series;
+      std::vector<model::Labels> groups;
+      const std::vector<std::string> by{"instance"};
+      (*selection)->Group(false, by, &group_of_series, &groups);
+    }
+    std::printf("{\"bench\":\"select_and_group\",\"ns_per_series\":%.1f}\n",
+                grouping.cpu() * 1e9 / (kSources * kSlots));
     fleet.writers.clear();
     // No clean close: the log is all there is, as after kill -9.
   }

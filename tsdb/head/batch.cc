@@ -165,6 +165,15 @@ HeadBatch::Verdict HeadBatch::Judge(const SlotHistory& history, const Row& row,
   return {Outcome::kOk, true};
 }
 
+HeadBatch::Verdict HeadBatch::JudgeNow(const Page& page, uint32_t at, const Row& row,
+                                       const Sample& sample, const Bounds& bounds) const {
+  // Nearly all: in order, and not too old even for a first sample.
+  if (sample.extra == kPlain && row.row_ms >= bounds.first_ms && row.row_ms <= bounds.future_ms &&
+      page.InOrder(at, row.row_ms))
+    return {model::AppendOutcome::kOk, false};
+  return Judge(page.History(at), row, sample, bounds);
+}
+
 void HeadBatch::Refuse(uint32_t row_number, const Sample& sample, model::AppendOutcome outcome,
                        model::CommitResult* result) {
   result->refusals.push_back({row_number, sample.slot, TimeOf(rows_[row_number], sample), outcome});
@@ -194,7 +203,7 @@ bool HeadBatch::JudgeAll(const Bounds& bounds, model::CommitResult* result) {
                                            : std::bit_cast<uint64_t>(sample.value);
         }
       } else {
-        verdict = Judge(page.History(at), row, sample, bounds);
+        verdict = JudgeNow(page, at, row, sample, bounds);
       }
       if (verdict.outcome == model::AppendOutcome::kOk) continue;
       Refuse(r, sample, verdict.outcome, result);
@@ -332,7 +341,7 @@ void HeadBatch::WriteRound(uint32_t row_number, Page& page, bool first_round,
       continue;
     }
     taken[at / 64] |= bit;
-    const Verdict verdict = Judge(page.History(at), row, sample, bounds);
+    const Verdict verdict = JudgeNow(page, at, row, sample, bounds);
     if (verdict.outcome != model::AppendOutcome::kOk) {
       Refuse(row_number, sample, verdict.outcome, result);
       continue;

@@ -98,6 +98,9 @@ class HeadBatch final : public model::AppendBatch {
   Sample* FindSample(model::Slot slot);
   bool Stale(const Sample& sample) const;
   model::Timestamp TimeOf(const Row& row, const Sample& sample) const;
+  // Of the row's sample in slot `at` of `page`, as the page is now.
+  Verdict JudgeNow(const Page& page, uint32_t at, const Row& row, const Sample& sample,
+                   const Bounds& bounds) const;
   Verdict Judge(const SlotHistory& history, const Row& row, const Sample& sample,
                 const Bounds& bounds) const;
 

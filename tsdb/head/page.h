@@ -135,6 +135,11 @@ class Page {
   uint32_t slots() const { return static_cast<uint32_t>(states.size()); }
   void Resize(uint32_t slots);
   SlotHistory History(uint32_t slot) const;
+  // The slot has no sample at `t` or later.
+  bool InOrder(uint32_t slot, model::Timestamp t) const {
+    if (((current[slot / 64] >> (slot % 64)) & 1) != 0) return t > last_full_ms;
+    return last_ms.empty() || t > last_ms[slot];
+  }
   // No slot has a later sample.
   model::Timestamp newest_ms() const { return std::max(last_full_ms, newest_note_ms_); }
   // Starts a run when row `row_ms` should not go into the last one; true when it did (the log then
