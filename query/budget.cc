@@ -29,16 +29,17 @@ void MemoryCharge::Clear() {
   bytes_ = 0;
 }
 
+Status TooManySamples() {
+  return Status(Code::kExecution,
+                "query processing would load too many samples into memory in query execution");
+}
+
 Status SampleBudget::Add(int64_t samples) {
   const int64_t held = held_.fetch_add(samples, std::memory_order_relaxed) + samples;
   int64_t peak = peak_.load(std::memory_order_relaxed);
   while (peak < held && !peak_.compare_exchange_weak(peak, held, std::memory_order_relaxed)) {
   }
-  if (held > limit_) {
-    return Status(Code::kExecution,
-                  "query processing would load too many samples into memory in query execution");
-  }
-  return Status::Ok();
+  return held > limit_ ? TooManySamples() : Status::Ok();
 }
 
 }  // namespace tocsin::query

@@ -27,11 +27,14 @@ class MemoryCharge {
   uint64_t bytes_ = 0;
 };
 
+// kExecution "query processing would load too many samples into memory in query execution".
+Status TooManySamples();
+
 // Samples that a query holds at once, as the reference counts them. Thread-safe.
 class SampleBudget {
  public:
   explicit SampleBudget(int64_t limit) : limit_(limit) {}
-  // kExecution "query processing would load too many samples into memory in query execution".
+  // TooManySamples() over the limit.
   Status Add(int64_t samples);
   int64_t held() const { return held_.load(std::memory_order_relaxed); }
   // Gives back what is above `samples`: an operator that has used up its children.

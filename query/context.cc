@@ -42,6 +42,14 @@ Status QueryContext::CheckRunning() const {
   return Status::Ok();
 }
 
+Status QueryContext::ReserveSteps(size_t steps) {
+  if (steps > static_cast<uint64_t>(options.max_samples)) return TooManySamples();
+  // A selector or range function keeps three to five arrays of four or eight bytes a step.
+  static constexpr uint64_t kBytesByStep = 64;
+  steps_reserved_ += steps;
+  return step_arrays_.Grow(&memory, steps_reserved_ * kBytesByStep);
+}
+
 Result<std::shared_ptr<const model::SeriesSelection>> QueryContext::Select(
     const model::MatcherSet& matchers, model::TimeRange range, const model::SelectHints& hints) {
   std::string key = std::to_string(range.min_ms) + "/" + std::to_string(range.max_ms);

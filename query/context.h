@@ -32,6 +32,10 @@ class QueryContext {
   // kCancelled or kDeadlineExceeded when the query must stop. Asked between batches.
   Status CheckRunning() const;
 
+  // Charges the arrays that operators keep by step (times, windows, scalars) before a plan over
+  // `steps` is made. More steps than samples allowed cannot give an answer either.
+  Status ReserveSteps(size_t steps);
+
   // The series of one selector; equal selections of a query are made once.
   Result<std::shared_ptr<const model::SeriesSelection>> Select(const model::MatcherSet& matchers,
                                                                model::TimeRange range,
@@ -69,6 +73,9 @@ class QueryContext {
   using SteadyTime = std::chrono::steady_clock::time_point;
   const std::atomic<bool>* const cancel_;
   const SteadyTime deadline_;
+
+  MemoryCharge step_arrays_;  // planning is done by one thread
+  uint64_t steps_reserved_ = 0;
 
   Mutex mu_;
   std::map<std::string, std::shared_ptr<const model::SeriesSelection>> selections_ GUARDED_BY(mu_);

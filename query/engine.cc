@@ -98,6 +98,7 @@ Result<QueryResult> Engine::Impl::Run(const model::Queryable& store, std::string
   const DurationContext durations{instant ? 0 : grid.step_ms, instant ? 0 : end_ms - grid.start_ms};
   TOCSIN_TRY(ResolveDurations(expr.get(), durations));
   TOCSIN_TRY(context.CheckRunning());
+  TOCSIN_TRY(context.ReserveSteps(grid.count));
   context.snapshot = store.Pin();
 
   QueryResult result;

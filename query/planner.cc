@@ -120,6 +120,7 @@ Result<RangeSourcePtr> Planner::PlanRange(const Expr& expr, const Grid& grid,
   const Grid inner_grid = SubqueryGrid(ShiftedTimes(grid, shift), subquery->range_ms, step_ms);
   OperatorPtr child;
   if (inner_grid.count > 0) {
+    TOCSIN_TRY(context_->ReserveSteps(inner_grid.count));
     const ResetMarking off(&mark_resets_, false);
     TOCSIN_ASSIGN_OR_RETURN(child, Plan(*subquery->expr, inner_grid));
   }

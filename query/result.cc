@@ -109,8 +109,15 @@ Result<Matrix> CollectMatrix(Operator* op) {
   TOCSIN_TRY(op->Open());
   Matrix matrix(op->series_count());
   const Grid grid = op->grid();
+  Mutex mu;
   MemoryCharge charge;
-  TOCSIN_TRY(ForEachMorsel(*op, [&](size_t /*morsel*/, size_t first, Batch& batch) {
+  uint64_t result_bytes = op->series_count() * sizeof(Series);
+  const Status read = ForEachMorsel(*op, [&](size_t /*morsel*/, size_t first, Batch& batch) {
+    {
+      MutexLock lock(mu);
+      result_bytes += batch.CountPoints() * sizeof(FloatPoint);
+      TOCSIN_RETURN_IF_ERROR(charge.Grow(&op->context()->memory, result_bytes));
+    }
     for (size_t s = 0; s < batch.series(); ++s) {
       const PointKind* kinds = batch.kinds(s);
       const auto floats =
@@ -128,7 +135,8 @@ Result<Matrix> CollectMatrix(Operator* op) {
       series.metric = FinalLabels(op->LabelsAt(first + s), op->DropsName(first + s));
     }
     return Status::Ok();
-  }));
+  });
+  TOCSIN_TRY(read);
   std::erase_if(matrix, [](const Series& s) { return s.floats.empty() && s.histograms.empty(); });
   TOCSIN_TRY(SortAndMerge(&matrix));
   return matrix;

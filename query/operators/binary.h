@@ -115,25 +115,35 @@ class SetOperator final : public Operator {
       : Operator(context, grid),
         op_(op),
         matching_(std::move(matching)),
+        single_name_(op != BinaryOp::kOr && lhs->HasSingleName()),
         lhs_(std::move(lhs)),
         rhs_(std::move(rhs)) {}
 
   Status Open() override;
   size_t series_count() const override {
-    return lhs_->series_count() + (op_ == BinaryOp::kOr ? rhs_->series_count() : 0);
+    return op_ == BinaryOp::kOr ? lhs_labels_.size() + rhs_->series_count() : lhs_->series_count();
   }
   model::Labels LabelsAt(size_t series) const override;
   bool DropsName(size_t series) const override;
-  bool HasSingleName() const override { return op_ != BinaryOp::kOr && lhs_->HasSingleName(); }
+  bool HasSingleName() const override { return single_name_; }
   std::unique_ptr<Cursor> NewCursor() const override;
 
  private:
   class SetCursor;
 
+  Status OpenOr();
+  void MarkPresent(const Batch& batch, size_t row, uint32_t group);
+
   const BinaryOp op_;
   const VectorMatching matching_;
-  const OperatorPtr lhs_;
+  const bool single_name_;
+  OperatorPtr lhs_;  // null for `or` once it was read
   const OperatorPtr rhs_;
+  // Of `or`: its left side is needed twice, for its signatures and for the answer, and chains of
+  // `or` grow to the left.
+  Batch lhs_rows_;
+  std::vector<model::Labels> lhs_labels_;
+  std::vector<bool> lhs_drops_name_;
   std::vector<uint32_t> group_of_lhs_;
   std::vector<uint32_t> group_of_rhs_;
   MemoryCharge charge_;

@@ -89,8 +89,10 @@ Status TopkOperator::Open() {
   if (*std::max_element(counts.begin(), counts.end()) < 1) return Status::Ok();
   const Groups groups = GroupSeries(*child_, spec_.grouping);
   const Before before{spec_.op == AggregateOp::kTopk};
-  std::vector<std::vector<Element>> heaps(groups.labels.size() * grid_.count);
+  const uint64_t cell_bytes = groups.labels.size() * grid_.count * sizeof(std::vector<Element>);
   MemoryCharge charge;
+  TOCSIN_RETURN_IF_ERROR(charge.Grow(&context_->memory, cell_bytes));
+  std::vector<std::vector<Element>> heaps(groups.labels.size() * grid_.count);
   uint64_t held = 0;
   const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
     for (size_t s = 0; s < batch.series(); ++s) {
@@ -110,7 +112,7 @@ Status TopkOperator::Open() {
                                                             spec_.position);
       }
     }
-    return charge.Grow(&context_->memory, held * sizeof(Element));
+    return charge.Grow(&context_->memory, cell_bytes + held * sizeof(Element));
   });
   TOCSIN_RETURN_IF_ERROR(read);
   // Series in the order in which the answer lists them: by group, then by rank.
@@ -183,6 +185,9 @@ Status LimitOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(by_ratio ? CheckRatios(context_, spec_, &params)
                                   : CheckCounts(params, &counts));
   const Groups groups = GroupSeries(*child_, spec_.grouping);
+  MemoryCharge charge;
+  TOCSIN_RETURN_IF_ERROR(
+      charge.Grow(&context_->memory, groups.labels.size() * grid_.count * sizeof(int64_t)));
   std::vector<int64_t> taken(groups.labels.size() * grid_.count, 0);
   std::vector<Batch> kept;  // one row each
   const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
@@ -223,8 +228,10 @@ Status QuantileOperator::Open() {
     if (!(q >= 0 && q <= 1)) context_->annotations.InvalidQuantile(q, spec_.param_position);
   }
   Groups groups = GroupSeries(*child_, spec_.grouping);
-  std::vector<std::vector<double>> values(groups.labels.size() * grid_.count);
+  const uint64_t cell_bytes = groups.labels.size() * grid_.count * sizeof(std::vector<double>);
   MemoryCharge charge;
+  TOCSIN_RETURN_IF_ERROR(charge.Grow(&context_->memory, cell_bytes));
+  std::vector<std::vector<double>> values(groups.labels.size() * grid_.count);
   uint64_t held = 0;
   const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
     for (size_t s = 0; s < batch.series(); ++s) {
@@ -239,7 +246,7 @@ Status QuantileOperator::Open() {
         context_->annotations.HistogramIgnoredInAggregation("quantile", spec_.position);
       }
     }
-    return charge.Grow(&context_->memory, held * sizeof(double));
+    return charge.Grow(&context_->memory, cell_bytes + held * sizeof(double));
   });
   TOCSIN_RETURN_IF_ERROR(read);
   TOCSIN_RETURN_IF_ERROR(data_.Reset(groups.labels.size(), grid_.count, &context_->memory));

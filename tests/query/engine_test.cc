@@ -251,6 +251,23 @@ BOOST_AUTO_TEST_CASE(BoundsStopAQuery) {
   BOOST_CHECK(run(options, cancelled).error().code() == Code::kCancelled);
 }
 
+// Neither may take memory by step before it is refused, nor time by the square of its length.
+BOOST_AUTO_TEST_CASE(AbsurdQuestionsEndSoon) {
+  const FakeQueryable store = ManySeries(3, 40);
+  Engine engine(EngineOptions{});
+  for (const char* query : {"sum_over_time(vector(time())[100y:1ms])", "rate(x_total[100y:1ms])",
+                            "count_over_time((x_total > 1)[10y:1ms])"}) {
+    BOOST_TEST_CONTEXT(query) {
+      const auto result = engine.Instant(store, query, 0, {});
+      BOOST_REQUIRE(!result.has_value());
+      BOOST_CHECK(result.error().code() == Code::kExecution);
+    }
+  }
+  std::string chain = "x_total";
+  for (int i = 0; i < 400; ++i) chain += " or x_total";
+  BOOST_TEST(std::get<Vector>(engine.Instant(store, chain, 0, {})->value).size() == 3U);
+}
+
 BOOST_AUTO_TEST_CASE(StatisticsCountSamples) {
   const FakeQueryable store = ManySeries(10, 40);
   Engine engine(EngineOptions{});
