@@ -518,7 +518,8 @@ BOOST_AUTO_TEST_CASE(ChurnInsideASourceReusesSlots) {
     }
     BOOST_REQUIRE(batch->Commit({}).refusals.empty());
     for (const int pod : gone) {
-      writer->ReleaseSlot(slots[pod]);
+      // Before a restart nobody gets to say so.
+      if (row < 80 || row > 89) writer->ReleaseSlot(slots[pod]);
       slots.erase(pod);
     }
     BOOST_REQUIRE(store.db->RunMaintenance().ok());

@@ -95,6 +95,7 @@ Result<model::Slot> Head::AddSlot(Source& source, const model::Labels& key) {
     Page& page = source.writable_page(slot / kFrameSlotsMax);
     const uint32_t at = slot % kFrameSlotsMax;
     page.released_slots.erase(at);
+    if (!page.unclaimed.empty()) page.unclaimed[at / 64] &= ~(uint64_t{1} << (at % 64));
     return slot;
   }
   const bool source_full =
@@ -129,6 +130,9 @@ void Head::ReleaseSlot(Source& source, model::Slot slot) {
 }
 
 size_t Head::RecycleSlots() {
+  // Series that were gone by the last restart have no writer that could release them.
+  static constexpr int64_t kUnclaimedMs = 60 * 60 * 1000;
+  const bool release_unclaimed = env_.NowMs() - opened_ms_ >= kUnclaimedMs;
   size_t recycled = 0;
   for (const auto& shard : shards_) {
     const uint32_t oldest_log = shard->log.enabled() ? shard->log.oldest_number() : UINT32_MAX;
@@ -137,6 +141,13 @@ size_t Head::RecycleSlots() {
       for (uint32_t p = 0; p < source->page_count(); ++p) {
         Page& page = source->writable_page(p);
         const Run* run = page.first_run();
+        if (release_unclaimed && !page.unclaimed.empty()) {
+          for (uint32_t at = 0; at < 64 * page.unclaimed.size(); ++at) {
+            if (((page.unclaimed[at / 64] >> (at % 64)) & 1) != 0)
+              page.released_slots.try_emplace(at);
+          }
+          page.unclaimed = {};
+        }
         for (auto it = page.released_slots.begin(); it != page.released_slots.end();) {
           Page::Released& released = it->second;
           const uint32_t at = it->first;
@@ -226,6 +237,7 @@ void Head::StartLogFile(Shard& shard) {
 }
 
 void Head::StartLogs() {
+  opened_ms_ = env_.NowMs();
   for (const auto& shard : shards_) {
     MutexLock lock(shard->mutex);
     StartLogFile(*shard);
@@ -358,9 +370,12 @@ void Head::FinishReplay() {
         page.RequireRun();
         for (uint32_t at = 0; at < page.slots(); ++at) {
           const model::Slot slot = i * kFrameSlotsMax + at;
-          if (pin.KeyAt(source->id, slot) == kNoId && !page.states.is_live(at) &&
-              !page.History(at).any)
+          if (pin.KeyAt(source->id, slot) != kNoId) {
+            page.unclaimed.resize(page.states.live.size(), 0);
+            page.unclaimed[at / 64] |= uint64_t{1} << (at % 64);
+          } else if (!page.states.is_live(at) && !page.History(at).any) {
             source->free_slots.push_back(slot);
+          }
         }
         bytes += page.run_bytes();
       }

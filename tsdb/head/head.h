@@ -183,6 +183,8 @@ class Head {
   // Guards the source table's writing side and `epochs_`' retiring side.
   Mutex sources_mutex_;
 
+  int64_t opened_ms_ = 0;  // fixed once StartLogs was called
+
   Mutex publish_mutex_;
   std::atomic<uint64_t> commit_number_{0};
   std::atomic<model::Timestamp> newest_ms_{model::kMinTimestamp};

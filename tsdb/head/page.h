@@ -192,6 +192,8 @@ class Page {
     bool dead = false;        // it was not live when this was noted
   };
   std::unordered_map<uint32_t, Released> released_slots;
+  // One bit a slot: known from the log, and nobody has asked for it since the start.
+  std::vector<uint64_t> unclaimed;
   // Slots below slots_logged that stand for another key than the open log file says.
   std::vector<uint32_t> relabelled;
   // The slot's next sample is its first. What codes refer to stays.
