@@ -94,6 +94,21 @@ tsdb::DatabaseOptions StorageOptions(const ServeFlags& flags, const Config& conf
   return options;
 }
 
+// A process that is just ending (kill -9 and a start at once) may hold the lock for a moment more.
+constexpr int kLockTries = 20;
+constexpr int64_t kLockRetryMs = 100;
+
+Result<std::unique_ptr<tsdb::Database>> OpenDatabase(Env& env,
+                                                     const tsdb::DatabaseOptions& options) {
+  for (int tries = 1;; ++tries) {
+    auto database = tsdb::Database::Open(options);
+    if (database || database.error().code() != Code::kUnavailable || tries == kLockTries) {
+      return database;
+    }
+    env.SleepFor(kLockRetryMs);
+  }
+}
+
 query::EngineOptions EngineOptionsOf(const ServeFlags& flags, const Config& config) {
   query::EngineOptions options;
   options.language = flags.language;
@@ -203,8 +218,7 @@ Status App::Parts::Create() {
   TOCSIN_ASSIGN_OR_RETURN_STATUS(LoadedFiles files, LoadFiles(env, flags));
 
   // --- storage ---
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(database,
-                                 tsdb::Database::Open(StorageOptions(flags, files.config)));
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(database, OpenDatabase(env, StorageOptions(flags, files.config)));
   storage_metrics = RegisterStorageMetrics(&metrics, database.get());
   TOCSIN_ASSIGN_OR_RETURN_STATUS(state,
                                  OpenStateStore(env, JoinPath(flags.storage_path, "state"), {}));
