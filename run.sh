@@ -12,7 +12,10 @@ cmake --build --preset release
 
 run=${TOCSIN_DATA:-$PWD/build/run/data}
 listen=${TOCSIN_LISTEN:-127.0.0.1:9090}
-mkdir -p "$run"
+mkdir -p "$run" build/run/config
+# The demo's configuration, watching the address that is really used.
+cp -R packaging/demo/. build/run/config/
+sed "s/127\.0\.0\.1:9090/$listen/" packaging/demo/prometheus.yml >build/run/config/prometheus.yml
 started=()
 stop() {
   trap - EXIT INT TERM
@@ -26,13 +29,16 @@ if ! curl -fsS -o /dev/null --max-time 2 http://127.0.0.1:9100/metrics 2>/dev/nu
   started+=($!)
 fi
 
-build/release/tocsin serve --config.file=packaging/demo/prometheus.yml --storage.tsdb.path="$run" \
+build/release/tocsin serve --config.file=build/run/config/prometheus.yml --storage.tsdb.path="$run" \
   --web.listen-address="$listen" --web.enable-lifecycle --web.enable-admin-api "$@" &
 tocsin=$!
 started+=("$tocsin")
 for _ in $(seq 100); do
   curl -fsS -o /dev/null --max-time 2 "http://$listen/-/ready" 2>/dev/null && break
-  kill -0 "$tocsin" 2>/dev/null || { wait "$tocsin"; exit 1; }
+  if ! kill -0 "$tocsin" 2>/dev/null; then
+    echo "run.sh: Tocsin did not start (another address: TOCSIN_LISTEN=127.0.0.1:9190 ./run.sh)" >&2
+    exit 1
+  fi
   sleep 0.1
 done
 
@@ -43,6 +49,6 @@ Tocsin runs at  http://$listen/
   targets       http://$listen/targets
   alerts        http://$listen/alerts      (stop node_exporter and watch NodeExporterDown)
   by curl       curl 'http://$listen/api/v1/query?query=up'
-Configuration: packaging/demo/prometheus.yml. Data: $run. Ctrl-C stops everything that this script started.
+Configuration: build/run/config (made from packaging/demo). Data: $run. Ctrl-C stops everything that this script started.
 EOF
 wait "$tocsin"
