@@ -179,10 +179,13 @@ class SumAccumulator final : public Base {
 
   Status Add(size_t group, const Batch& batch, size_t row) override {
     const PointKind* k = batch.kinds(row);
-    if (!average_ && !batch.has_histograms(row) && AllFloats(k, steps_)) {
-      AddDense(batch.values(row), steps_, sums_.row(group), compensations_.row(group));
+    size_t begin = 0;
+    size_t end = 0;
+    if (!average_ && !batch.has_histograms(row) && IsFloatRun(k, steps_, &begin, &end)) {
+      AddDense(batch.values(row) + begin, end - begin, sums_.row(group) + begin,
+               compensations_.row(group) + begin);
       if (histograms_.empty()) {
-        std::fill_n(kinds(group), steps_, PointKind::kFloat);
+        std::fill_n(kinds(group) + begin, end - begin, PointKind::kFloat);
         return Status::Ok();
       }
     } else {

@@ -1,7 +1,5 @@
 #include "query/functions/window.h"
 
-#include <algorithm>
-
 #include "query/functions/window_kernels.h"
 
 namespace tocsin::query {
@@ -13,7 +11,9 @@ void FindWindows(std::span<const Timestamp> samples, std::span<const Timestamp> 
   out->begin.resize(times.size());
   out->end.resize(times.size());
   out->total = 0;
-  out->smallest = samples.size();
+  out->pairs_begin = 0;
+  out->pairs_end = 0;
+  size_t pairs = 0;
   const auto count = static_cast<uint32_t>(samples.size());
   uint32_t begin = 0;
   uint32_t end = 0;
@@ -24,8 +24,13 @@ void FindWindows(std::span<const Timestamp> samples, std::span<const Timestamp> 
     out->begin[t] = begin;
     out->end[t] = end;
     out->total += end - begin;
-    out->smallest = std::min<size_t>(out->smallest, end - begin);
+    if (end - begin >= 2) {
+      if (pairs == 0) out->pairs_begin = t;
+      out->pairs_end = t + 1;
+      ++pairs;
+    }
   }
+  out->pairs_run = pairs == out->pairs_end - out->pairs_begin;
 }
 
 void AnnotateIgnoredHistograms(const WindowCall& call, const WindowInput& in) {

@@ -24,8 +24,12 @@ namespace tocsin::query {
 struct Windows {
   std::vector<uint32_t> begin;
   std::vector<uint32_t> end;
-  int64_t total = 0;    // of all windows' sizes
-  size_t smallest = 0;  // number of samples in the smallest window
+  int64_t total = 0;  // of all windows' sizes
+  // Steps [pairs_begin, pairs_end) are those with two samples or more; meaningful when `pairs_run`
+  // says that they are neighbours.
+  size_t pairs_begin = 0;
+  size_t pairs_end = 0;
+  bool pairs_run = true;
 
   size_t size(size_t t) const { return end[t] - begin[t]; }
 };

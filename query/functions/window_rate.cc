@@ -136,18 +136,17 @@ class ResetCorrection {
   size_t last_ = 0;   // one past the last reset in the window
 };
 
-// Every window has two samples and there is no reset: no branch, so that it can be vectorised.
-// False when a counter would have to stop at zero somewhere; nothing counts then.
+// Without resets, over neighbouring steps that have two samples each: no branch, so that it can be
+// vectorised. False when a counter would have to stop at zero somewhere; nothing counts then.
 template <bool kCounter>
-bool RateSimple(const RateFactors& f, const Windows& windows, const double* v, size_t steps,
-                double* values) {
+bool RateSimple(const RateFactors& f, const Windows& windows, const double* v, double* values) {
   const uint32_t* begin = windows.begin.data();
   const uint32_t* end = windows.end.data();
   const double* factor = f.factor.data();
   const double* sampled = f.sampled_seconds.data();
   const double* to_start = f.to_start_seconds.data();
   bool stops = false;
-  for (size_t t = 0; t < steps; ++t) {
+  for (size_t t = windows.pairs_begin; t < windows.pairs_end; ++t) {
     const double first = v[begin[t]];
     const double increase = v[end[t] - 1] - first;
     values[t] = increase * factor[t];
@@ -167,9 +166,8 @@ void RateFloats(const WindowCall& call, const WindowInput& in, const WindowOutpu
   double* values = out.batch->values(out.row);
   PointKind* kinds = out.batch->kinds(out.row);
   const bool no_resets = resets.empty();
-  if (no_resets && in.floats->smallest >= 2 &&
-      RateSimple<kCounter>(f, *in.floats, v, call.times.size(), values)) {
-    std::fill_n(kinds, call.times.size(), PointKind::kFloat);
+  if (no_resets && in.floats->pairs_run && RateSimple<kCounter>(f, *in.floats, v, values)) {
+    std::fill(kinds + in.floats->pairs_begin, kinds + in.floats->pairs_end, PointKind::kFloat);
     return;
   }
   ResetCorrection correction(in.column->values, resets);

@@ -71,6 +71,8 @@ size_t CountPresent(const PointKind* kinds, size_t steps) {
   return present;
 }
 
+namespace {
+
 bool AllFloats(const PointKind* kinds, size_t steps) {
   static_assert(static_cast<uint8_t>(PointKind::kFloat) == 1);
   uint64_t differs = 0;
@@ -78,6 +80,18 @@ bool AllFloats(const PointKind* kinds, size_t steps) {
   for (; t + kWordKinds <= steps; t += kWordKinds) differs |= WordOf(kinds + t) ^ kEachOne;
   for (; t < steps; ++t) differs |= kinds[t] != PointKind::kFloat ? 1 : 0;
   return differs == 0;
+}
+
+}  // namespace
+
+bool IsFloatRun(const PointKind* kinds, size_t steps, size_t* begin, size_t* end) {
+  size_t first = 0;
+  while (first < steps && kinds[first] == PointKind::kAbsent) ++first;
+  size_t last = steps;
+  while (last > first && kinds[last - 1] == PointKind::kAbsent) --last;
+  *begin = first;
+  *end = last;
+  return AllFloats(kinds + first, last - first);
 }
 
 size_t Batch::CountPoints() const {

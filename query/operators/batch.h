@@ -93,6 +93,8 @@ class Batch {
 
 // Points of a row that are there.
 size_t CountPresent(const PointKind* kinds, size_t steps);
-bool AllFloats(const PointKind* kinds, size_t steps);
+// True when the row's points are floats at all steps of [begin, end) and nowhere else; such rows
+// are added without looking at each kind. An empty row has begin = end.
+bool IsFloatRun(const PointKind* kinds, size_t steps, size_t* begin, size_t* end);
 
 }  // namespace tocsin::query
