@@ -20,6 +20,7 @@ std::optional<model::Histogram> InterpolateHistograms(const model::Histogram& be
   model::Histogram result = after;
   if (counter && IsCounterReset(after, before)) {
     ScaleHistogram(part, &result);
+    result.hint = model::CounterResetHint::kReset;
     return result;
   }
   if (!SubtractHistogram(before, &result).has_value()) return std::nullopt;

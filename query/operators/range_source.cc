@@ -138,9 +138,9 @@ class SubqueryCursor final : public ColumnCursor {
     if (batch_.has_histograms(s)) FillHistograms(s, column);
   }
 
-  // "Not reset" was said about the stored predecessor, not about that of the sub-query.
+  // What was said about the stored predecessor says nothing about that of the sub-query.
   const model::Histogram* WithoutHint(const model::Histogram* histogram) {
-    if (histogram->hint != model::CounterResetHint::kNotReset) return histogram;
+    if (histogram->hint == model::CounterResetHint::kGauge) return histogram;
     model::Histogram* changed = columns_.NewHistogram();
     *changed = *histogram;
     changed->hint = model::CounterResetHint::kUnknown;

@@ -31,29 +31,45 @@ Result<const Histogram*> ResetHints::Session::Predecessor(const model::Labels& l
   return column.histograms.empty() ? nullptr : column.histograms.back();
 }
 
+CounterResetHint ResetHints::Session::Hint(const Histogram& current,
+                                           const Histogram* previous) const {
+  if (current.hint == CounterResetHint::kGauge) return current.hint;
+  if (current.hint == CounterResetHint::kReset && !hints_->mark_resets_) {
+    return CounterResetHint::kUnknown;
+  }
+  if (previous == nullptr || previous->is_stale()) return CounterResetHint::kUnknown;
+  bool reset = false;
+  if (current.hint == CounterResetHint::kUnknown) {
+    reset = IsCounterReset(current, *previous);
+  } else {  // what the sender said does not count, the populations do
+    Histogram bare = current;
+    bare.hint = CounterResetHint::kUnknown;
+    reset = IsCounterReset(bare, *previous);
+  }
+  if (!reset) return CounterResetHint::kNotReset;
+  return hints_->mark_resets_ ? CounterResetHint::kReset : CounterResetHint::kUnknown;
+}
+
 Status ResetHints::Session::Apply(const model::Labels& labels, model::ColumnBatch* batch,
                                   model::Column* column) {
   const size_t count = column->histograms.size();
   if (count == 0) return Status::Ok();
   const Histogram* previous = nullptr;
-  if (column->histograms.front()->hint == CounterResetHint::kUnknown) {
+  if (column->histograms.front()->hint != CounterResetHint::kGauge) {
     TOCSIN_ASSIGN_OR_RETURN_STATUS(previous, Predecessor(labels));
   }
   const Histogram** hinted = batch->NewHistogramPointers(count);
   for (size_t i = 0; i < count; ++i) {
     const Histogram* current = column->histograms[i];
+    const CounterResetHint hint = Hint(*current, previous);
     hinted[i] = current;
-    if (previous != nullptr && !previous->is_stale() &&
-        current->hint == CounterResetHint::kUnknown) {
-      const bool reset = IsCounterReset(*current, *previous);
-      if (!reset || hints_->mark_resets_) {
-        Histogram* changed = batch->NewHistogram();
-        *changed = *current;
-        changed->hint = reset ? CounterResetHint::kReset : CounterResetHint::kNotReset;
-        hinted[i] = changed;
-      }
+    if (hint != current->hint) {
+      Histogram* changed = batch->NewHistogram();
+      *changed = *current;
+      changed->hint = hint;
+      hinted[i] = changed;
     }
-    previous = current;
+    previous = hinted[i];
   }
   column->histograms = {hinted, count};
   return Status::Ok();

@@ -1,7 +1,7 @@
-// Counter reset hints of stored histograms. Storage gives a histogram back as it came, most often
-// with an unknown hint; the reference's storage besides knows "not reset" of every sample that
-// follows on the one before. That is found here by comparing neighbours, and aggregations then
-// answer with the same hints, and report conflicts between them.
+// Counter reset hints of stored histograms. Storage gives a histogram back as it came; the
+// reference's storage only tells gauges, and "not reset" of every sample that follows on the one
+// before, whatever the sender said. The same is found here by comparing neighbours, and
+// aggregations then answer with the same hints, and report conflicts between them.
 //
 // Where only count, sum and average are asked for (histogram_count & co. right above a selector),
 // the reference finds resets as well while it reads (`mark_resets`).
@@ -24,11 +24,13 @@ class ResetHints {
   class Session {
    public:
     explicit Session(ResetHints* hints) : hints_(hints) {}
-    // Replaces the unknown hints of `column`. Changed histograms live in `batch`.
+    // Replaces the hints of `column`. Changed histograms live in `batch`.
     Status Apply(const model::Labels& labels, model::ColumnBatch* batch, model::Column* column);
 
    private:
     Result<const model::Histogram*> Predecessor(const model::Labels& labels);
+    model::CounterResetHint Hint(const model::Histogram& current,
+                                 const model::Histogram* previous) const;
 
     ResetHints* const hints_;
     std::unique_ptr<model::ColumnReader> reader_;
