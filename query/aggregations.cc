@@ -61,7 +61,7 @@ class CountAccumulator final : public Base {
   CountAccumulator(size_t groups, size_t steps, AggregationPlace place, bool group_only)
       : Base(groups, steps, place), group_only_(group_only), counts_(groups, steps, 0) {}
 
-  Status Add(size_t group, const Batch& batch, size_t row) override {
+  Status Add(size_t group, size_t /*series*/, const Batch& batch, size_t row) override {
     const PointKind* k = batch.kinds(row);
     double* count = counts_.row(group);
     PointKind* there = kinds(group);
@@ -85,7 +85,7 @@ class ExtremeAccumulator final : public Base {
   ExtremeAccumulator(size_t groups, size_t steps, AggregationPlace place, std::string_view name)
       : Base(groups, steps, place), name_(name), best_(groups, steps, model::NormalNan()) {}
 
-  Status Add(size_t group, const Batch& batch, size_t row) override {
+  Status Add(size_t group, size_t /*series*/, const Batch& batch, size_t row) override {
     const PointKind* k = batch.kinds(row);
     const double* v = batch.values(row);
     double* best = best_.row(group);
@@ -114,7 +114,7 @@ class DeviationAccumulator final : public Base {
         means_(groups, steps, 0),
         squares_(groups, steps, 0) {}
 
-  Status Add(size_t group, const Batch& batch, size_t row) override {
+  Status Add(size_t group, size_t /*series*/, const Batch& batch, size_t row) override {
     const PointKind* k = batch.kinds(row);
     const double* v = batch.values(row);
     double* count = counts_.row(group);
@@ -177,7 +177,7 @@ class SumAccumulator final : public Base {
         compensations_(groups, steps, 0),
         counts_(average ? groups : 0, steps, 0) {}
 
-  Status Add(size_t group, const Batch& batch, size_t row) override {
+  Status Add(size_t group, size_t series, const Batch& batch, size_t row) override {
     const PointKind* k = batch.kinds(row);
     size_t begin = 0;
     size_t end = 0;
@@ -198,7 +198,7 @@ class SumAccumulator final : public Base {
         }
       }
     }
-    return AddKinds(group, batch, row);
+    return AddKinds(group, series, batch, row);
   }
 
   Status Finish(Batch* out) override {
@@ -258,7 +258,7 @@ class SumAccumulator final : public Base {
   }
 
   // Notes what is there at each step; where floats and histograms meet, nothing comes out.
-  Status AddKinds(size_t group, const Batch& batch, size_t row) {
+  Status AddKinds(size_t group, size_t series, const Batch& batch, size_t row) {
     const PointKind* k = batch.kinds(row);
     PointKind* there = kinds(group);
     const HistogramPtr* row_histograms = batch.histograms(row);
@@ -267,7 +267,10 @@ class SumAccumulator final : public Base {
       if (k[t] == PointKind::kHistogram) {
         if (histograms_.empty()) histograms_.resize(groups_ * steps_);
         HistogramSum& sum = histograms_[group * steps_ + t];
-        sum.Add(*row_histograms[t]);
+        if (!sum.Add(*row_histograms[t])) {
+          place_.context->annotations.MixedExponentialCustom(
+              place_.child->LabelsAt(series).MetricName(), place_.position);
+        }
         if (there[t] == PointKind::kFloat) sum.MeetFloats();
         there[t] = PointKind::kHistogram;
       } else if (there[t] == PointKind::kHistogram) {

@@ -15,15 +15,15 @@
 
 #include "query/ast.h"
 #include "query/context.h"
-#include "query/operators/batch.h"
+#include "query/operators/operator.h"
 
 namespace tocsin::query {
 
 class GroupAccumulator {
  public:
   virtual ~GroupAccumulator() = default;
-  // Adds row `row` of `batch` to `group`.
-  virtual Status Add(size_t group, const Batch& batch, size_t row) = 0;
+  // Adds row `row` of `batch`, which is the child's `series`, to `group`.
+  virtual Status Add(size_t group, size_t series, const Batch& batch, size_t row) = 0;
   // The answer: one row a group. Called once.
   virtual Status Finish(Batch* out) = 0;
 };
@@ -31,6 +31,7 @@ class GroupAccumulator {
 struct AggregationPlace {
   QueryContext* context;
   PositionRange position;  // of the aggregated expression
+  const Operator* child;   // for the names of its series
 };
 
 // Precondition: !TakesParameter(op). Charges groups × steps before it allocates.

@@ -5,18 +5,19 @@ namespace tocsin::query {
 using model::CounterResetHint;
 using model::Histogram;
 
-void HistogramSum::Add(const Histogram& histogram) {
+bool HistogramSum::Add(const Histogram& histogram) {
   count_ += 1;
   has_reset_ |= histogram.hint == CounterResetHint::kReset;
   has_not_reset_ |= histogram.hint == CounterResetHint::kNotReset;
   if (!total_.has_value()) {
     total_.emplace(histogram);
-    return;
+    return true;
   }
-  if (incompatible_) return;
+  if (incompatible_) return true;  // said once
   const std::optional<CombineNotes> notes = total_->Add(histogram);
   incompatible_ = !notes.has_value();
   bounds_reconciled_ |= notes.has_value() && notes->bounds_reconciled;
+  return !incompatible_;
 }
 
 std::optional<Histogram> HistogramSum::Finish(bool average, AnnotationSink* annotations,
@@ -25,10 +26,7 @@ std::optional<Histogram> HistogramSum::Finish(bool average, AnnotationSink* anno
     annotations->MixedFloatsHistogramsInAggregation(position);
     return std::nullopt;
   }
-  if (incompatible_) {
-    annotations->MixedExponentialCustom("", position);
-    return std::nullopt;
-  }
+  if (incompatible_) return std::nullopt;
   if (bounds_reconciled_) annotations->MismatchedCustomBuckets("aggregation", position);
   if (has_reset_ && has_not_reset_) annotations->CounterResetCollision("aggregation", position);
   CompensatedHistogram total = *total_;

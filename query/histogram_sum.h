@@ -10,10 +10,11 @@ namespace tocsin::query {
 
 class HistogramSum {
  public:
-  void Add(const model::Histogram& histogram);
+  // False when it does not fit to what was added before; there is no result then.
+  bool Add(const model::Histogram& histogram);
   // Floats were there too: no result.
   void MeetFloats() { meets_floats_ = true; }
-  // Nothing, and an annotation, when the histograms did not fit together.
+  // Nothing when floats were met or something did not fit.
   std::optional<model::Histogram> Finish(bool average, AnnotationSink* annotations,
                                          PositionRange position) const;
 

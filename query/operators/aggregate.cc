@@ -35,12 +35,13 @@ Status AggregateOperator::Open() {
   MemoryCharge charge;
   TOCSIN_RETURN_IF_ERROR(
       charge.Grow(&context_->memory, groups.labels.size() * grid_.count * kCellBytes));
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(std::unique_ptr<GroupAccumulator> accumulator,
-                                 NewGroupAccumulator(op_, groups.labels.size(), grid_.count,
-                                                     AggregationPlace{context_, position_}));
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(
+      std::unique_ptr<GroupAccumulator> accumulator,
+      NewGroupAccumulator(op_, groups.labels.size(), grid_.count,
+                          AggregationPlace{context_, position_, child_.get()}));
   const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
     for (size_t s = 0; s < batch.series(); ++s) {
-      TOCSIN_RETURN_IF_ERROR(accumulator->Add(groups.of_series[first + s], batch, s));
+      TOCSIN_RETURN_IF_ERROR(accumulator->Add(groups.of_series[first + s], first + s, batch, s));
     }
     return Status::Ok();
   });
