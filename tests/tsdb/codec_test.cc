@@ -155,8 +155,7 @@ BOOST_AUTO_TEST_CASE(BytesOfTheFormatDoNotChange) {
   BOOST_TEST(hex(bytes) == "0002f83f");
   bytes.clear();
   EncodeValues(Doubles{1, 2, 3, 4, model::StaleMarker(), 6, 7}, &bytes);
-  BOOST_TEST(hex(bytes) ==
-             "0300010401020000000000f07f060202034018");
+  BOOST_TEST(hex(bytes) == "0300010401020000000000f07f060202034018");
   bytes.clear();
   EncodeGorilla(Doubles{1, 1.5, 1.5, 2}, &bytes);
   BOOST_TEST(hex(bytes) == "3ff0000000000000d80584bfff");
