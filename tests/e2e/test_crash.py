@@ -19,7 +19,7 @@ SERIES = 50
 class Oracle:
     """One sender that pushes rows of SERIES samples and remembers the last acknowledged tick."""
 
-    def __init__(self, daemon, start_ms, step_ms=1000):
+    def __init__(self, daemon, start_ms, step_ms=100):
         self.daemon, self.start_ms, self.step_ms = daemon, start_ms, step_ms
         self.acknowledged = 0  # ticks 0 … acknowledged-1 are
         self.running = True
@@ -45,6 +45,7 @@ class Oracle:
             assert status == 204, (status, body)
             tick += 1
             self.acknowledged = tick
+            time.sleep(0.002)  # some thousands of ticks in all, whatever the machine: they must not reach the future
 
     def stop(self):
         self.running = False
@@ -54,7 +55,7 @@ class Oracle:
         """Acknowledged samples that are not there, or not as written."""
         data = self.daemon.post(
             "/api/v1/query",
-            f"query=oracle[{self.acknowledged + 10}s]&time={(self.start_ms + self.acknowledged * self.step_ms) / 1000}".encode(),
+            f"query=oracle[{(self.acknowledged + 10) * self.step_ms}ms]&time={(self.start_ms + self.acknowledged * self.step_ms) / 1000}".encode(),
             {"Content-Type": "application/x-www-form-urlencoded"},
         ).json()["data"]["result"]
         have = {(int(s["metric"]["k"]), round(t * 1000)): float(v) for s in data for t, v in s["values"]}
