@@ -197,8 +197,11 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
   recovery_.replay_lost_frames = replay.lost_frames;
   recovery_.replay_missing_log_files = inventory.missing_files;
   head_->StartLogs();
-  // A commit acknowledged from now on needs its file's beginning: the first flush writes both.
-  return head_->FlushLogs(/*sync=*/false);
+  // A commit acknowledged from now on needs its file's beginning: the first flush writes both. On a
+  // full disk there is none yet: appenders are refused until a later one succeeds, queries work.
+  if (const Status status = head_->FlushLogs(/*sync=*/false); !status.ok())
+    LogError("tsdb", "write-ahead log cannot be begun", {{"err", status}});
+  return Status::Ok();
 }
 
 Status DatabaseImpl::Start() {

@@ -14,6 +14,14 @@
 // are deleted. All of this is done by the thread `compact`; with Options::background = false
 // nothing runs by itself and tests call RunMaintenance().
 //
+// When the log cannot be written: a commit that learns of it after its rows were published (it
+// waited for the log) answers an error, and its rows stay: they are read, and reach the log before
+// anything later does. Until then every further commit is refused (kStorageFull), reads go on, and
+// Open works, too. Who was told an error sends the batch again: the copy is a duplicate, dropped,
+// and answered as success once its original is as durable as asked for; at the same timestamp
+// another value is refused (kDuplicateTimestamp). Of a batch over several shards that was not
+// acknowledged, a crash may keep the part that reached its log.
+//
 // Thread contract: thread-safe, but for Close(), after which (and before whose end) nothing else
 // may be called. Readers (Pin, Select, Read) take no lock and never wait for writers, seals or
 // merges.

@@ -51,10 +51,59 @@ bool ReadAll(const Database& db, Stored* stored) {
     if (!reader->Read(i, 1, &batch).ok()) return false;
     const std::string name = (*selection)->LabelsAt(i).ToString();
     const model::Column& column = batch.columns[0];
-    for (size_t s = 0; s < column.values.size(); ++s)
-      (*stored)[{name, column.timestamps[s]}] = std::bit_cast<uint64_t>(column.values[s]);
+    for (size_t s = 0; s < column.values.size(); ++s) {
+      const bool fresh =
+          stored
+              ->try_emplace({name, column.timestamps[s]}, std::bit_cast<uint64_t>(column.values[s]))
+              .second;
+      BOOST_REQUIRE_MESSAGE(fresh, name << " twice at " << column.timestamps[s] - kNow);
+    }
   }
   return true;
+}
+
+// Pushes one series, a sample at a time.
+class Pusher {
+ public:
+  Pusher(Database& db, const std::string& job)
+      : db_(db),
+        writer_(*db.OpenSource({model::OriginKind::kPush, job}, L({{"job", job}}))),
+        slot_(*writer_->AddSlot(L({{"__name__", "m"}}))),
+        name_(L({{"__name__", "m"}, {"job", job}}).ToString()) {}
+
+  const std::string& name() const { return name_; }
+  // Adds the sample to `batch`.
+  void Stage(model::AppendBatch& batch, Timestamp t, double v) {
+    batch.BeginRow(*writer_, t, RowKind::kPartial);
+    batch.Set(slot_, v, model::kRowTimestamp);
+  }
+  model::CommitResult Push(Timestamp t, double v, Durability durability) {
+    const auto batch = db_.NewBatch();
+    Stage(*batch, t, v);
+    model::CommitOptions commit;
+    commit.durability = durability;
+    commit.all_or_nothing = true;
+    return batch->Commit(commit);
+  }
+  void Close() { writer_.reset(); }
+
+ private:
+  Database& db_;
+  std::unique_ptr<model::SourceWriter> writer_;
+  model::Slot slot_;
+  std::string name_;
+};
+
+// The process dies, or the machine does; nothing that `db` still does reaches the disk.
+void Die(FaultEnv& env, std::unique_ptr<Database>* db, bool power_cut = false) {
+  if (power_cut) {
+    env.PowerCut(FaultEnv::Cut::kDropUnsynced);
+  } else {
+    env.Kill();
+  }
+  env.FailAfter(0, Status(Code::kIo, "dead"), kWriteOps, Repeat::kFromThenOn);
+  db->reset();
+  env.ClearFault();
 }
 
 // What a client knows.
@@ -211,6 +260,132 @@ BOOST_AUTO_TEST_CASE(APowerCutAtAnyOperationKeepsWhatWasSynced) {
       }
     }
   }
+}
+
+// A push whose log write failed is answered with an error, its rows stay, and the client sends it
+// again: that must be acknowledged once, and only once, the rows are where the durability says.
+BOOST_AUTO_TEST_CASE(APushSentAgainAfterAFailedLogWriteIsAcknowledgedAndDurable) {
+  static constexpr FileOps kLogOps[] = {kAppendOp, kFlushOp, kSyncOp};
+  for (const FileOps op : kLogOps) {
+    for (const auto durability : {Durability::kKernel, Durability::kSynced}) {
+      if (op == kSyncOp && durability == Durability::kKernel) continue;
+      BOOST_TEST_CONTEXT("operation " << op << ", durability " << static_cast<int>(durability)) {
+        MemEnv memory;
+        FaultEnv env(memory);
+        auto db = *Database::Open(Options(env));
+        Pusher pusher(*db, "j");
+        env.FailAfter(0, Status(Code::kIo, "injected"), op, Repeat::kFromThenOn);
+        BOOST_TEST(!pusher.Push(kNow, 1, durability).status.ok());
+        // As long as the disk fails, so does the copy.
+        BOOST_TEST(!pusher.Push(kNow, 1, durability).status.ok());
+        env.ClearFault();
+        const auto again = pusher.Push(kNow, 1, durability);
+        BOOST_TEST(again.status.ok());
+        BOOST_TEST(again.samples_committed == 0u);
+        BOOST_REQUIRE(again.refusals.size() == 1u);
+        BOOST_TEST((again.refusals[0].outcome == model::AppendOutcome::kDuplicate));
+        // The same timestamp with another value is another push.
+        const auto other = pusher.Push(kNow, 2, durability);
+        BOOST_TEST((other.status.code() == Code::kInvalidArgument));
+        BOOST_REQUIRE(other.refusals.size() == 1u);
+        BOOST_TEST((other.refusals[0].outcome == model::AppendOutcome::kDuplicateTimestamp));
+        pusher.Close();
+        Die(env, &db, durability == Durability::kSynced);
+        BOOST_TEST((Reopen(env) == Stored{{{pusher.name(), kNow}, std::bit_cast<uint64_t>(1.0)}}));
+      }
+    }
+  }
+}
+
+// The first copy is still on its way to the disk (here: nobody waits for it at all).
+BOOST_AUTO_TEST_CASE(ADuplicateIsAcknowledgedOnlyWithWhatItIsACopyOf) {
+  for (const auto durability : {Durability::kKernel, Durability::kSynced}) {
+    MemEnv memory;
+    FaultEnv env(memory);
+    auto db = *Database::Open(Options(env));
+    Pusher pusher(*db, "j");
+    BOOST_TEST(pusher.Push(kNow, 1, Durability::kGrouped).status.ok());
+    BOOST_TEST(pusher.Push(kNow, 1, durability).status.ok());
+    pusher.Close();
+    Die(env, &db, durability == Durability::kSynced);
+    BOOST_TEST((Reopen(env) == Stored{{{pusher.name(), kNow}, std::bit_cast<uint64_t>(1.0)}}));
+  }
+}
+
+// A push over two shards reaches one log and not the other. What is acknowledged after it in the
+// log that works must survive, although its frames follow on the unfinished push's; and the push,
+// sent again, is stored once.
+BOOST_AUTO_TEST_CASE(AnUnfinishedPushOfSeveralShardsCostsNothingAcknowledged) {
+  static constexpr int kJobs = 4;
+  for (int after = 0; after < kJobs; ++after) {
+    BOOST_TEST_CONTEXT("job " << after) {
+      MemEnv memory;
+      FaultEnv env(memory);
+      Stored want;
+      const auto push_all = [&](Database& db) {
+        std::vector<std::unique_ptr<Pusher>> pushers;
+        const auto batch = db.NewBatch();
+        for (int j = 0; j < kJobs; ++j) {
+          pushers.push_back(std::make_unique<Pusher>(db, "j" + std::to_string(j)));
+          pushers.back()->Stage(*batch, kNow, j);
+        }
+        model::CommitOptions commit;
+        commit.durability = Durability::kKernel;
+        commit.all_or_nothing = true;
+        return batch->Commit(commit).status.code();
+      };
+      {
+        auto db = *Database::Open(Options(env));
+        env.FailAfter(1, Status(Code::kIo, "injected"), kAppendOp);
+        BOOST_TEST((push_all(*db) == Code::kIo));
+        BOOST_REQUIRE(env.fault_hit());
+        Pusher pusher(*db, "j" + std::to_string(after));
+        BOOST_REQUIRE(pusher.Push(kNow + 1, 7, Durability::kKernel).status.ok());
+        want[{pusher.name(), kNow + 1}] = std::bit_cast<uint64_t>(7.0);
+        pusher.Close();
+        Die(env, &db);
+      }
+      Stored possible = want;
+      for (int j = 0; j < kJobs; ++j) {
+        const std::string job = "j" + std::to_string(j);
+        possible[{L({{"__name__", "m"}, {"job", job}}).ToString(), kNow}] =
+            std::bit_cast<uint64_t>(double{1} * j);
+      }
+      RequireHolds(Reopen(env), want, possible);
+      {
+        auto db = *Database::Open(Options(env));
+        BOOST_TEST((push_all(*db) == Code::kOk));
+        Die(env, &db);
+      }
+      BOOST_TEST((Reopen(env) == possible));
+      BOOST_TEST((Reopen(env) == possible));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ADatabaseOpensOnAFullDiskAndServes) {
+  MemEnv memory;
+  FaultEnv env(memory);
+  Stored want;
+  const auto push = [&](Database& db, Timestamp t) {
+    Pusher pusher(db, "j");
+    const auto result = pusher.Push(t, 1, Durability::kKernel);
+    if (result.status.ok()) want[{pusher.name(), t}] = std::bit_cast<uint64_t>(1.0);
+    return result.status.code();
+  };
+  BOOST_TEST((push(**Database::Open(Options(env)), kNow) == Code::kOk));
+  env.FailAfter(0, Status(Code::kNoSpace, "no space left"), kAppendOp | kFlushOp | kSyncOp,
+                Repeat::kFromThenOn);
+  auto db = Database::Open(Options(env));
+  BOOST_REQUIRE_MESSAGE(db, (db ? "" : db.error().ToString()));
+  BOOST_TEST((push(**db, kNow + 1) == Code::kNoSpace));
+  Stored got;
+  BOOST_REQUIRE(ReadAll(**db, &got));
+  BOOST_TEST((got == want));
+  env.ClearFault();
+  BOOST_TEST((push(**db, kNow + 2) == Code::kOk));
+  Die(env, &*db);
+  BOOST_TEST((Reopen(env) == want));
 }
 
 BOOST_AUTO_TEST_CASE(AFullDiskRefusesAndRecoversByItself) {

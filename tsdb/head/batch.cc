@@ -554,6 +554,21 @@ void HeadBatch::Publish(uint64_t shards, const model::CommitOptions& options,
   }
 }
 
+// A duplicate is acknowledged with what it is a copy of, which may be in the log's buffer still, or
+// not synced: its writer failed, gave up, or waits just now.
+void HeadBatch::AwaitDuplicates(uint64_t shards, const model::CommitResult& result) {
+  const bool any = std::any_of(result.refusals.begin(), result.refusals.end(),
+                               [](const model::Refusal& refusal) {
+                                 return refusal.outcome == model::AppendOutcome::kDuplicate;
+                               });
+  if (!any) return;
+  for (const auto& [number, position] : log_positions_) shards &= ~(uint64_t{1} << number);
+  for (; shards != 0; shards &= shards - 1) {
+    const auto number = static_cast<uint32_t>(std::countr_zero(shards));
+    log_positions_.emplace_back(number, head_.shards_[number]->log.Appended());
+  }
+}
+
 Status HeadBatch::WaitForLogs(model::Durability durability) {
   bool wake = false;
   for (const auto& [number, position] : log_positions_) {
@@ -604,6 +619,7 @@ model::CommitResult HeadBatch::Commit(const model::CommitOptions& options) {
     } else {
       result.commit_number = head_.commit_number();
     }
+    AwaitDuplicates(shards, result);
   }
   UnlockShards(shards);
 

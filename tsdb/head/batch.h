@@ -127,6 +127,8 @@ class HeadBatch final : public model::AppendBatch {
               model::CommitResult* result);
   void Publish(uint64_t shards, const model::CommitOptions& options,
                model::CommitResult* result) NO_THREAD_SAFETY_ANALYSIS;
+  void AwaitDuplicates(uint64_t shards,
+                       const model::CommitResult& result) NO_THREAD_SAFETY_ANALYSIS;
   Status WaitForLogs(model::Durability durability);
 
   Head& head_;

@@ -189,7 +189,7 @@ void Head::LogDictionary(Shard& shard, Source& source, Page& page) {
   const uint32_t slots = page.slots();
   if (page.slots_logged < slots || !page.relabelled.empty()) {
     const HeadIndex::Pin pin = index_.NewPin();
-    const auto put = [&](uint32_t begin, uint32_t end) {
+    const auto put = [&](uint32_t begin, uint32_t end) NO_THREAD_SAFETY_ANALYSIS {
       std::vector<KeyId> keys;
       for (uint32_t at = begin; at < end; ++at) {
         const KeyId key = pin.KeyAt(source.id, page.number * kFrameSlotsMax + at);

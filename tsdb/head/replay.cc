@@ -174,15 +174,13 @@ Status ShardReplay::Stage(RecordType type, std::string_view payload) {
 }
 
 void ShardReplay::Commit(const LoggedCommit& commit, LogFileInfo* file) {
+  // Not complete: another shard's part never reached its log, and the batch was not acknowledged.
+  // Its rows here stay nevertheless. Frames and state records that were written, and acknowledged,
+  // after it build on them; without them, they would be lost too. Whoever sends it again completes
+  // it. Its marks would claim rows that are not there.
   bool complete = true;
   for (size_t s = 0; s < last_commits_.size(); ++s) {
     if (((commit.shards >> s) & 1) != 0 && last_commits_[s] < commit.commit) complete = false;
-  }
-  if (!complete) {
-    // Another shard's part never reached its log: the batch was not acknowledged.
-    DropPending();
-    poisoned_ = false;
-    return;
   }
   bytes_.append(kFrameSlack, '\0');
   for (const Pending& pending : pending_) {
@@ -201,7 +199,7 @@ void ShardReplay::Commit(const LoggedCommit& commit, LogFileInfo* file) {
         ApplyState(pending);
         break;
       case RecordType::kMark:
-        if (auto mark = ReadMarkRecord(BytesOf(pending)); mark)
+        if (auto mark = ReadMarkRecord(BytesOf(pending)); mark && complete)
           head_.ReplayMark(mark->key, mark->bytes);
         break;
       default:
