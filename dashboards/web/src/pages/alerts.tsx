@@ -5,10 +5,10 @@ import './lists.css';
 import { rules as loadRules } from '../api/client';
 import type { Alert, AlertingRule, RulesAnswer } from '../api/types';
 import { useLive } from '../app/live';
-import { navigate, search } from '../app/router';
 import { seriesName } from '../model/labels';
 import { parseSample } from '../model/samples';
 import { formatAge, formatTime, formatValue } from '../model/units';
+import { addressFilter, FilterSearch, FilterSelect, matchesWords, PageHead } from '../ui/filter';
 import { Badge, DataLink, ErrorBox, LabelChips } from '../ui/states';
 import { queryLink } from './rule_link';
 
@@ -70,46 +70,32 @@ function Row({ line, now }: { line: Line; now: number }) {
 
 export function AlertsPage() {
   const live = useLive(loadRules, refreshMs);
-  const params = new URLSearchParams(search.value);
-  const state = params.get('state') ?? '';
-  const text = (params.get('search') ?? '').toLowerCase();
+  const filter = addressFilter('/alerts');
+  const state = filter.get('state');
+  const text = filter.get('search');
   const { lines, inactive } = collect(live.data);
-  const set = (name: string, value: string) => {
-    if (value === '') params.delete(name);
-    else params.set(name, value);
-    const query = params.toString();
-    navigate('/alerts' + (query === '' ? '' : `?${query}`), true);
-  };
   const shown = lines.filter(
-    ({ alert }) =>
-      (state === '' || alert.state === state) && (text === '' || seriesName(alert.labels).toLowerCase().includes(text)),
+    ({ alert }) => (state === '' || alert.state === state) && matchesWords(seriesName(alert.labels), text),
   );
   const firing = lines.filter(({ alert }) => alert.state === 'firing').length;
   return (
     <>
-      <div class="page-head">
-        <h1>Alerts</h1>
+      <PageHead title="Alerts">
         <span class={firing > 0 ? 'bad-text' : 'secondary'}>
           {firing} firing, {lines.length - firing} pending, {inactive.length} inactive
         </span>
-        <label>
-          State{' '}
-          <select value={state} onChange={(e) => set('state', e.currentTarget.value)}>
-            <option value="">firing and pending</option>
-            <option value="firing">firing</option>
-            <option value="pending">pending</option>
-          </select>
-        </label>
-        <label class="grow">
-          Search{' '}
-          <input
-            type="search"
-            value={params.get('search') ?? ''}
-            placeholder="name or label"
-            onInput={(e) => set('search', e.currentTarget.value)}
-          />
-        </label>
-      </div>
+        <FilterSelect
+          filter={filter}
+          name="state"
+          label="State"
+          choices={[
+            ['', 'firing and pending'],
+            ['firing', 'firing'],
+            ['pending', 'pending'],
+          ]}
+        />
+        <FilterSearch filter={filter} placeholder="name or label" />
+      </PageHead>
       {live.error && <ErrorBox error={live.error} onRetry={live.reload} />}
       {live.data && lines.length === 0 && (
         <p class="empty">

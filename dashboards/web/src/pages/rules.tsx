@@ -5,6 +5,7 @@ import { rules as loadRules } from '../api/client';
 import type { Rule, RuleGroup } from '../api/types';
 import { useLive } from '../app/live';
 import { formatAge, formatDuration, formatTime } from '../model/units';
+import { PageHead } from '../ui/filter';
 import { Badge, ErrorBox, LabelChips } from '../ui/states';
 import { queryLink } from './rule_link';
 
@@ -83,9 +84,7 @@ export function RulesPage() {
   const live = useLive(loadRules, refreshMs);
   return (
     <>
-      <div class="page-head">
-        <h1>Rules</h1>
-      </div>
+      <PageHead title="Rules" />
       {live.error && <ErrorBox error={live.error} onRetry={live.reload} />}
       {live.data?.groups.length === 0 && (
         <p class="empty">

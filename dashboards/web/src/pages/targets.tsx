@@ -6,29 +6,17 @@ import { useMemo } from 'preact/hooks';
 import { targets as loadTargets } from '../api/client';
 import type { Target } from '../api/types';
 import { useLive } from '../app/live';
-import { href, navigate, search } from '../app/router';
+import { href } from '../app/router';
 import { seriesName } from '../model/labels';
 import { formatAge, formatTime } from '../model/units';
+import { addressFilter, FilterSearch, FilterSelect, matchesWords, PageHead } from '../ui/filter';
 import { Badge, DataLink, ErrorBox, LabelChips } from '../ui/states';
 
 const refreshMs = 5000;
 
 function matches(target: Target, health: string, text: string): boolean {
   if (health !== '' && target.health !== health) return false;
-  if (text === '') return true;
-  const all = `${seriesName(target.labels)} ${target.scrapeUrl} ${target.lastError}`.toLowerCase();
-  return text
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => all.includes(word));
-}
-
-function setFilter(name: string, value: string) {
-  const params = new URLSearchParams(search.value);
-  if (value === '') params.delete(name);
-  else params.set(name, value);
-  const text = params.toString();
-  navigate('/targets' + (text === '' ? '' : `?${text}`), true);
+  return matchesWords(`${seriesName(target.labels)} ${target.scrapeUrl} ${target.lastError}`, text);
 }
 
 function Row({ target, now }: { target: Target; now: number }) {
@@ -96,9 +84,9 @@ function Pool({ name, list, now }: { name: string; list: Target[]; now: number }
 
 export function TargetsPage() {
   const live = useLive(loadTargets, refreshMs);
-  const params = new URLSearchParams(search.value);
-  const health = params.get('health') ?? '';
-  const text = params.get('search') ?? '';
+  const filter = addressFilter('/targets');
+  const health = filter.get('health');
+  const text = filter.get('search');
   const pools = useMemo(() => {
     const byPool = new Map<string, Target[]>();
     for (const target of live.data?.activeTargets ?? []) {
@@ -111,28 +99,21 @@ export function TargetsPage() {
   const dropped = Object.values(live.data?.droppedTargetCounts ?? {}).reduce((sum, n) => sum + n, 0);
   return (
     <>
-      <div class="page-head">
-        <h1>Targets</h1>
-        <label>
-          State{' '}
-          <select value={health} onChange={(e) => setFilter('health', e.currentTarget.value)}>
-            <option value="">all</option>
-            <option value="up">up</option>
-            <option value="down">down</option>
-            <option value="unknown">unknown</option>
-          </select>
-        </label>
-        <label class="grow">
-          Search{' '}
-          <input
-            type="search"
-            value={text}
-            placeholder="label, address or error"
-            onInput={(e) => setFilter('search', e.currentTarget.value)}
-          />
-        </label>
+      <PageHead title="Targets">
+        <FilterSelect
+          filter={filter}
+          name="health"
+          label="State"
+          choices={[
+            ['', 'all'],
+            ['up', 'up'],
+            ['down', 'down'],
+            ['unknown', 'unknown'],
+          ]}
+        />
+        <FilterSearch filter={filter} placeholder="label, address or error" />
         {dropped > 0 && <span class="secondary">{dropped} dropped by relabelling</span>}
-      </div>
+      </PageHead>
       {live.error && <ErrorBox error={live.error} onRetry={live.reload} />}
       {live.data && total === 0 && (
         <p class="empty">
