@@ -227,6 +227,19 @@ BOOST_AUTO_TEST_CASE(AStateRecordGivesThePageBack) {
   }
 }
 
+// Found by the fuzz target `wal`: sums of numbers in the record beyond 64 bits.
+BOOST_AUTO_TEST_CASE(NumbersOfAnySizeInARecordAreNoOverflow) {
+  std::string layout;
+  for (const uint64_t v : {1u, 0u, 0u, 2u}) PutVarint(layout, v);
+  PutVarint(layout, ZigZag(18) + 1);
+  PutVarint(layout, ZigZag(INT64_MAX) + 1);
+  BOOST_TEST(!ReadLayoutRecord(layout));
+  std::string frame;
+  for (const uint64_t v : {1u, 0u, 1u}) PutVarint(frame, v);
+  PutSignedVarint(frame, INT64_MAX);
+  (void)ReadFrameRecord(frame, INT64_MAX);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace tocsin::tsdb::log_test

@@ -17,6 +17,11 @@ Status Damaged(const char* what) {
   return Status(Code::kCorruption, std::string("log record: ") + what);
 }
 
+// Of bytes that may be anything.
+int64_t AddWrapping(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+
 void PutRecord(std::string& out, RecordType type, std::string_view payload) {
   PutVarint(out, payload.size() + 1);
   PutFixed8(out, static_cast<uint8_t>(type));
@@ -233,7 +238,7 @@ Result<LoggedLayout> ReadLayoutRecord(std::string_view payload) {
       record.keys.push_back(kNoId);
       continue;
     }
-    previous += UnZigZag(v - 1);
+    previous = AddWrapping(previous, UnZigZag(v - 1));
     if (previous < 0 || previous >= int64_t{kNoId}) return Error(Damaged("layout key"));
     record.keys.push_back(static_cast<KeyId>(previous));
   }
@@ -247,7 +252,7 @@ Result<LoggedFrame> ReadFrameRecord(std::string_view payload, model::Timestamp b
   record.source = reader.Varint32();
   record.page = reader.Varint32();
   record.sequence = reader.Varint32();
-  record.row_ms = base_ms + reader.SignedVarint();
+  record.row_ms = AddWrapping(base_ms, reader.SignedVarint());
   if (!reader.ok() || record.page > kPageNumberMax) return Error(Damaged("frame"));
   record.body = reader.rest();
   return record;
@@ -303,7 +308,7 @@ Status ApplyStateRecord(std::string_view payload, model::Timestamp base_ms, Page
   if (!reader.ok() || slots > kFrameSlotsMax) return Damaged("state");
   Page fresh(page->source, page->number);
   fresh.Resize(slots);
-  if ((flags & kHasFullRow) != 0) fresh.last_full_ms = base_ms + reader.SignedVarint();
+  if ((flags & kHasFullRow) != 0) fresh.last_full_ms = AddWrapping(base_ms, reader.SignedVarint());
   ReadWords(reader, &fresh.states.live);
   ReadWords(reader, &fresh.current);
   ReadWords(reader, &fresh.stale);
@@ -328,7 +333,7 @@ Status ApplyStateRecord(std::string_view payload, model::Timestamp base_ms, Page
     for (uint32_t slot = 0; slot < slots && reader.ok(); ++slot) {
       const uint64_t v = reader.Varint();
       if (v == 0) continue;
-      previous += UnZigZag(v - 1);
+      previous = AddWrapping(previous, UnZigZag(v - 1));
       fresh.last_ms[slot] = previous;
     }
   }
