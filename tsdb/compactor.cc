@@ -17,18 +17,24 @@ model::Timestamp BlockStart(model::Timestamp t, int64_t block_ms) {
 
 }  // namespace
 
+void Compactor::Count(const DroppedSamples& dropped) {
+  counters_.equal_dropped.fetch_add(dropped.equal, std::memory_order_relaxed);
+  counters_.unequal_dropped.fetch_add(dropped.unequal, std::memory_order_relaxed);
+}
+
 // ----------------------------------------------------------------------------------------------------------
 // sealing
 
 Status Compactor::SealWindow(model::Timestamp window_ms) {
   const SegmentMeta meta = store_.NewMeta(0);
   uint64_t samples = 0;
+  DroppedSamples dropped;
   std::weak_ptr<const Version> old_version;
   const Status status = store_.Add(
       meta,
       [&](const std::string& path) -> Result<SegmentMeta> {
-        auto written =
-            WriteSealedWindow(env_, head_, store_.Current(), quarantine_, window_ms, path, meta);
+        auto written = WriteSealedWindow(env_, head_, store_.Current(), quarantine_, window_ms,
+                                         path, meta, &dropped);
         if (written) samples = written->sample_count;
         return written;
       },
@@ -41,6 +47,7 @@ Status Compactor::SealWindow(model::Timestamp window_ms) {
   rows_to_retire_ = true;
   counters_.seals.fetch_add(1, std::memory_order_relaxed);
   counters_.samples_sealed.fetch_add(samples, std::memory_order_relaxed);
+  Count(dropped);
   return Status::Ok();
 }
 
@@ -108,12 +115,17 @@ Status Compactor::CompactAll() {
 
 Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
   const SegmentMeta meta = store_.NewMeta(level);
+  DroppedSamples dropped;
+  MergeOptions options;
+  options.dropped = &dropped;
   std::weak_ptr<const Version> old_version;
   Status status = store_.Add(
-      meta, [&](const std::string& path) { return MergeSegments(env_, inputs, path, meta, {}); },
+      meta,
+      [&](const std::string& path) { return MergeSegments(env_, inputs, path, meta, options); },
       inputs, &old_version);
   if (status.ok()) {
     counters_.merges.fetch_add(1, std::memory_order_relaxed);
+    Count(dropped);
     return status;
   }
   counters_.merge_failures.fetch_add(1, std::memory_order_relaxed);

@@ -47,6 +47,9 @@ struct CompactorCounters {
   std::atomic<uint64_t> merges{0};
   std::atomic<uint64_t> merge_failures{0};
   std::atomic<uint64_t> segments_deleted{0};
+  // Late samples that lost to one at the same timestamp.
+  std::atomic<uint64_t> equal_dropped{0};
+  std::atomic<uint64_t> unequal_dropped{0};
 };
 
 class Compactor {
@@ -75,6 +78,7 @@ class Compactor {
   Status MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp closed_before, bool all);
   Status Merge(std::vector<Version::Segment> inputs, uint8_t level);
   Status ApplyRetention();
+  void Count(const DroppedSamples& dropped);
 
   Env& env_;
   Head& head_;

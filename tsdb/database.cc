@@ -298,6 +298,12 @@ DatabaseCounters DatabaseImpl::counters() const {
     result.wal_syncs += log.syncs();
   }
   const CompactorCounters& compactor = compactor_->counters();
+  // Late duplicates are only told when rows are put in order.
+  const auto refused = [&result](model::AppendOutcome outcome) -> uint64_t& {
+    return result.samples_refused[static_cast<size_t>(outcome)];
+  };
+  refused(model::AppendOutcome::kDuplicate) += read(compactor.equal_dropped);
+  refused(model::AppendOutcome::kDuplicateTimestamp) += read(compactor.unequal_dropped);
   result.seals = read(compactor.seals);
   result.seal_failures = read(compactor.seal_failures);
   result.samples_sealed = read(compactor.samples_sealed);

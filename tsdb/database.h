@@ -83,7 +83,8 @@ struct DatabaseCounters {
   uint64_t rows_committed = 0;
   uint64_t samples_committed = 0;
   uint64_t samples_late = 0;  // of the committed ones: older than their slot's last sample
-  // By AppendOutcome: tocsin_lost_samples_total{reason}. [kOk] stays 0.
+  // By AppendOutcome: tocsin_lost_samples_total{reason}. [kOk] stays 0. Late duplicates are counted
+  // when they are sealed or merged.
   uint64_t samples_refused[8] = {};
   uint64_t batches_refused = 0;  // all_or_nothing, or the log could not be written
   uint64_t series_refused = 0;   // over a limit

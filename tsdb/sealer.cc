@@ -14,8 +14,8 @@ namespace {
 class SourceSealer {
  public:
   SourceSealer(const DatabaseSnapshot& snapshot, const HeadView& view, SegmentWriter& writer,
-               std::vector<uint32_t>& keys)
-      : snapshot_(snapshot), view_(view), writer_(writer), keys_(keys) {}
+               std::vector<uint32_t>& keys, DroppedSamples& dropped)
+      : snapshot_(snapshot), view_(view), writer_(writer), keys_(keys), dropped_(dropped) {}
 
   void Seal(SourceId id, const Source& source) {
     pages_.clear();
@@ -37,6 +37,8 @@ class SourceSealer {
       const uint32_t end = std::min(begin + kFrameSlotsMax, slots);
       for (uint32_t slot = begin; slot < end; slot += kTogether)
         SealSlots(*reader, id, begin, slot, std::min(slot + kTogether, end));
+      dropped_.equal += reader->equal_dropped();
+      dropped_.unequal += reader->unequal_dropped();
     }
   }
 
@@ -75,6 +77,7 @@ class SourceSealer {
   const HeadView& view_;
   SegmentWriter& writer_;
   std::vector<uint32_t>& keys_;  // the file's ids, by ours
+  DroppedSamples& dropped_;
   std::vector<std::pair<uint32_t, std::unique_ptr<PageReader>>> pages_;
   std::vector<model::Timestamp> axis_;
   uint32_t segment_source_ = 0;
@@ -89,7 +92,8 @@ class SourceSealer {
 Result<SegmentMeta> WriteSealedWindow(Env& env, const Head& head,
                                       std::shared_ptr<const Version> version,
                                       Quarantine& quarantine, model::Timestamp window_ms,
-                                      const std::string& path, SegmentMeta meta) {
+                                      const std::string& path, SegmentMeta meta,
+                                      DroppedSamples* dropped) {
   const DatabaseSnapshot snapshot(head, std::move(version), quarantine);
   const HeadView view{
       snapshot.commit_number(), &snapshot.version().sealed, {window_ms, window_ms + kWindowMs - 1}};
@@ -97,7 +101,7 @@ Result<SegmentMeta> WriteSealedWindow(Env& env, const Head& head,
   SegmentWriter writer(env, path, meta, {});
   TOCSIN_TRY(writer.Open());
   std::vector<uint32_t> keys;
-  SourceSealer sealer(snapshot, view, writer, keys);
+  SourceSealer sealer(snapshot, view, writer, keys, *dropped);
   for (SourceId id = 0; id < snapshot.index().source_id_end(); ++id) {
     const Source* source = head.FindSource(id);
     if (source != nullptr) sealer.Seal(id, *source);

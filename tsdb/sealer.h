@@ -16,9 +16,11 @@
 namespace tocsin::tsdb {
 
 // `meta` comes without cuts; the file's cut is what the head had committed when this was called.
+// `dropped` is raised.
 Result<SegmentMeta> WriteSealedWindow(Env& env, const Head& head,
                                       std::shared_ptr<const Version> version,
                                       Quarantine& quarantine, model::Timestamp window_ms,
-                                      const std::string& path, SegmentMeta meta);
+                                      const std::string& path, SegmentMeta meta,
+                                      DroppedSamples* dropped);
 
 }  // namespace tocsin::tsdb

@@ -137,6 +137,37 @@ BOOST_AUTO_TEST_CASE(LateSamplesFollowTheWindow) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(LateDuplicatesAreCountedOnceWhenSealedOrMerged) {
+  Store store;
+  auto writer = store.Source(L({{"job", "j"}}));
+  const auto slot = *writer->AddSlot(L({{"__name__", "m"}}));
+  const auto put = [&](Timestamp t, double v) {
+    BOOST_TEST((store.Put(*writer, slot, t, v) == AppendOutcome::kOk));
+  };
+  const auto refused = [&](AppendOutcome outcome) {
+    return store.db->counters().samples_refused[static_cast<size_t>(outcome)];
+  };
+  put(kNow, 1);
+  put(kNow + 1000, 2);
+  put(kNow, 1);  // late, and there already
+  put(kNow, 7);
+  BOOST_TEST(store.Read() == "0:1 1000:2");
+  BOOST_TEST(refused(AppendOutcome::kDuplicate) == 0u);
+  BOOST_REQUIRE(store.db->Seal({}).ok());
+  BOOST_TEST(refused(AppendOutcome::kDuplicate) == 1u);
+  BOOST_TEST(refused(AppendOutcome::kDuplicateTimestamp) == 1u);
+  // Of what is sealed: told when the files are merged.
+  put(kNow, 1);
+  put(kNow, 8);
+  put(kNow + 500, 3);
+  BOOST_REQUIRE(store.db->Compact().ok());
+  BOOST_TEST(refused(AppendOutcome::kDuplicate) == 2u);
+  BOOST_TEST(refused(AppendOutcome::kDuplicateTimestamp) == 2u);
+  BOOST_REQUIRE(store.db->Compact().ok());
+  BOOST_TEST(refused(AppendOutcome::kDuplicate) == 2u);
+  BOOST_TEST(store.Read() == "0:1 500:3 1000:2");
+}
+
 BOOST_AUTO_TEST_CASE(AnEmptyHeadTakesAnyPastAndAFirstSampleAnHour) {
   Store store(0);
   auto writer = store.Source(L({{"job", "j"}}));

@@ -251,8 +251,11 @@ void PageReader::MergeLate() {
   std::vector<HistogramSample> merged_histograms;
   size_t next_histogram = 0;
   const auto add_histogram = [&](const HistogramSample& h) {
-    if (merged_histograms.empty() || merged_histograms.back().t != h.t)
+    if (merged_histograms.empty() || merged_histograms.back().t != h.t) {
       merged_histograms.push_back(h);
+    } else {
+      ++(merged_histograms.back().encoded == h.encoded ? equal_dropped_ : unequal_dropped_);
+    }
   };
   size_t next = 0;
   for (const LateSample& late : late_) {
@@ -264,7 +267,11 @@ void PageReader::MergeLate() {
     }
     for (; next < rows_seen_ && times_[next] <= late.t; ++next)
       floats.push_back({times_[next], values_[next], any_start_ ? starts_[next] : 0, {}});
-    if (floats.empty() || floats.back().t != late.t) floats.push_back(late);
+    if (floats.empty() || floats.back().t != late.t) {
+      floats.push_back(late);
+    } else {
+      ++(floats.back().bits == late.bits ? equal_dropped_ : unequal_dropped_);
+    }
   }
   for (; next < rows_seen_; ++next)
     floats.push_back({times_[next], values_[next], any_start_ ? starts_[next] : 0, {}});

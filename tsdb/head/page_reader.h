@@ -45,6 +45,10 @@ class PageReader {
   PageReader(const Page& page, const HeadView& view);
 
   bool empty() const { return frames_.empty(); }
+  // Late samples that lost to one at the same timestamp, in all slots read so far: with an equal
+  // value, with another.
+  uint64_t equal_dropped() const { return equal_dropped_; }
+  uint64_t unequal_dropped() const { return unequal_dropped_; }
   // The slot's samples in the view's range. Views into `batch`.
   void ReadSlot(uint32_t slot, model::ColumnBatch* batch, model::Column* column);
   // Many slots, ascending, at once: decodes each frame once instead of once per slot.
@@ -122,6 +126,8 @@ class PageReader {
   uint32_t rows_seen_ = 0;  // samples that came from full frames' rows
   std::vector<HistogramSample> histograms_;
   std::vector<LateSample> late_;
+  uint64_t equal_dropped_ = 0;
+  uint64_t unequal_dropped_ = 0;
 
   // The slots being read together, numbered from 0. `pass_index_` has each slot's number, or kNoId;
   // `pass_slots_` one bit a slot.

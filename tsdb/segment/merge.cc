@@ -1,6 +1,7 @@
 #include "tsdb/segment/merge.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <tuple>
 #include <unordered_map>
@@ -158,8 +159,8 @@ class SampleMerger {
     parts_.push_back(column);
     drops_.push_back(std::move(drop));
   }
-  // The view lives until the next call.
-  Column Merge();
+  // The view lives until the next call. `dropped` is raised, unless null.
+  Column Merge(DroppedSamples* dropped);
 
  private:
   struct Sample {
@@ -169,6 +170,7 @@ class SampleMerger {
     uint32_t index;
   };
   bool IsPlain() const;
+  bool SameValue(const Sample& a, const Sample& b) const;
   Column Concatenate();
   void AppendFloat(const Column& part, size_t index);
   void AppendHistogram(const Column& part, size_t index);
@@ -237,7 +239,15 @@ Column SampleMerger::View() const {
   return column;
 }
 
-Column SampleMerger::Merge() {
+bool SampleMerger::SameValue(const Sample& a, const Sample& b) const {
+  if (a.is_histogram != b.is_histogram) return false;
+  const Column& x = parts_[a.part];
+  const Column& y = parts_[b.part];
+  if (a.is_histogram) return *x.histograms[a.index] == *y.histograms[b.index];
+  return std::bit_cast<uint64_t>(x.values[a.index]) == std::bit_cast<uint64_t>(y.values[b.index]);
+}
+
+Column SampleMerger::Merge(DroppedSamples* dropped) {
   timestamps_.clear();
   values_.clear();
   starts_.clear();
@@ -262,9 +272,13 @@ Column SampleMerger::Merge() {
   std::sort(samples.begin(), samples.end(), [](const Sample& a, const Sample& b) {
     return std::tie(a.t, a.part, a.is_histogram) < std::tie(b.t, b.part, b.is_histogram);
   });
-  for (size_t i = 0; i < samples.size(); ++i) {
-    const Sample& sample = samples[i];
-    if (i > 0 && samples[i - 1].t == sample.t) continue;
+  const Sample* last = nullptr;
+  for (const Sample& sample : samples) {
+    if (last != nullptr && last->t == sample.t) {
+      if (dropped != nullptr) ++(SameValue(*last, sample) ? dropped->equal : dropped->unequal);
+      continue;
+    }
+    last = &sample;
     if (sample.is_histogram) {
       AppendHistogram(parts_[sample.part], sample.index);
     } else {
@@ -383,7 +397,7 @@ Result<SegmentMeta> MergeSegments(Env& env, Inputs inputs, const std::string& pa
     }
     TOCSIN_TRY(
         MergeNextColumn(merged, options, streams, &batch, &samples_in_batch, &merger, &place));
-    writer.AddColumn(std::get<1>(place), std::get<2>(place), merger.Merge());
+    writer.AddColumn(std::get<1>(place), std::get<2>(place), merger.Merge(options.dropped));
   }
   return writer.Finish();
 }

@@ -33,6 +33,8 @@ struct MergeOptions {
   Filter drop;
   // Asked between columns; true ends the merge with kCancelled.
   std::function<bool()> cancelled;
+  // Raised, unless null.
+  DroppedSamples* dropped = nullptr;
 };
 
 // Writes `path` under `meta` (id, level, shard, generation and seed are the caller's; cuts and

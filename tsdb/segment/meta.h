@@ -25,6 +25,13 @@ inline constexpr std::string_view kSegmentSuffix = ".seg";
 // L0: one window of one shard. L1: six UTC hours of one shard. L2: one UTC day of one shard.
 inline constexpr uint8_t kMaxSegmentLevel = 2;
 
+// Samples that lost to one at the same timestamp while a file was written: late ones, which are not
+// told from what is stored when they come.
+struct DroppedSamples {
+  uint64_t equal = 0;    // with the value that stays
+  uint64_t unequal = 0;  // with another one
+};
+
 struct SegmentMeta {
   SegmentId id;
   uint8_t level = 0;
