@@ -209,6 +209,14 @@ Status Compactor::ApplyRetention() {
 }
 
 Status Compactor::RunRound() {
+  // First, and whatever comes of the rest: on a full disk it is what makes room for seals and
+  // merges.
+  const Status retained = ApplyRetention();
+  const Status compacted = SealAndMerge();
+  return compacted.ok() ? retained : compacted;
+}
+
+Status Compactor::SealAndMerge() {
   const model::Timestamp now = env_.NowMs();
   if (now >= next_seal_ms_) {
     const model::Timestamp due = now - options_.seal_delay_ms;
@@ -230,8 +238,7 @@ Status Compactor::RunRound() {
   const int64_t grace =
       std::clamp<int64_t>(options_.out_of_order_window_ms, 60 * 60 * 1000, 6 * 60 * 60 * 1000);
   TOCSIN_RETURN_IF_ERROR(MergeBlocks(kDayMs, kMaxSegmentLevel, now - grace, /*all=*/false));
-  TOCSIN_RETURN_IF_ERROR(MergeBlocks(kQuarterDayMs, 1, now - grace, /*all=*/false));
-  return ApplyRetention();
+  return MergeBlocks(kQuarterDayMs, 1, now - grace, /*all=*/false);
 }
 
 }  // namespace tocsin::tsdb

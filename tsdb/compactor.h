@@ -58,7 +58,7 @@ class Compactor {
             CompactorOptions options)
       : env_(env), head_(head), store_(store), quarantine_(quarantine), options_(options) {}
 
-  // One round: seals that are due or that memory asks for, merges, retention.
+  // One round: retention, seals that are due or that memory asks for, merges.
   Status RunRound();
   // Seals what the head holds in `range`, widened to whole half hours.
   Status Seal(model::TimeRange range);
@@ -78,6 +78,7 @@ class Compactor {
   Status MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp closed_before, bool all);
   Status Merge(std::vector<Version::Segment> inputs, uint8_t level);
   Status ApplyRetention();
+  Status SealAndMerge();
   void Count(const DroppedSamples& dropped);
 
   Env& env_;

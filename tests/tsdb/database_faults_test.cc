@@ -388,6 +388,40 @@ BOOST_AUTO_TEST_CASE(ADatabaseOpensOnAFullDiskAndServes) {
   BOOST_TEST((Reopen(env) == want));
 }
 
+BOOST_AUTO_TEST_CASE(OldDaysGoAlthoughTheDiskIsTooFullToSeal) {
+  constexpr int64_t kDay = int64_t{24} * 60 * 60 * 1000;
+  MemEnv memory;
+  FaultEnv env(memory);
+  DatabaseOptions options = Options(env);
+  options.retention_ms = kDay;
+  options.accept_any_first_timestamp = true;
+  auto db = *Database::Open(options);
+  Pusher pusher(*db, "j");
+  BOOST_REQUIRE(pusher.Push(kNow - 3 * kDay, 1, Durability::kKernel).status.ok());
+  BOOST_REQUIRE(pusher.Push(kNow - kDay / 2, 2, Durability::kKernel).status.ok());
+  BOOST_REQUIRE(db->Compact().ok());
+  BOOST_REQUIRE(pusher.Push(kNow, 3, Durability::kKernel).status.ok());
+  memory.AdvanceMs(2 * 60 * 60 * 1000);
+  env.FailAfter(0, Status(Code::kNoSpace, "no space left"), kAppendOp | kFlushOp | kSyncOp,
+                Repeat::kFromThenOn);
+  for (int round = 0; round < 3; ++round) {
+    BOOST_TEST(!db->RunMaintenance().ok());
+    memory.AdvanceMs(20'000);
+  }
+  BOOST_TEST(db->counters().segments_deleted_by_retention == 1u);
+  // What could not be written has not been left behind.
+  const std::vector<std::string> names =
+      memory.ListDir("/db/segments").value_or(std::vector<std::string>());
+  for (const std::string& name : names) BOOST_TEST(!name.ends_with(".tmp"), name);
+  env.ClearFault();
+  BOOST_TEST(db->RunMaintenance().ok());
+  Stored got;
+  BOOST_REQUIRE(ReadAll(*db, &got));
+  BOOST_TEST((got == Stored{{{pusher.name(), kNow - kDay / 2}, std::bit_cast<uint64_t>(2.0)},
+                            {{pusher.name(), kNow}, std::bit_cast<uint64_t>(3.0)}}));
+  pusher.Close();
+}
+
 BOOST_AUTO_TEST_CASE(AFullDiskRefusesAndRecoversByItself) {
   MemEnv memory;
   FaultEnv env(memory);
