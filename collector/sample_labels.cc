@@ -90,7 +90,8 @@ Status CheckNames(const Labels& series, model::NameScheme scheme) {
     }
   }
   if (valid) return Status::Ok();
-  return Status(Code::kInvalidArgument, "invalid metric name or label names: " + series.ToString());
+  return Status(Code::kInvalidArgument,
+                "invalid metric name or label names: " + series.ToBracedString());
 }
 
 std::string Clip(std::string_view text) { return std::string(text.substr(0, 50)); }

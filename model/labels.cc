@@ -205,6 +205,18 @@ std::string Labels::ToString() const {
   return text;
 }
 
+std::string Labels::ToBracedString() const {
+  std::string text = "{";
+  for (const LabelView& label : *this) {
+    if (text.size() > 1) text += ", ";
+    text += IsLegacyLabelName(label.name) ? std::string(label.name) : QuoteString(label.name);
+    text += '=';
+    text += QuoteString(label.value);
+  }
+  text += '}';
+  return text;
+}
+
 int Labels::Compare(const Labels& a, const Labels& b) {
   auto x = a.begin();
   auto y = b.begin();

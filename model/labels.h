@@ -101,6 +101,9 @@ class Labels {
   // escaped as in PromQL; names that are not legacy-valid are quoted: {"my.metric",
   // "my.label"="v"}.
   std::string ToString() const;
+  // The same with every label inside the braces, as the reference's messages name series:
+  // {__name__="up", job="node"}.
+  std::string ToBracedString() const;
 
   friend bool operator==(const Labels&, const Labels&) = default;
   // Label by label: name, then value; a set that is a prefix of another sorts first.

@@ -106,8 +106,8 @@ Status InfoOperator::Choose(const std::vector<uint32_t>& candidates, size_t t,
       return Status(Code::kExecution,
                     fmt::format("found duplicate series for info metric: existing {} @ {}, new {} "
                                 "@ {}",
-                                infos_[*same_name].labels.ToString(), grid_.at(t),
-                                infos_[info].labels.ToString(), grid_.at(t)));
+                                infos_[*same_name].labels.ToBracedString(), grid_.at(t),
+                                infos_[info].labels.ToBracedString(), grid_.at(t)));
     }
   }
   return Status::Ok();

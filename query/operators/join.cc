@@ -37,15 +37,15 @@ Status JoinOperator::Open() {
 }
 
 Status JoinOperator::DuplicateOnOneSide(uint32_t a, uint32_t b) const {
-  std::string first = one_->LabelsAt(a).ToString();
-  std::string second = one_->LabelsAt(b).ToString();
+  std::string first = one_->LabelsAt(a).ToBracedString();
+  std::string second = one_->LabelsAt(b).ToBracedString();
   if (second < first) std::swap(first, second);
   return Status(
       Code::kExecution,
       fmt::format("found duplicate series for the match group {} on the {} hand-side of the "
                   "operation: [{}, {}];many-to-many matching not allowed: matching labels must be "
                   "unique on one side",
-                  SignatureOf(matching_, one_->LabelsAt(a)).ToString(),
+                  SignatureOf(matching_, one_->LabelsAt(a)).ToBracedString(),
                   many_is_left_ ? "right" : "left", first, second));
 }
 

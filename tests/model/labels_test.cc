@@ -27,6 +27,9 @@ BOOST_AUTO_TEST_CASE(CompareOrdersByNameThenValueAndPrefixFirst) {
 BOOST_AUTO_TEST_CASE(ToStringQuotesWhatIsNotLegacy) {
   BOOST_TEST(Labels::FromPairs({{"__name__", "up"}}).ToString() == "up");
   BOOST_TEST(Labels().ToString() == "{}");
+  BOOST_TEST(Labels().ToBracedString() == "{}");
+  BOOST_TEST(Labels::FromPairs({{"__name__", "up"}, {"Z", "1"}, {"a.b", "\""}}).ToBracedString() ==
+             R"({Z="1", __name__="up", "a.b"="\""})");
   BOOST_TEST(Labels::FromPairs({{"__name__", "my.metric"}, {"my.label", "a\"b\n"}}).ToString() ==
              R"({"my.metric", "my.label"="a\"b\n"})");
 }

@@ -95,10 +95,10 @@ eval instant at 0 req / on (job) one
   expect fail msg: multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)
 
 eval instant at 0 one / on (job) lim
-  expect fail msg: found duplicate series for the match group {job="a"} on the right hand-side of the operation: [lim{job="a", owner="x"}, lim{job="a", owner="y"}];many-to-many matching not allowed: matching labels must be unique on one side
+  expect fail msg: found duplicate series for the match group {job="a"} on the right hand-side of the operation: [{__name__="lim", job="a", owner="x"}, {__name__="lim", job="a", owner="y"}];many-to-many matching not allowed: matching labels must be unique on one side
 
 eval instant at 0 lim / on (job) group_right req
-  expect fail msg: found duplicate series for the match group {job="a"} on the left hand-side of the operation: [lim{job="a", owner="x"}, lim{job="a", owner="y"}];many-to-many matching not allowed: matching labels must be unique on one side
+  expect fail msg: found duplicate series for the match group {job="a"} on the left hand-side of the operation: [{__name__="lim", job="a", owner="x"}, {__name__="lim", job="a", owner="y"}];many-to-many matching not allowed: matching labels must be unique on one side
 
 eval instant at 0 req * on (job) group_left (code) label_replace(one, "code", "z", "", "")
   expect fail msg: multiple matches for labels: grouping labels must ensure unique matches
