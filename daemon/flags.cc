@@ -332,29 +332,37 @@ void Declare(CLI::App* app, RawFlags* raw) {
   }
 }
 
+// `rest` is what CLI11 could not use, in no kind order: names the first of them from the left.
+Status UnexpectedArgument(std::span<const std::string> args, const std::vector<std::string>& rest) {
+  for (const std::string& arg : args) {
+    if (!arg.starts_with('-')) continue;
+    const std::string name = arg.substr(0, arg.find('='));
+    const bool known = std::any_of(std::begin(kFlags), std::end(kFlags), [&](const auto& spec) {
+      return name == std::string("--") + spec.name ||
+             (spec.kind == Kind::kBool && name == std::string("--no-") + spec.name);
+    });
+    if (!known) return Status(Code::kInvalidArgument, "unknown flag " + name);
+  }
+  const auto first = std::find_first_of(args.begin(), args.end(), rest.begin(), rest.end());
+  return Status(Code::kInvalidArgument,
+                "unexpected argument " + (first == args.end() ? rest.front() : *first));
+}
+
 // CLI11 parses; its exceptions end here.
 Result<RawFlags> ParseCommandLine(std::span<const std::string> args, bool* help) {
   RawFlags raw;
   try {
     CLI::App app("");
     app.set_help_flag("-h,--help", "");
+    app.allow_extras();
     Declare(&app, &raw);
     std::vector<std::string> reversed(args.rbegin(), args.rend());
     app.parse(std::move(reversed));
+    if (const std::vector<std::string> rest = app.remaining(); !rest.empty()) {
+      return Error(UnexpectedArgument(args, rest));
+    }
   } catch (const CLI::CallForHelp&) {
     *help = true;
-  } catch (const CLI::ExtrasError&) {
-    // CLI11 lists what it could not use, in no kind order: name the first from the left.
-    for (const std::string& arg : args) {
-      if (!arg.starts_with('-')) continue;
-      const std::string name = arg.substr(0, arg.find('='));
-      const bool known = std::any_of(std::begin(kFlags), std::end(kFlags), [&](const auto& spec) {
-        return name == std::string("--") + spec.name ||
-               (spec.kind == Kind::kBool && name == std::string("--no-") + spec.name);
-      });
-      if (!known) return Error(Code::kInvalidArgument, "unknown flag " + name);
-    }
-    return Error(Code::kInvalidArgument, "unexpected argument");
   } catch (const CLI::ParseError& e) {
     return Error(Code::kInvalidArgument, e.what());
   } catch (const std::exception& e) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 
 #include "base/byte_size.h"
@@ -14,8 +15,11 @@ namespace {
 constexpr uint64_t kConfigBytesMax = 64 << 20;
 constexpr size_t kScrapeConfigFilesMax = 10'000;
 
+// As Go's filepath.Join, for these paths are shown (a rule group's file, __meta_filepath):
+// "rules.yml", not "./rules.yml". An absolute path stays as it is written.
 std::string JoinDirectory(const std::string& directory, const std::string& path) {
-  return path.empty() ? path : JoinPath(directory, path);
+  if (path.empty() || path.starts_with('/')) return path;
+  return std::filesystem::path(JoinPath(directory, path)).lexically_normal().string();
 }
 
 // A shell-like reference at the front of `text`, which begins with '$'. Go's os.Expand: ${name},

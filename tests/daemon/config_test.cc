@@ -132,14 +132,14 @@ rule_files: [rules/*.yml, /abs.yml]
   BOOST_TEST(one.scrape_protocols.size() == 1u);
   BOOST_TEST(one.discovery.static_targets.groups[0].targets[1].Get("__address__") == "h:2");
   BOOST_TEST(one.discovery.static_targets.groups[0].labels.Get("x") == "y");
-  BOOST_TEST(one.discovery.files[0].files[0] == "./sd/*.yml");
+  BOOST_TEST(one.discovery.files[0].files[0] == "sd/*.yml");
   const collector::ScrapeConfig& two = config.scrape_configs[1];
   BOOST_TEST(two.scrape_timeout_ms == 5'000);
   BOOST_TEST(two.sample_limit == 9u);
   BOOST_TEST(!two.honor_timestamps);
   BOOST_TEST(two.params.at("a")[1] == "c");
   BOOST_TEST(two.http.basic_auth.enabled);
-  BOOST_TEST(two.http.basic_auth.password_file == "./secrets/p");
+  BOOST_TEST(two.http.basic_auth.password_file == "secrets/p");
   BOOST_TEST(two.http.tls.ca_file == "/ca");
   BOOST_TEST(two.http.tls.insecure_skip_verify);
   BOOST_TEST((two.name_scheme == model::NameScheme::kLegacy));
@@ -148,7 +148,7 @@ rule_files: [rules/*.yml, /abs.yml]
   BOOST_TEST(config.global.external_labels.Get("dc") == "a");
   BOOST_TEST(config.storage.out_of_order_time_window_ms.value() == 1'800'000);
   BOOST_TEST(config.storage.retention_ms.value() == 86'400'000);
-  BOOST_TEST((config.rule_files == std::vector<std::string>{"./rules/*.yml", "/abs.yml"}));
+  BOOST_TEST((config.rule_files == std::vector<std::string>{"rules/*.yml", "/abs.yml"}));
   BOOST_TEST(config.RefuseNotBuilt().ok(), config.RefuseNotBuilt().message());
 }
 

@@ -72,7 +72,10 @@ BOOST_AUTO_TEST_CASE(MistakesNameTheFlag) {
       {{"--query.max-memory=4"}, "--query.max-memory: units: unknown unit  in 4"},
       {{"--web.cors.origin=("}, "--web.cors.origin: error parsing regexp"},
       {{"--config.file"}, "--config.file"},
-      {{"stray"}, "unexpected argument"},
+      {{"stray"}, "unexpected argument stray"},
+      {{"--log.level=warn", "one", "two"}, "unexpected argument one"},
+      {{"-x"}, "unknown flag -x"},
+      {{"stray", "--help-me"}, "unknown flag --help-me"},
   };
   for (const auto& c : kCases) {
     BOOST_TEST_CONTEXT(c.want) {
