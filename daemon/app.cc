@@ -316,6 +316,10 @@ void App::Parts::CreateApi() {
     return shown_yaml;
   };
   deps.flags = flags.all;
+  for (auto& [name, value] : deps.flags) {  // the one in use, as the reference shows it
+    if (name == "web.route-prefix")
+      value = addresses.route_prefix.empty() ? "/" : addresses.route_prefix;
+  }
   deps.tsdb_status = [this](size_t limit) { return TsdbStatusOf(database->Stats(limit)); };
   deps.wal_replay = [] {
     return api::WalReplayStatus{};

@@ -222,6 +222,7 @@ def test_status_documents(daemon):
     assert int(info["version"].split(".")[0]) >= 3
     flags = daemon.get("/api/v1/status/flags").json()["data"]
     assert flags["storage.tsdb.path"] == daemon.data and flags["web.enable-admin-api"] == "true"
+    assert flags["web.route-prefix"] == "/"
     assert "job_name: tocsin" in daemon.get("/api/v1/status/config").json()["data"]["yaml"]
     tsdb = daemon.get("/api/v1/status/tsdb").json()["data"]
     assert tsdb["headStats"]["numSeries"] > 10
