@@ -36,8 +36,11 @@ std::string PortOf(const std::string& listen_address) {
 Result<Addresses> ResolveAddresses(const ServeFlags& flags, const std::string& host_name) {
   Addresses result;
   std::string url = flags.external_url;
-  const bool given = !url.empty();
-  if (!given) url = "http://" + host_name + PortOf(flags.listen_addresses.front()) + "/";
+  const bool given = !url.empty() && url.front() != '/';  // "/prom" gives the path only
+  if (!given) {
+    const std::string path = url.empty() ? "/" : url;
+    url = "http://" + host_name + PortOf(flags.listen_addresses.front()) + path;
+  }
   auto parts = ParseUrl(url);
   if (!parts) return Error(parts.error().Annotate("--web.external-url"));
   if ((parts->scheme != "http" && parts->scheme != "https") || parts->host.empty()) {

@@ -17,7 +17,8 @@ struct Addresses {
   std::vector<std::string> allowed_hosts;  // of the external URL, when one was given; lower case
 };
 
-// `host_name` stands in when no external URL is given. kInvalidArgument: not an http(s) URL.
+// `host_name` stands in when no external URL, or only its path, is given. kInvalidArgument: not an
+// http(s) URL.
 Result<Addresses> ResolveAddresses(const ServeFlags& flags, const std::string& host_name);
 
 }  // namespace tocsin::daemon
