@@ -436,7 +436,11 @@ BOOST_AUTO_TEST_CASE(EvaluationsReadsAndReloadsGoTogether) {
   });
   for (int round = 1; round < 20; ++round) load(round);
   for (Thread& thread : threads) thread.Join();
-  BOOST_TEST(asked.load() > 100);
+  // How many evaluations fitted in depends on the machine; that all six rules still tick does not.
+  const int before = asked.load();
+  env.AdvanceMs(1000);
+  rules.RunDue();
+  BOOST_TEST(asked.load() >= before + 6);
 }
 
 BOOST_AUTO_TEST_CASE(ThreadsEvaluateAndStop) {
