@@ -54,15 +54,20 @@ try {
         problems.push(`${where}: does not show ${JSON.stringify(text)}`);
       }
       if (name === 'query-graph') {
-        const painted = await page.evaluate(() => {
+        // The legend is there before the canvas is painted: wait for the pixels.
+        const painted = () => {
           const canvas = document.querySelector('canvas');
-          if (!canvas) return 0;
+          if (!canvas) return false;
           const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
           let n = 0;
           for (let i = 3; i < data.length; i += 4) if (data[i] > 0) n++;
-          return n;
-        });
-        if (painted < 500) problems.push(`${where}: the graph is empty (${painted} pixels)`);
+          return n >= 500;
+        };
+        try {
+          await page.waitForFunction(painted, null, { timeout: 10_000 });
+        } catch {
+          problems.push(`${where}: the graph is empty`);
+        }
       }
       const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (sideways > 1) problems.push(`${where}: scrolls sideways by ${sideways} px`);
