@@ -35,6 +35,7 @@ enum class RecordType : uint8_t {
   kCommit = 6,
   kMark = 7,
   kExemplar = 8,
+  // Spoken for: 9 sync, 10 packed records (LZ4), 11 tombstone, 12 clean stop.
 };
 
 // --- writing: each appends one record, its length in front, to `out` ---
