@@ -22,7 +22,6 @@
 #include "alerting/rules/rule_scheduler.h"
 #include "api/api_router.h"
 #include "api/http_metrics.h"
-#include "base/duration.h"
 #include "base/env.h"
 #include "base/http/server.h"
 #include "base/log.h"
@@ -34,7 +33,9 @@
 #include "daemon/addresses.h"
 #include "daemon/commands.h"
 #include "daemon/config/config.h"
+#include "daemon/config/tocsin_config.h"
 #include "daemon/storage_metrics.h"
+#include "daemon/storage_options.h"
 #include "daemon/version.h"
 #include "discovery/discovery.h"
 #include "query/engine.h"
@@ -44,7 +45,6 @@ namespace tocsin::daemon {
 namespace {
 
 constexpr int64_t kShutdownGraceMs = 5'000;
-constexpr int64_t kDefaultRetentionMs = int64_t{15} * 24 * 60 * 60 * 1000;
 
 std::string HostName() {
   char name[HOST_NAME_MAX + 1] = "";
@@ -54,6 +54,7 @@ std::string HostName() {
 // Everything that the files say, read and checked, and not yet in effect.
 struct LoadedFiles {
   Config config;
+  TocsinConfig tocsin;
   std::vector<alerting::RuleGroupDefinition> rule_groups;
   std::optional<alerting::NotifierConfig> notifier;
 };
@@ -65,6 +66,10 @@ Result<LoadedFiles> LoadFiles(Env& env, const ServeFlags& flags) {
   TOCSIN_ASSIGN_OR_RETURN(files.config, LoadConfig(env, flags.config_file, options));
   TOCSIN_TRY(files.config.RefuseNotBuilt());
   for (const std::string& warning : files.config.warnings) LogWarn("config", warning);
+  if (!flags.tocsin_config_file.empty()) {
+    TOCSIN_ASSIGN_OR_RETURN(files.tocsin, LoadTocsinConfig(env, flags.tocsin_config_file));
+    TOCSIN_TRY(files.tocsin.RefuseNotBuilt());
+  }
 
   alerting::RuleFileOptions rule_options;
   rule_options.language = flags.language;
@@ -78,20 +83,6 @@ Result<LoadedFiles> LoadFiles(Env& env, const ServeFlags& flags) {
     TOCSIN_ASSIGN_OR_RETURN(files.notifier, alerting::ParseNotifierConfig(text, path));
   }
   return files;
-}
-
-tsdb::DatabaseOptions StorageOptions(const ServeFlags& flags, const Config& config) {
-  tsdb::DatabaseOptions options;
-  options.dir = flags.storage_path;
-  options.out_of_order_window_ms =
-      config.storage.out_of_order_time_window_ms.value_or(options.out_of_order_window_ms);
-  options.retention_ms = flags.retention_given
-                             ? flags.retention_ms
-                             : config.storage.retention_ms.value_or(kDefaultRetentionMs);
-  if (config.storage.exemplars_max)
-    options.exemplars_max = static_cast<size_t>(*config.storage.exemplars_max);
-  if (flags.synced_writes) options.minimum_durability = model::Durability::kSynced;
-  return options;
 }
 
 // A process that is just ending (kill -9 and a start at once) may hold the lock for a moment more.
@@ -218,7 +209,8 @@ Status App::Parts::Create() {
   TOCSIN_ASSIGN_OR_RETURN_STATUS(LoadedFiles files, LoadFiles(env, flags));
 
   // --- storage ---
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(database, OpenDatabase(env, StorageOptions(flags, files.config)));
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(
+      database, OpenDatabase(env, StorageOptions(flags, files.config, files.tocsin)));
   storage_metrics = RegisterStorageMetrics(&metrics, database.get());
   TOCSIN_ASSIGN_OR_RETURN_STATUS(state,
                                  OpenStateStore(env, JoinPath(flags.storage_path, "state"), {}));
@@ -305,7 +297,7 @@ void App::Parts::CreateApi() {
     api::RuntimeInfo info;
     info.start_time_ms = start_ms;
     info.corruption_count = static_cast<int64_t>(database->counters().quarantined_files);
-    info.storage_retention = FormatDuration(database->options().retention_ms);
+    info.storage_retention = DescribeRetention(database->policy());
     MutexLock lock(shown_mu);
     info.reload_config_success = shown_reload_ok;
     info.last_config_time_ms = shown_config_ms;
@@ -382,6 +374,7 @@ Status App::Parts::Apply(LoadedFiles files) {
                                    notifier->Prepare(*std::move(files.notifier)));
   }
 
+  database->SetPolicy(StoragePolicyOf(flags, config, files.tocsin));
   if (notifier) notifier->Apply(*std::move(prepared_notifier));
   alertmanagers->Apply(std::move(prepared_sender));
   pipeline->Apply(alerting_config);

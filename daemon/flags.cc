@@ -476,6 +476,7 @@ Result<ServeFlags> ToServeFlags(const FlagValues& values) {
   flags.retention_given = flags.retention_ms > 0;
   constexpr int64_t kDefaultRetentionMs = int64_t{15} * 24 * 3600 * 1000;
   if (!flags.retention_given) flags.retention_ms = kDefaultRetentionMs;
+  flags.retention_bytes = static_cast<uint64_t>(values.Bytes("storage.tsdb.retention.size"));
   flags.not_built = NotBuiltFlags(values);
   TOCSIN_TRY(FillWeb(values, &flags));
   FillAlerting(values, &flags);

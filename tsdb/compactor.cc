@@ -17,6 +17,16 @@ model::Timestamp BlockStart(model::Timestamp t, int64_t block_ms) {
 
 }  // namespace
 
+void Compactor::SetPolicy(StoragePolicy policy) {
+  MutexLock lock(policy_mu_);
+  policy_ = std::move(policy);
+}
+
+StoragePolicy Compactor::policy() const {
+  MutexLock lock(policy_mu_);
+  return policy_;
+}
+
 void Compactor::Count(const DroppedSamples& dropped) {
   counters_.equal_dropped.fetch_add(dropped.equal, std::memory_order_relaxed);
   counters_.unequal_dropped.fetch_add(dropped.unequal, std::memory_order_relaxed);
@@ -190,13 +200,14 @@ Status Compactor::ApplyRetention() {
   }
   last_wall_ms_ = wall;
   last_monotonic_ms_ = monotonic;
-  if (options_.retention_ms <= 0 || monotonic < no_delete_before_ms_) return Status::Ok();
+  const StoragePolicy policy = this->policy();
+  if (policy.retention_ms <= 0 || monotonic < no_delete_before_ms_) return Status::Ok();
   const std::shared_ptr<const Version> version = store_.Current();
   if (version->segments.empty()) return Status::Ok();
   model::Timestamp newest = model::kMinTimestamp;
   for (const Version::Segment& segment : version->segments)
     newest = std::max(newest, segment->meta().range.max_ms);
-  const model::Timestamp oldest_kept = std::min(wall, newest) - options_.retention_ms;
+  const model::Timestamp oldest_kept = std::min(wall, newest) - policy.retention_ms;
   std::vector<Version::Segment> expired;
   for (const Version::Segment& segment : version->segments) {
     // Whole days: a day goes when its last sample is past its time.

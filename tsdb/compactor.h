@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "base/env.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "tsdb/head/head.h"
 #include "tsdb/segment_store.h"
+#include "tsdb/storage_policy.h"
 
 namespace tocsin::tsdb {
 
@@ -35,7 +37,6 @@ inline constexpr int64_t kClockJumpPauseMs = 60 * 60 * 1000;
 
 struct CompactorOptions {
   int64_t seal_delay_ms = 0;  // after a half hour's end
-  int64_t retention_ms = 0;   // 0 = for ever
   int64_t out_of_order_window_ms = 0;
   uint64_t head_bytes_max = 0;
 };
@@ -65,6 +66,10 @@ class Compactor {
   // Seals everything and merges each day into one segment.
   Status CompactAll();
 
+  // Thread-safe.
+  void SetPolicy(StoragePolicy policy);
+  StoragePolicy policy() const;
+
   const CompactorCounters& counters() const { return counters_; }
 
  private:
@@ -87,6 +92,9 @@ class Compactor {
   Quarantine& quarantine_;
   const CompactorOptions options_;
   CompactorCounters counters_;
+
+  mutable Mutex policy_mu_;
+  StoragePolicy policy_ GUARDED_BY(policy_mu_);
 
   model::Timestamp next_seal_ms_ = model::kMinTimestamp;
   // Versions that must be gone before the rows sealed since may leave memory.

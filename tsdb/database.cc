@@ -107,6 +107,8 @@ class DatabaseImpl final : public Database {
     if (!head_->FindMark(key, &bytes)) return std::nullopt;
     return bytes;
   }
+  void SetPolicy(StoragePolicy policy) override { compactor_->SetPolicy(policy); }
+  StoragePolicy policy() const override { return compactor_->policy(); }
   DatabaseCounters counters() const override;
   DatabaseSizes sizes() const override;
   DatabaseStats Stats(size_t limit) const override { return HeadStats(*head_, limit); }
@@ -218,10 +220,10 @@ Status DatabaseImpl::Start() {
   TOCSIN_RETURN_IF_ERROR(OpenHead(seed));
   CompactorOptions compactor;
   compactor.seal_delay_ms = kSealDelayMs + static_cast<int64_t>(seed % kStaggerMs);
-  compactor.retention_ms = options_.retention_ms;
   compactor.out_of_order_window_ms = options_.out_of_order_window_ms;
   compactor.head_bytes_max = options_.head_bytes_max;
   compactor_ = std::make_unique<Compactor>(env_, *head_, *store_, quarantine_, compactor);
+  compactor_->SetPolicy(options_.policy);
   LogInfo("tsdb", "database open",
           {{"segments", store_->Current()->segments.size()},
            {"replayed_rows", recovery_.replayed_rows},

@@ -39,6 +39,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "model/storage.h"
+#include "tsdb/storage_policy.h"
 
 namespace tocsin::tsdb {
 
@@ -56,7 +57,7 @@ struct DatabaseOptions {
   // A slot without history accepts any past timestamp, not only from an hour behind the newest row
   // on: for test stores and backfill.
   bool accept_any_first_timestamp = false;
-  int64_t retention_ms = int64_t{15} * 24 * 60 * 60 * 1000;  // 0 = for ever
+  StoragePolicy policy;  // SetPolicy() changes it later
 
   // Power of two, 1…64. While there is a log, its own count is kept.
   uint32_t shards = 8;
@@ -161,6 +162,10 @@ class Database : public model::Appender, public model::Queryable {
   virtual Status RunMaintenance() = 0;
   // Waits until everything committed so far is in the kernel (or synced).
   virtual Status FlushWal(bool sync) = 0;
+
+  // In effect from the next round of maintenance on.
+  virtual void SetPolicy(StoragePolicy policy) = 0;
+  virtual StoragePolicy policy() const = 0;
 
   // The bytes last committed under a mark's key, also after a restart.
   virtual std::optional<std::string> FindMark(std::string_view key) const = 0;

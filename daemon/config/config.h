@@ -43,6 +43,8 @@ struct StorageConfig {
   // Nothing: the file does not say.
   std::optional<int64_t> out_of_order_time_window_ms;
   std::optional<int64_t> retention_ms;
+  std::optional<uint64_t> retention_bytes;
+  std::optional<double> retention_disk_share;  // 0…1
   std::optional<int64_t> exemplars_max;
 };
 

@@ -196,6 +196,12 @@ class ConfigBuilder {
     }
     const int64_t retention_ms = DurationOr(tsdb.Find("retention").Find("time"), 0);
     if (retention_ms > 0) config_->storage.retention_ms = retention_ms;
+    const int64_t retention_bytes =
+        ParseByteSize(tsdb.Find("retention").Find("size").text()).value_or(0);
+    if (retention_bytes > 0)
+      config_->storage.retention_bytes = static_cast<uint64_t>(retention_bytes);
+    const double percentage = tsdb.Find("retention").Find("percentage").AsDouble().value_or(0);
+    if (percentage > 0) config_->storage.retention_disk_share = percentage / 100;
     const YamlNode exemplars = storage.Find("exemplars").Find("max_exemplars");
     if (exemplars.present()) config_->storage.exemplars_max = exemplars.AsInt64().value_or(0);
   }

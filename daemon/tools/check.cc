@@ -9,6 +9,7 @@
 #include "base/glob.h"
 #include "collector/target.h"
 #include "daemon/config/config.h"
+#include "daemon/config/tocsin_config.h"
 #include "daemon/flags.h"
 #include "discovery/file.h"
 
@@ -28,6 +29,7 @@ struct CheckOptions {
   bool ignore_unknown_fields = false;
   std::string lint = "duplicate-rules";
   std::string lookback_delta = "5m";
+  std::string tocsin_file;  // a tocsin.yml by another name
   std::vector<std::string> features;
   std::vector<std::string> files;
 
@@ -63,6 +65,10 @@ class Checker {
 
   int CheckConfigs() {
     for (const std::string& file : options_.files) CheckOneConfig(file);
+    if (!options_.tocsin_file.empty()) {
+      Out("Checking " + options_.tocsin_file);
+      CheckTocsinConfig(options_.tocsin_file);
+    }
     return outcome_.ExitCode(options_);
   }
 
@@ -84,6 +90,8 @@ class Checker {
 
   void CheckOneConfig(const std::string& file) {
     Out("Checking " + file);
+    const std::string_view name = BaseName(file);
+    if (name == "tocsin.yml" || name == "tocsin.yaml") return CheckTocsinConfig(file);
     const auto config = LoadConfig(
         env_, file,
         {.agent_mode = options_.agent, .read_scrape_config_files = !options_.syntax_only});
@@ -114,6 +122,19 @@ class Checker {
     for (const std::string& rule_file : rule_files) {
       CheckRuleFile(rule_file, rule_file, config->global.name_scheme);
     }
+  }
+
+  void CheckTocsinConfig(const std::string& file) {
+    if (const auto config = LoadTocsinConfig(env_, file); !config) {
+      Err("  FAILED: " + config.error().message());
+      outcome_.Error();
+    } else {
+      for (const NotBuiltUse& use : config->not_built) {
+        Out("  NOT BUILT YET: " + use.place + ": " + use.what);
+      }
+      Out(" SUCCESS: " + file + " is valid tocsin config file syntax");
+    }
+    Out("");
   }
 
   Status CheckStaticTargets(const Config& config) {
@@ -258,8 +279,11 @@ class Checker {
 
 constexpr char kUsage[] =
     "Usage: tocsin check config [--syntax-only] [--agent] [--lint=LINT] [--lint-fatal] FILE...\n"
+    "                           [--tocsin.config-file=FILE]\n"
     "       tocsin check rules [--lint=LINT] [--lint-fatal] [FILE...]\n"
     "\n"
+    "A file named tocsin.yml or tocsin.yaml is checked as Tocsin's own configuration, others as\n"
+    "Prometheus'.\n"
     "LINT: all, duplicate-rules (the default), too-long-scrape-interval, none; comma separated.\n";
 
 // CLI11 parses; its exceptions end here. Nothing: help was asked for.
@@ -273,6 +297,7 @@ Result<std::optional<CheckOptions>> ParseOptions(std::span<const std::string> ar
     app.add_flag("--lint-fatal", options.lint_fatal);
     app.add_flag("--ignore-unknown-fields", options.ignore_unknown_fields);
     app.add_option("--lint", options.lint);
+    app.add_option("--tocsin.config-file", options.tocsin_file);
     app.add_option("--query.lookback-delta", options.lookback_delta);
     app.add_option("--enable-feature", options.features)->allow_extra_args(false);
     app.add_option("files", options.files);
@@ -323,7 +348,7 @@ int RunCheck(Env& env, std::span<const std::string> args, const Console& console
   }
   Checker checker(env, **options, console);
   if (what == "rules") return checker.CheckRules();
-  if ((*options)->files.empty()) {
+  if ((*options)->files.empty() && (*options)->tocsin_file.empty()) {
     console.err("tocsin check config: name the files to check\n");
     return kFailure;
   }

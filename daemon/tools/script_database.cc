@@ -70,7 +70,7 @@ Status ScriptDatabase::Clear() {
   options.env = env_.get();
   options.out_of_order_window_ms = 0;
   options.accept_any_first_timestamp = true;
-  options.retention_ms = 0;
+  options.policy.retention_ms = 0;
   options.shards = 1;
   options.wal = false;
   options.background = false;

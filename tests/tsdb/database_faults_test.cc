@@ -393,7 +393,7 @@ BOOST_AUTO_TEST_CASE(OldDaysGoAlthoughTheDiskIsTooFullToSeal) {
   MemEnv memory;
   FaultEnv env(memory);
   DatabaseOptions options = Options(env);
-  options.retention_ms = kDay;
+  options.policy.retention_ms = kDay;
   options.accept_any_first_timestamp = true;
   auto db = *Database::Open(options);
   Pusher pusher(*db, "j");

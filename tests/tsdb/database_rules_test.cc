@@ -504,7 +504,7 @@ BOOST_AUTO_TEST_CASE(MarksAndExemplarsSurviveARestart) {
 
 BOOST_AUTO_TEST_CASE(OldDaysGoAndOpenOnesStay) {
   Store store;
-  store.options.retention_ms = 2 * 24 * 60 * kMinute;
+  store.options.policy.retention_ms = 2 * 24 * 60 * kMinute;
   store.options.accept_any_first_timestamp = true;
   store.Open();
   auto writer = store.Source(L({{"job", "j"}}));
