@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <random>
 
@@ -349,6 +350,19 @@ void Compare(const SegmentReader& reader, const Model& model, Generator& random)
   }
 }
 
+class TestFilter final : public ColumnFilter {
+ public:
+  using Ranges = std::function<std::vector<TimeRange>(const Column&)>;
+  explicit TestFilter(Ranges ranges) : ranges_(std::move(ranges)) {}
+  void AddDropped(const Column& column, std::vector<TimeRange>* dropped) override {
+    const std::vector<TimeRange> more = ranges_(column);
+    dropped->insert(dropped->end(), more.begin(), more.end());
+  }
+
+ private:
+  const Ranges ranges_;
+};
+
 BOOST_AUTO_TEST_SUITE(Segment_)
 
 BOOST_AUTO_TEST_CASE(WhatIsWrittenIsReadOverAnyRange) {
@@ -489,10 +503,12 @@ BOOST_AUTO_TEST_CASE(AFilterDropsRangesAndEmptyIsFooterOnly) {
   Write(env, "a.seg", model, NewMeta(env, 0, kStart, 1));
   const std::vector<std::shared_ptr<const SegmentReader>> inputs = {OpenOrFail(env, "a.seg")};
   const TimeRange gone{kStart + 100000, kStart + 1500000};
+  TestFilter of_one_job([&](const ColumnFilter::Column& column) {
+    return column.source_labels.Get("job") == "a" ? std::vector<TimeRange>{gone}
+                                                  : std::vector<TimeRange>();
+  });
   MergeOptions options;
-  options.drop = [&](const SegmentReader&, const Labels& source, const Labels&) {
-    return source.Get("job") == "a" ? std::vector<TimeRange>{gone} : std::vector<TimeRange>();
-  };
+  options.filters = {&of_one_job};
   BOOST_REQUIRE(MergeSegments(env, inputs, "b.seg", NewMeta(env, 1, 0, 0), options));
   for (auto& [text, samples] : model.series) {
     if (model.names.at(text).source.Get("job") != "a") continue;
@@ -500,9 +516,8 @@ BOOST_AUTO_TEST_CASE(AFilterDropsRangesAndEmptyIsFooterOnly) {
   }
   Compare(*OpenOrFail(env, "b.seg"), model, random);
 
-  options.drop = [](const auto&, const auto&, const auto&) {
-    return std::vector<TimeRange>{TimeRange()};
-  };
+  TestFilter everything([](const auto&) { return std::vector<TimeRange>{TimeRange()}; });
+  options.filters = {&everything};
   const auto empty = MergeSegments(env, inputs, "c.seg", NewMeta(env, 1, 0, 0), options);
   BOOST_REQUIRE(empty.has_value());
   BOOST_TEST(empty->sample_count == 0u);
@@ -510,6 +525,9 @@ BOOST_AUTO_TEST_CASE(AFilterDropsRangesAndEmptyIsFooterOnly) {
   const auto reader = OpenOrFail(env, "c.seg");
   BOOST_TEST(reader->Select({}, TimeRange())->empty());
   BOOST_TEST(reader->LabelNames({})->empty());
+  // Not even the names of what is gone stay behind.
+  BOOST_TEST(reader->source_count() == 0u);
+  BOOST_TEST(reader->key_count() == 0u);
   BOOST_TEST(reader->Verify().ok());
 }
 

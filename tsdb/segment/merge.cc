@@ -327,6 +327,49 @@ void DescribeOutput(Inputs inputs, SegmentMeta* meta) {
   }
 }
 
+std::vector<TimeRange> DroppedRanges(const MergedDictionary& merged, const MergeOptions& options,
+                                     const SegmentReader& input, uint32_t source, uint32_t key) {
+  std::vector<TimeRange> dropped;
+  for (ColumnFilter* filter : options.filters) {
+    filter->AddDropped({input, source, key, merged.sources[source].labels, merged.keys[key]},
+                       &dropped);
+  }
+  return dropped;
+}
+
+// Sources and keys that still have a column: the labels of what was deleted go with it.
+struct Kept {
+  std::vector<bool> sources;  // by merged id
+  std::vector<bool> keys;
+  std::vector<uint32_t> source_ids;  // merged id → id in the output
+  std::vector<uint32_t> key_ids;
+};
+
+Status FindKept(Inputs inputs, const MergedDictionary& merged, const MergeOptions& options,
+                Kept* kept) {
+  const bool all = options.filters.empty();
+  kept->sources.assign(merged.sources.size(), all);
+  kept->keys.assign(merged.keys.size(), all);
+  kept->source_ids.assign(merged.sources.size(), kNoId);
+  kept->key_ids.assign(merged.keys.size(), kNoId);
+  if (all) return Status::Ok();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const TimeRange whole = inputs[i]->meta().range;
+    TOCSIN_RETURN_IF_ERROR(inputs[i]->ForEachColumn([&](const ColumnRef& ref) {
+      const uint32_t source = merged.source_ids[i][ref.source];
+      const uint32_t key = merged.key_ids[i][ref.key];
+      const std::vector<TimeRange> dropped =
+          DroppedRanges(merged, options, *inputs[i], source, key);
+      const bool gone = std::any_of(dropped.begin(), dropped.end(), [&](const TimeRange& range) {
+        return range.min_ms <= whole.min_ms && range.max_ms >= whole.max_ms;
+      });
+      if (!gone) kept->sources[source] = kept->keys[key] = true;
+      return true;
+    }));
+  }
+  return Status::Ok();
+}
+
 // Reads the column that is next in file order from every input that has it.
 Status MergeNextColumn(const MergedDictionary& merged, const MergeOptions& options,
                        std::vector<ColumnStream>& streams, ColumnBatch* batch,
@@ -350,12 +393,8 @@ Status MergeNextColumn(const MergedDictionary& merged, const MergeOptions& optio
     Column column;
     TOCSIN_RETURN_IF_ERROR(stream.cursor().Read(stream.ref(), TimeRange(), batch, &column));
     *samples_in_batch += column.timestamps.size() + column.histogram_timestamps.size();
-    std::vector<TimeRange> drop;
-    if (options.drop) {
-      drop = options.drop(stream.file(), merged.sources[std::get<1>(*next)].labels,
-                          merged.keys[std::get<2>(*next)]);
-    }
-    merger->Add(column, std::move(drop));
+    const auto [family, source, key] = *next;
+    merger->Add(column, DroppedRanges(merged, options, stream.file(), source, key));
     TOCSIN_RETURN_IF_ERROR(stream.Next());
   }
   return Status::Ok();
@@ -377,12 +416,18 @@ Result<SegmentMeta> MergeSegments(Env& env, Inputs inputs, const std::string& pa
   }
   SegmentWriter writer(env, path, std::move(meta), {.sorted_input = true});
   TOCSIN_TRY(writer.Open());
+  Kept kept;
+  TOCSIN_TRY(FindKept(inputs, merged, options, &kept));
   std::vector<std::vector<Timestamp>> rows(merged.sources.size());
   for (size_t s = 0; s < merged.sources.size(); ++s) {
+    if (!kept.sources[s]) continue;
     TOCSIN_TRY(MergeRows(merged.sources[s], streams, &rows[s]));
-    writer.AddSource(merged.sources[s].origin, merged.sources[s].labels, rows[s]);
+    kept.source_ids[s] =
+        writer.AddSource(merged.sources[s].origin, merged.sources[s].labels, rows[s]);
   }
-  for (const Labels& key : merged.keys) writer.AddKey(key);
+  for (size_t k = 0; k < merged.keys.size(); ++k) {
+    if (kept.keys[k]) kept.key_ids[k] = writer.AddKey(merged.keys[k]);
+  }
   ColumnBatch batch;
   size_t samples_in_batch = 0;
   SampleMerger merger;
@@ -397,7 +442,10 @@ Result<SegmentMeta> MergeSegments(Env& env, Inputs inputs, const std::string& pa
     }
     TOCSIN_TRY(
         MergeNextColumn(merged, options, streams, &batch, &samples_in_batch, &merger, &place));
-    writer.AddColumn(std::get<1>(place), std::get<2>(place), merger.Merge(options.dropped));
+    const Column column = merger.Merge(options.dropped);
+    if (column.values.empty() && column.histograms.empty()) continue;
+    const auto [family, source, key] = place;
+    writer.AddColumn(kept.source_ids[source], kept.key_ids[key], column);
   }
   return writer.Finish();
 }

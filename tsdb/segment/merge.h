@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "model/labels.h"
 #include "model/sample.h"
+#include "tsdb/column_filter.h"
 #include "tsdb/segment/meta.h"
 #include "tsdb/segment/reader.h"
 
@@ -26,11 +27,8 @@ class Env;
 namespace tocsin::tsdb {
 
 struct MergeOptions {
-  // Time ranges of one input's column to drop (tombstones, retention per matcher), given its
-  // series' labels in two parts. Null = keep everything. Must not throw.
-  using Filter = std::function<std::vector<model::TimeRange>(
-      const SegmentReader& input, const model::Labels& source, const model::Labels& key)>;
-  Filter drop;
+  // What is not kept (tombstones, retention by matchers). They must outlive the merge.
+  std::vector<ColumnFilter*> filters;
   // Asked between columns; true ends the merge with kCancelled.
   std::function<bool()> cancelled;
   // Raised, unless null.
