@@ -72,10 +72,22 @@ void EncodeFooter(const Footer& footer, std::string* out) {
     PutVarint(*out, place.offset);
     PutVarint(*out, place.length);
   }
+  PutVarint(*out, footer.extra.size());
+  for (const auto& [number, place] : footer.extra) {
+    PutVarint(*out, number);
+    PutVarint(*out, place.offset);
+    PutVarint(*out, place.length);
+  }
 }
 
-bool DecodeFooter(std::string_view bytes, uint64_t file_bytes, Footer* footer) {
+bool DecodeFooter(std::string_view bytes, uint8_t version, uint64_t file_bytes, Footer* footer) {
   ByteReader in(bytes);
+  const auto read_place = [&in, footer](SectionPlace* place) {
+    place->offset = in.Varint();
+    place->length = in.Varint();
+    const uint64_t end = footer->page_table_offset;
+    return place->offset <= end && place->length <= end - place->offset;
+  };
   SegmentMeta& meta = footer->meta;
   meta.id = ReadId(&in);
   meta.level = in.Fixed8();
@@ -106,10 +118,13 @@ bool DecodeFooter(std::string_view bytes, uint64_t file_bytes, Footer* footer) {
   footer->page_table_offset = in.Varint();
   footer->page_table_crc = in.Fixed32();
   for (SectionPlace& place : footer->sections) {
-    place.offset = in.Varint();
-    place.length = in.Varint();
-    const uint64_t end = footer->page_table_offset;
-    if (place.offset > end || place.length > end - place.offset) return false;
+    if (!read_place(&place)) return false;
+  }
+  footer->extra.clear();
+  const uint64_t extra = version >= 2 ? in.Varint() : 0;
+  for (uint64_t i = 0; i < extra && in.ok(); ++i) {
+    const uint32_t number = in.Varint32();
+    if (!read_place(&footer->extra[number])) return false;
   }
   return in.ok() && in.at_end() && meta.level <= kMaxSegmentLevel &&
          footer->page_table_offset >= kSegmentHeaderBytes &&

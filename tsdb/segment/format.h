@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,13 @@ enum class Section : uint8_t {
 };
 inline constexpr size_t kSectionCount = 7;
 
+// Sections that a file may have or not, by number; a reader passes over numbers that it does not
+// know. Since version 2.
+enum class ExtraSection : uint32_t {
+  kFacts = 1,   // facts.h
+  kRollup = 2,  // tsdb/rollup/rollup_file.h
+};
+
 struct SectionPlace {
   uint64_t offset = 0;
   uint64_t length = 0;
@@ -69,12 +77,15 @@ struct Footer {
   uint32_t page_table_crc = 0;
   SectionPlace sections[kSectionCount];
 
+  std::map<uint32_t, SectionPlace> extra;  // by ExtraSection
+
   const SectionPlace& section(Section s) const { return sections[static_cast<size_t>(s)]; }
 };
 
 void EncodeFooter(const Footer& footer, std::string* out);
-// Checks every offset against `file_bytes`.
-[[nodiscard]] bool DecodeFooter(std::string_view bytes, uint64_t file_bytes, Footer* footer);
+// Of a file of format `version`. Checks every offset against `file_bytes`.
+[[nodiscard]] bool DecodeFooter(std::string_view bytes, uint8_t version, uint64_t file_bytes,
+                                Footer* footer);
 
 // Sorted ids: varint (count << 1 | form), then by form
 //   0 gaps  varint id 0, then varint id - previous - 1 each

@@ -17,9 +17,10 @@ class Env;
 
 namespace tocsin::tsdb {
 
-// Written into every file; a reader refuses a newer one loudly. docs/format/segment.md tells what
-// each version changed.
-inline constexpr uint8_t kSegmentFormatVersion = 1;
+// Written into every file; a reader refuses a newer one loudly and reads the older ones.
+// docs/format/segment.md tells what each version changed.
+inline constexpr uint8_t kSegmentFormatVersion = 2;
+inline constexpr uint8_t kSegmentFormatVersionMin = 1;
 inline constexpr std::string_view kSegmentSuffix = ".seg";
 
 // L0: one window of one shard. L1: six UTC hours of one shard. L2: one UTC day of one shard.

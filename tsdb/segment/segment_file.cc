@@ -67,10 +67,14 @@ Status SegmentFile::Open(bool verify_checksums) {
     return Damaged(trailer_at, "no end mark: the file is cut short or unfinished");
   }
   const auto version = static_cast<uint8_t>(trailer[8]);
-  if (version != kSegmentFormatVersion ||
-      static_cast<uint8_t>(bytes_[kSegmentMagic.size()]) != version) {
-    return Damaged(trailer_at, fmt::format("format version {}, this program reads {}", version,
-                                           kSegmentFormatVersion));
+  if (static_cast<uint8_t>(bytes_[kSegmentMagic.size()]) != version ||
+      version < kSegmentFormatVersionMin) {
+    return Damaged(trailer_at, fmt::format("format version {}", version));
+  }
+  if (version > kSegmentFormatVersion) {
+    return Status(Code::kUnimplemented,
+                  fmt::format("segment {}: format version {}, this program reads {} to {}", path_,
+                              version, kSegmentFormatVersionMin, kSegmentFormatVersion));
   }
   if (trailer.find_first_not_of('\0', 9) != magic_at) return Damaged(trailer_at, "bad trailer");
   const auto footer_length = LoadFixed<uint32_t>(trailer.data());
@@ -82,7 +86,8 @@ Status SegmentFile::Open(bool verify_checksums) {
   if (verify_checksums && Crc32c(footer) != LoadFixed<uint32_t>(trailer.data() + 4)) {
     return Damaged(footer_at, "footer checksum");
   }
-  if (!DecodeFooter(footer, bytes_.size(), &footer_)) return Damaged(footer_at, "bad footer");
+  if (!DecodeFooter(footer, version, bytes_.size(), &footer_))
+    return Damaged(footer_at, "bad footer");
   const uint64_t pages = (footer_.page_table_offset + kPageBytes - 1) / kPageBytes;
   if (footer_.page_table_offset > footer_at ||
       footer_at - footer_.page_table_offset != pages * sizeof(uint32_t)) {
@@ -133,6 +138,12 @@ Status SegmentFile::OpenIndex() {
 std::string_view SegmentFile::SectionBytes(Section section) const {
   const SectionPlace& place = footer_.section(section);
   return bytes_.substr(place.offset, place.length);
+}
+
+Result<std::string_view> SegmentFile::ExtraBytes(ExtraSection number) const {
+  const auto place = footer_.extra.find(static_cast<uint32_t>(number));
+  if (place == footer_.extra.end()) return std::string_view();
+  return Bytes(place->second.offset, place->second.length);
 }
 
 Status SegmentFile::VerifyPage(uint64_t page) const {

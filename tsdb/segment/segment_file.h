@@ -48,6 +48,8 @@ class SegmentFile final : public SegmentReader {
   Result<std::string_view> Bytes(uint64_t offset, uint64_t length) const;
   // Of axis `axis` of a source; 0 = its rows.
   Result<std::string_view> AxisBytes(uint32_t source, uint32_t axis) const;
+  // The bytes of a section that not every file has, verified; empty when this one has it not.
+  Result<std::string_view> ExtraBytes(ExtraSection number) const;
   // Columns of one directory block, in file order; replaces `columns`.
   size_t directory_block_count() const;
   Status ReadDirectoryBlock(size_t block, std::vector<ColumnRef>* columns) const;

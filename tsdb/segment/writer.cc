@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <tuple>
 #include <unordered_map>
@@ -138,6 +139,7 @@ struct SegmentWriter::Impl {
   std::string scratch;
 
   Footer footer;
+  std::map<uint32_t, std::string> extra;
   std::string directory;
   std::string directory_blocks;
   std::vector<bool> source_used;  // have a column; by final id
@@ -453,6 +455,10 @@ Status SegmentWriter::Impl::WriteEnd() {
   WriteSection(Section::kKeyPostings, index.KeyPostings());
   WriteSection(Section::kDirectory, directory);
   WriteSection(Section::kDirectoryBlocks, directory_blocks);
+  for (const auto& [number, bytes] : extra) {
+    footer.extra[number] = {sink->offset(), bytes.size()};
+    sink->Append(bytes);
+  }
 
   std::string page_table;
   for (const uint32_t crc : sink->EndPages()) PutFixed32(page_table, crc);
@@ -473,6 +479,10 @@ Status SegmentWriter::Impl::WriteEnd() {
   meta.file_bytes = sink->offset();
   TOCSIN_RETURN_IF_ERROR(status);
   return sink->SyncAndClose();
+}
+
+void SegmentWriter::AddSection(ExtraSection number, std::string bytes) {
+  impl_->extra[static_cast<uint32_t>(number)] = std::move(bytes);
 }
 
 Result<SegmentMeta> SegmentWriter::Finish() {

@@ -40,6 +40,8 @@ class Env;
 
 namespace tocsin::tsdb {
 
+enum class ExtraSection : uint32_t;  // format.h
+
 // The metric a series belongs to: the name without _bucket, _sum or _count. Families are kept
 // together so that the columns of one histogram of one source are neighbours.
 std::string_view MetricFamily(std::string_view metric_name);
@@ -74,6 +76,9 @@ class SegmentWriter {
   uint32_t AddKey(const model::Labels& labels);
   // At most once per (source, key). A column without samples is left out.
   void AddColumn(uint32_t source, uint32_t key, const model::Column& column);
+
+  // A section that not every file has; each at most once, and before Finish.
+  void AddSection(ExtraSection number, std::string bytes);
 
   // Writes what waits, index, footer; syncs and closes the file. The caller syncs the directory.
   Result<SegmentMeta> Finish();
