@@ -71,6 +71,13 @@ struct SegmentCut {
   friend auto operator<=>(const SegmentCut&, const SegmentCut&) = default;
 };
 
+// What one delete took from a series: samples in `range` of rows with a commit number below
+// `commit`.
+struct DeletedSpan {
+  model::TimeRange range;
+  uint64_t commit = 0;
+};
+
 // Random; names a segment for ever, whatever its file is called.
 struct SegmentId {
   std::array<uint8_t, 16> bytes{};

@@ -78,6 +78,7 @@ void EncodeFooter(const Footer& footer, std::string* out) {
     PutVarint(*out, place.offset);
     PutVarint(*out, place.length);
   }
+  PutVarint(*out, std::max(meta.deletes_applied, meta.commit()) - meta.commit());
 }
 
 bool DecodeFooter(std::string_view bytes, uint8_t version, uint64_t file_bytes, Footer* footer) {
@@ -126,6 +127,8 @@ bool DecodeFooter(std::string_view bytes, uint8_t version, uint64_t file_bytes, 
     const uint32_t number = in.Varint32();
     if (!read_place(&footer->extra[number])) return false;
   }
+  // There were no deletes in version 1's days.
+  meta.deletes_applied = meta.commit() + (version >= 2 ? in.Varint() : 0);
   return in.ok() && in.at_end() && meta.level <= kMaxSegmentLevel &&
          footer->page_table_offset >= kSegmentHeaderBytes &&
          footer->page_table_offset <= file_bytes && meta.source_count < kNoId &&

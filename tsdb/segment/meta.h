@@ -46,6 +46,9 @@ struct SegmentMeta {
   std::vector<SegmentCut> cuts;
   // The inputs that this file stands for: each may be deleted once this file is synced and known.
   std::vector<SegmentId> replaces;
+  // Deletes with numbers up to this one have been applied: their samples are not in the file. Every
+  // sample in it has a lower number than any later delete. The writer raises it to commit().
+  uint64_t deletes_applied = 0;
 
   // Filled by the writer.
   uint64_t source_count = 0;

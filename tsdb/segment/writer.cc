@@ -446,6 +446,7 @@ Status SegmentWriter::Impl::WriteEnd() {
   meta.source_count = records.size();
   meta.key_count = keys.size();
   if (meta.sample_count == 0) meta.range = {1, 0};
+  meta.deletes_applied = std::max(meta.deletes_applied, meta.commit());
   const IndexWriter index(records, keys, meta.fingerprint_seed, std::move(source_used),
                           std::move(key_used));
   WriteSection(Section::kSymbols, index.Symbols());
