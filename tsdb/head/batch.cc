@@ -148,6 +148,7 @@ HeadBatch::Verdict HeadBatch::Judge(const SlotHistory& history, const Row& row,
   if (t > bounds.future_ms) return {Outcome::kTooFarInFuture, false};
   if (!history.any) return {t >= bounds.first_ms ? Outcome::kOk : Outcome::kTooOld, false};
   if (t > history.last_ms) return {Outcome::kOk, false};
+  if (t == history.last_ms && history.value_unknown()) return {Outcome::kOk, true};
   if (t == history.last_ms) {
     const bool histogram = sample.extra != kPlain && extras_[sample.extra].histogram;
     bool same = histogram == history.histogram;

@@ -338,6 +338,27 @@ void Page::ForgetHistory(uint32_t slot) {
   if (!last_ms.empty()) last_ms[slot] = model::kMinTimestamp;
 }
 
+std::vector<model::Timestamp> Page::LastTimestamps() const {
+  std::vector<model::Timestamp> last(slots());
+  for (uint32_t slot = 0; slot < last.size(); ++slot) last[slot] = History(slot).last_ms;
+  return last;
+}
+
+void Page::RewindHistory(const std::vector<model::Timestamp>& kept, model::Timestamp kept_full_ms) {
+  for (uint32_t slot = 0; slot < slots(); ++slot) {
+    const model::Timestamp before = slot < kept.size() ? kept[slot] : model::kMinTimestamp;
+    if (History(slot).last_ms <= before) continue;
+    ForgetHistory(slot);
+    if (before != model::kMinTimestamp) {
+      SetLast(slot, before);
+      // A histogram without a hash: neither equal to anything nor different.
+      histogram[slot / 64] |= uint64_t{1} << (slot % 64);
+    }
+  }
+  last_full_ms = std::min(last_full_ms, kept_full_ms);
+  RefreshNewest();
+}
+
 Run* Page::UnlinkFirstRun() {
   Run* run = first_run_.load(std::memory_order_relaxed);
   Run* following = run->next.load(std::memory_order_relaxed);

@@ -115,6 +115,9 @@ struct SlotHistory {
   bool stale = false;
   bool histogram = false;
   uint64_t bits = 0;  // of a float that is not stale; a hash of a histogram's encoding
+
+  // What the sample was is not known any more, only when: see Page::RewindHistory.
+  bool value_unknown() const { return histogram && bits == 0; }
 };
 
 class Page {
@@ -198,6 +201,12 @@ class Page {
   std::vector<uint32_t> relabelled;
   // The slot's next sample is its first. What codes refer to stays.
   void ForgetHistory(uint32_t slot);
+  // Timestamps of every slot's last sample.
+  std::vector<model::Timestamp> LastTimestamps() const;
+  // Replay: of the rows that the page's state knows of, those behind `kept` (LastTimestamps() from
+  // before, and the last full row then) are lost. Their samples may be sent again and are no
+  // duplicates. What codes refer to stays; what the samples at `kept` were is not known any more.
+  void RewindHistory(const std::vector<model::Timestamp>& kept, model::Timestamp kept_full_ms);
 
   uint32_t slots_logged = 0;  // slots whose keys the open log file knows
   uint64_t log_number = 0;    // log file that has the state of this page

@@ -61,6 +61,7 @@ class ShardReplay {
   std::vector<Pending> pending_;
   std::string bytes_;      // of what is pending
   bool poisoned_ = false;  // a part of the batch being read was lost
+  bool first_file_ = true;
 };
 
 bool ShardReplay::ReplayFile(std::string_view bytes, LogFileInfo* file) {
@@ -87,6 +88,7 @@ bool ShardReplay::ReplayFile(std::string_view bytes, LogFileInfo* file) {
     poisoned_ = true;
   }
   DropPending();
+  first_file_ = false;
   result_.damaged_places += reader.damaged_places();
   if (reader.torn_tail()) {
     ++result_.torn_tails;
@@ -217,9 +219,15 @@ void ShardReplay::ApplyState(const Pending& pending) {
   if (pending.source == nullptr || pending.page >= pending.source->page_count()) return;
   Page& page = pending.source->writable_page(pending.page);
   const uint32_t before = page.sequence;
+  const auto last_ms = page.LastTimestamps();
+  const model::Timestamp last_full_ms = page.last_full_ms;
   page.broken = !ApplyStateRecord(BytesOf(pending), base_ms_, &page).ok();
-  // The state counts frames that never came: a file before, or its end, is gone.
-  if (before > 0 && page.sequence > before) result_.lost_frames += page.sequence - before;
+  if (page.broken || page.sequence <= before || (before == 0 && first_file_)) return;
+  // The state counts frames that never came: a file before, or its end, is gone, although each file
+  // begins with the states of all that is alive. Their samples are not stored, so a copy that is
+  // sent again must not be taken for a duplicate.
+  result_.lost_frames += page.sequence - before;
+  page.RewindHistory(last_ms, last_full_ms);
 }
 
 void ShardReplay::ApplyFrame(const Pending& pending, uint64_t commit, LogFileInfo* file) {

@@ -1,0 +1,28 @@
+// SimulatedLives: the store through many lives on a simulated disk (MemEnv under FaultEnv), one
+// seed, one thread, every step repeatable: appends, late rows, deletes, seals, merges, reads of
+// pinned snapshots, failing and full disks, clock steps; each life ends with a clean stop, kill -9,
+// or a power cut that drops or tears what was not synced. After each the store must hold what it
+// promised.
+#pragma once
+
+#include <cstdint>
+
+#include "base/status.h"
+#include "stress_writer.h"
+
+namespace tocsin::stress {
+
+struct SimulationCounts {
+  StressCounts writes;
+  uint64_t clean_stops = 0;
+  uint64_t kills = 0;
+  uint64_t power_cuts = 0;
+  uint64_t torn_power_cuts = 0;
+  uint64_t faults_hit = 0;
+  uint64_t comparisons = 0;
+};
+
+// An error names the life and step and what was broken.
+Status RunSimulatedLives(uint64_t seed, int lives, SimulationCounts* counts);
+
+}  // namespace tocsin::stress
