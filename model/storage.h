@@ -152,6 +152,10 @@ class Appender {
   virtual Result<std::unique_ptr<SourceWriter>> OpenSource(const Origin& origin,
                                                            const Labels& labels) = 0;
   virtual std::unique_ptr<AppendBatch> NewBatch() = 0;
+  // The labels of every source of `origin` that has recent samples: where a writer that forgot
+  // finds again what it had opened.
+  virtual void VisitSources(const Origin& /*origin*/,
+                            const std::function<void(const Labels&)>& /*visit*/) const {}
 };
 
 // ----------------------------------------------------------------------------------------------------------

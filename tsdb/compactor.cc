@@ -227,6 +227,22 @@ Status Compactor::RunRound() {
   return compacted.ok() ? retained : compacted;
 }
 
+// Rows of the past, as a backfill or a sender that catches up brings them, would stay in memory
+// until the next half hour begins. A window of theirs is sealed once rows well past its end have
+// come, but only once so: what trickles in after that waits for the half hour.
+Status Compactor::SealPast(model::Timestamp now) {
+  const model::Timestamp newest = head_.newest_ms();
+  if (newest == model::kMinTimestamp) return Status::Ok();
+  const model::Timestamp reached = WindowStart(std::min(now, newest) - options_.seal_delay_ms);
+  if (reached <= sealed_past_ms_) return Status::Ok();
+  sealed_past_ms_ = reached;
+  std::vector<WindowUse> windows = OpenWindows({model::kMinTimestamp, reached - 1});
+  std::erase_if(windows, [version = store_.Current()](const WindowUse& window) {
+    return version->sealed.CoversWindow(window.window_ms, 0);
+  });
+  return SealWindows(windows);
+}
+
 Status Compactor::SealAndMerge() {
   const model::Timestamp now = env_.NowMs();
   if (now >= next_seal_ms_) {
@@ -235,6 +251,7 @@ Status Compactor::SealAndMerge() {
     TOCSIN_RETURN_IF_ERROR(Seal({model::kMinTimestamp, WindowStart(due) - 1}));
     next_seal_ms_ = WindowStart(due) + kWindowMs + options_.seal_delay_ms;
   }
+  TOCSIN_RETURN_IF_ERROR(SealPast(now));
   if (head_.run_bytes() > options_.head_bytes_max) {
     TOCSIN_RETURN_IF_ERROR(
         Seal({model::kMinTimestamp, WindowStart(now - options_.seal_delay_ms) - 1}));

@@ -84,6 +84,7 @@ class Compactor {
   Status Merge(std::vector<Version::Segment> inputs, uint8_t level);
   Status ApplyRetention();
   Status SealAndMerge();
+  Status SealPast(model::Timestamp now);
   void Count(const DroppedSamples& dropped);
 
   Env& env_;
@@ -97,6 +98,7 @@ class Compactor {
   StoragePolicy policy_ GUARDED_BY(policy_mu_);
 
   model::Timestamp next_seal_ms_ = model::kMinTimestamp;
+  model::Timestamp sealed_past_ms_ = model::kMinTimestamp;  // SealPast looked this far
   // Versions that must be gone before the rows sealed since may leave memory.
   std::vector<std::weak_ptr<const Version>> retiring_;
   std::set<SegmentId> damaged_;  // not merged

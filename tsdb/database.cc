@@ -80,6 +80,13 @@ class DatabaseImpl final : public Database {
     return head_->OpenSource(origin, labels);
   }
   std::unique_ptr<model::AppendBatch> NewBatch() override { return head_->NewBatch(); }
+  void VisitSources(const model::Origin& origin,
+                    const std::function<void(const model::Labels&)>& visit) const override {
+    const HeadIndex::Pin pin = head_->index().NewPin();
+    for (SourceId id = 0; id < pin.source_id_end(); ++id) {
+      if (pin.SourceAlive(id) && pin.SourceOrigin(id) == origin) visit(pin.SourceLabels(id));
+    }
+  }
   std::unique_ptr<model::Snapshot> Pin() const override {
     return std::make_unique<DatabaseSnapshot>(*head_, store_->Current(), quarantine_);
   }

@@ -21,28 +21,30 @@ LabelHasher::LabelHasher(Env* env) {
 LabelHasher::Hash LabelHasher::operator()(std::string_view raw_labels) const {
   const XXH128_hash_t hash =
       XXH3_128bits_withSecret(raw_labels.data(), raw_labels.size(), secret_, sizeof secret_);
-  return {hash.low64 | 1, hash.high64};  // never {0, 0}
+  return {hash.low64 | 1, static_cast<uint32_t>(hash.high64 >> 32)};  // never {0, 0}
 }
 
 KnownEntry* KnownSeries::Find(const LabelHasher::Hash& hash) {
   if (entries_.empty()) return nullptr;
-  const size_t mask = entries_.size() - 1;
-  for (size_t i = hash.high & mask;; i = (i + 1) & mask) {
+  for (size_t i = Home(hash.high);; i = After(i)) {
     KnownEntry& entry = entries_[i];
-    if (entry.hash.high == hash.high && entry.hash.low == hash.low) return &entry;
+    if (entry.hash_low == hash.low && entry.hash_high == hash.high) return &entry;
     if (IsFree(entry)) return nullptr;
   }
 }
 
+size_t KnownSeries::GrownSize() const {
+  return std::max(kLeastEntries, entries_.size() + entries_.size() * 2 / 5);
+}
+
 size_t KnownSeries::MemoryBytesAfterInsert() const {
-  const size_t count = IsFull() ? std::max(kLeastEntries, entries_.size() * 2) : entries_.size();
-  return count * sizeof(KnownEntry);
+  return (IsFull() ? GrownSize() : entries_.size()) * sizeof(KnownEntry);
 }
 
 void KnownSeries::Insert(const KnownEntry& entry) {
   if (IsFull()) {
-    std::vector<KnownEntry> old = std::move(entries_);
-    entries_.assign(std::max(kLeastEntries, old.size() * 2), KnownEntry());
+    std::vector<KnownEntry> old(GrownSize());
+    old.swap(entries_);
     size_ = 0;
     for (const KnownEntry& one : old) {
       if (!IsFree(one)) Place(one);
@@ -52,18 +54,15 @@ void KnownSeries::Insert(const KnownEntry& entry) {
 }
 
 void KnownSeries::Rebuild(const std::vector<KnownEntry>& kept) {
-  size_t count = kLeastEntries;
-  while (kept.size() * 4 >= count * 3) count *= 2;
-  entries_ = std::vector<KnownEntry>(count);
+  entries_ = std::vector<KnownEntry>(std::max(kLeastEntries, kept.size() * 8 / 5));
   size_ = 0;
   for (const KnownEntry& one : kept) Place(one);
 }
 
 void KnownSeries::Place(const KnownEntry& entry) {
   DCHECK(!IsFree(entry));
-  const size_t mask = entries_.size() - 1;
-  size_t i = entry.hash.high & mask;
-  while (!IsFree(entries_[i])) i = (i + 1) & mask;
+  size_t i = Home(entry.hash_high);
+  while (!IsFree(entries_[i])) i = After(i);
   entries_[i] = entry;
   ++size_;
 }

@@ -34,10 +34,6 @@ bool Normalise(std::vector<model::LabelView>* labels) {
   return has_name;
 }
 
-bool IsGroupLabel(std::string_view name) {
-  return name == model::kJobLabel || name == model::kInstanceLabel;
-}
-
 }  // namespace
 
 PushSender::PushSender(Env* env, model::Appender* appender, const LabelHasher* hasher,
@@ -48,10 +44,14 @@ PushSender::PushSender(Env* env, model::Appender* appender, const LabelHasher* h
       limits_(limits),
       name_(std::move(name)),
       now_s_(env->NowMs() / 1000),
-      next_sweep_ms_(env->NowMs() + kSweepEveryMs) {}
+      next_sweep_ms_(env->NowMs() + kSweepEveryMs) {
+  // After a restart series go on where they were.
+  appender_->VisitSources({model::OriginKind::kPush, name_},
+                          [this](const model::Labels& labels) { split_.AddSource(labels); });
+}
 
 PushSender::~PushSender() {
-  limits_->groups -= groups_.size();
+  limits_->groups -= groups();
   limits_->known_series_bytes -= known_.MemoryBytes();
 }
 
@@ -66,8 +66,7 @@ PushSender::SeriesRef PushSender::Find(const LabelHasher::Hash& hash) {
   return ref;
 }
 
-Result<uint32_t> PushSender::FindGroup(const model::Labels& labels) {
-  if (const auto it = group_index_.find(labels); it != group_index_.end()) return it->second;
+Result<uint32_t> PushSender::OpenGroup(const model::Labels& labels) {
   if (limits_->groups.fetch_add(1) >= limits_->groups_max) {
     limits_->groups.fetch_sub(1);
     return Error(Code::kResourceExhausted, "too many push groups");
@@ -77,10 +76,16 @@ Result<uint32_t> PushSender::FindGroup(const model::Labels& labels) {
     limits_->groups.fetch_sub(1);
     return Error(writer.error());
   }
-  const auto index = static_cast<uint32_t>(groups_.size());
-  groups_.emplace_back();
-  groups_.back().writer = std::move(*writer);
-  group_index_.emplace(labels, index);
+  uint32_t index = 0;
+  if (free_groups_.empty()) {
+    index = static_cast<uint32_t>(groups_.size());
+    groups_.emplace_back();
+  } else {
+    index = free_groups_.back();
+    free_groups_.pop_back();
+    groups_[index] = Group();
+  }
+  groups_[index].writer = std::move(*writer);
   return index;
 }
 
@@ -92,23 +97,37 @@ PushSender::SeriesRef PushSender::Resolve(std::string_view raw_labels,
     Remember(raw_labels, ref);
     return ref;
   }
-  std::vector<model::LabelView> group_labels;
-  std::vector<model::LabelView> key_labels;
-  for (const model::LabelView& label : labels) {
-    (IsGroupLabel(label.name) ? group_labels : key_labels).push_back(label);
-  }
+  PushSplit::Source* const source = split_.SourceOf(labels, /*may_learn=*/!lesson_given_);
+  if (source == nullptr) return ref;  // kUnknown
   ref.fate = Fate::kRefused;
-  const auto group = FindGroup(model::Labels::FromSorted(group_labels.data(), group_labels.size()));
-  if (!group) return ref;
-  const auto slot = groups_[*group].writer->AddSlot(
-      model::Labels::FromSorted(key_labels.data(), key_labels.size()));
+  if (source->group == PushSplit::kNoGroup) {
+    const auto opened = OpenGroup(source->labels);
+    if (!opened) {
+      split_.Close(model::Labels(source->labels));
+      return ref;
+    }
+    source->group = *opened;
+  }
+  const auto slot = groups_[source->group].writer->AddSlot(PushSplit::KeyOf(labels, *source));
   if (!slot) return ref;
-  ref = {Fate::kStored, *group, *slot};
-  auto& slots = groups_[*group].slots;
+  ref = {Fate::kStored, source->group, *slot};
+  auto& slots = groups_[source->group].slots;
   if (*slot >= slots.size()) slots.resize(*slot + size_t{1});
   slots[*slot].resolved_s = static_cast<uint32_t>(now_s_);
+  groups_[ref.group].resolved_s = static_cast<uint32_t>(now_s_);
   Remember(raw_labels, ref);
   return ref;
+}
+
+void PushSender::BeginLesson() { split_.BeginLesson(); }
+
+void PushSender::Teach(std::vector<model::LabelView> labels) {
+  if (Normalise(&labels)) split_.Teach(labels);
+}
+
+void PushSender::EndLesson() {
+  split_.EndLesson();
+  lesson_given_ = true;
 }
 
 void PushSender::Remember(std::string_view raw_labels, const SeriesRef& ref) {
@@ -121,9 +140,12 @@ void PushSender::Remember(std::string_view raw_labels, const SeriesRef& ref) {
     if (known_.MemoryBytesAfterInsert() > before) return;
   }
   const size_t swept = known_.MemoryBytes();
-  known_.Insert({(*hasher_)(raw_labels), ref.group, ref.slot, static_cast<uint32_t>(now_s_)});
+  const LabelHasher::Hash hash = (*hasher_)(raw_labels);
+  known_.Insert({hash.low, hash.high, ref.group, ref.slot, static_cast<uint32_t>(now_s_)});
   limits_->known_series_bytes += known_.MemoryBytes() - swept;
-  if (ref.fate == Fate::kStored) ++groups_[ref.group].slots[ref.slot].references;
+  if (ref.fate != Fate::kStored) return;
+  ++groups_[ref.group].slots[ref.slot].references;
+  ++groups_[ref.group].references;
 }
 
 void PushSender::SweepIfDue() {
@@ -144,15 +166,31 @@ void PushSender::Sweep(int64_t older_than_s) {
     // Perhaps in the request in the making, under other raw bytes.
     if (now_s_ - static_cast<int64_t>(use.resolved_s) <= older_than_s) return false;
     if (--use.references == 0) group.writer->ReleaseSlot(entry.slot);
+    --group.references;
     return true;
   });
+  CloseIdleGroups(older_than_s);
   limits_->known_series_bytes += known_.MemoryBytes();
   limits_->known_series_bytes -= before;
 }
 
+// Targets come and go: a source that nobody holds leaves the head once its samples have.
+void PushSender::CloseIdleGroups(int64_t older_than_s) {
+  for (uint32_t index = 0; index < groups_.size(); ++index) {
+    Group& group = groups_[index];
+    const bool idle = group.references == 0 && group.last_row == kNone &&
+                      now_s_ - static_cast<int64_t>(group.resolved_s) > older_than_s;
+    if (group.writer == nullptr || !idle) continue;
+    split_.Close(group.writer->source_labels());
+    group = Group();
+    free_groups_.push_back(index);
+    limits_->groups.fetch_sub(1);
+  }
+}
+
 void PushSender::Begin() {
-  SweepIfDue();
   for (const Row& row : rows_) groups_[row.group].last_row = kNone;
+  lesson_given_ = false;
   // One huge request must not keep its memory for ever.
   if (cells_.capacity() > kCellsKeptMax) cells_ = {};
   rows_.clear();
@@ -160,6 +198,7 @@ void PushSender::Begin() {
   cells_.clear();
   histograms_.clear();
   exemplars_.clear();
+  SweepIfDue();
 }
 
 PushSender::Row& PushSender::RowAt(uint32_t group, model::Timestamp timestamp_ms) {

@@ -1,10 +1,16 @@
 // PushSender: the push groups of one sender, and the batch of its request in the making. A push
-// group is the series of one (job, instance) of the sender: one source, its other labels being keys
-// (TSDB.md §6.1).
+// group is a source: series of one (job, instance) of the sender. Which other labels they all have
+// in common (cluster, node, team) is learnt from requests that bring many series of a new (job,
+// instance) at once; these name the source, too, and only the rest are keys, which then are the
+// same for every target of a job: a series costs the index nothing instead of a hundred bytes
+// (push_split.h). A series that differs goes to the source of (job, instance) alone.
 //
-//   ref = sender.Find(sender.Prefetch(raw_labels)), or when unknown sender.Resolve(raw_labels,
-//   labels); sender.Add(ref, timestamp, value); … CommitResult result = sender.Commit(options); //
-//   rows: one per group and timestamp
+//   ref = sender.Find(sender.Prefetch(raw_labels));
+//   unknown:      ref = sender.Resolve(raw_labels, labels);
+//   still unknown: sender.BeginLesson(); sender.Teach(labels of each series of the request);
+//                 sender.EndLesson(); ref = sender.Resolve(raw_labels, labels)
+//   sender.Add(ref, timestamp, value); …
+//   CommitResult result = sender.Commit(options);     // rows: one per group and timestamp
 //
 // One thread at a time (remote_write.cc holds the sender's mutex).
 #pragma once
@@ -18,6 +24,7 @@
 #include <vector>
 
 #include "collector/push/known_series.h"
+#include "collector/push/push_split.h"
 #include "model/storage.h"
 
 namespace tocsin::collector {
@@ -44,7 +51,7 @@ class PushSender {
     kStored,
     kDropped,  // no name, or invalid or repeated labels: left out without a word
     kRefused,  // a limit on series or groups was reached
-    kUnknown,  // Find only
+    kUnknown,  // Find: not seen yet. Resolve: a lesson may help, at most once a request
   };
   struct SeriesRef {
     Fate fate = Fate::kUnknown;
@@ -62,6 +69,10 @@ class PushSender {
   // `labels` in any order. Remembers what it found under `raw_labels` (unless that is ""), but for
   // refusals.
   SeriesRef Resolve(std::string_view raw_labels, std::vector<model::LabelView> labels);
+  // Shows all series of the request, whose bytes must live until EndLesson.
+  void BeginLesson();
+  void Teach(std::vector<model::LabelView> labels);
+  void EndLesson();
 
   void Begin();  // forgets what was added and not committed
   void Add(const SeriesRef& ref, model::Timestamp timestamp_ms, double value);
@@ -72,7 +83,7 @@ class PushSender {
   model::CommitResult Commit(const model::CommitOptions& options, uint64_t* duplicates);
 
   size_t known_series() const { return known_.size(); }
-  size_t groups() const { return groups_.size(); }
+  size_t groups() const { return groups_.size() - free_groups_.size(); }
 
  private:
   struct SlotUse {
@@ -84,6 +95,8 @@ class PushSender {
     std::unique_ptr<model::SourceWriter> writer;
     std::vector<SlotUse> slots;
     uint32_t last_row = kNone;  // index into rows_ of the request in the making
+    uint32_t references = 0;    // of all slots
+    uint32_t resolved_s = 0;    // the latest of all slots
   };
   struct Row {
     uint32_t group;
@@ -106,7 +119,8 @@ class PushSender {
   static constexpr uint32_t kNone = UINT32_MAX;
   static constexpr size_t kCellsKeptMax = 100'000;
 
-  Result<uint32_t> FindGroup(const model::Labels& labels);
+  Result<uint32_t> OpenGroup(const model::Labels& labels);
+  void CloseIdleGroups(int64_t older_than_s);
   void Remember(std::string_view raw_labels, const SeriesRef& ref);
   Row& RowAt(uint32_t group, model::Timestamp timestamp_ms);
   void AddCell(const SeriesRef& ref, model::Timestamp timestamp_ms, double value,
@@ -123,10 +137,12 @@ class PushSender {
 
   KnownSeries known_;
   std::vector<Group> groups_;
-  std::unordered_map<model::Labels, uint32_t, model::LabelsHash> group_index_;
+  std::vector<uint32_t> free_groups_;  // without a writer: to be used again
+  PushSplit split_;
   int64_t now_s_ = 0;
   int64_t next_sweep_ms_ = 0;
   uint32_t row_serial_ = 0;
+  bool lesson_given_ = false;  // in this request
 
   // The request in the making.
   std::vector<Row> rows_;

@@ -186,8 +186,9 @@ struct RemoteWriteReceiver::Impl {
 
   RemoteWriteOutcome WriteMessage(std::string_view name, std::string_view message);
   bool AddAll(std::string_view message, PushSender* groups, Tally* tally);
-  bool FindAndAdd(const WireSeries& series, const LabelHasher::Hash& hash, PushSender* groups,
-                  Tally* tally);
+  bool FindAndAdd(std::string_view message, const WireSeries& series, const LabelHasher::Hash& hash,
+                  PushSender* groups, Tally* tally);
+  static bool GiveLesson(std::string_view message, PushSender* groups);
   void AddSeries(const WireSeries& series, const PushSender::SeriesRef& ref, PushSender* groups,
                  Tally* tally);
   void NoteMetadata(const WireMetadata& metadata);
@@ -252,16 +253,43 @@ void RemoteWriteReceiver::Impl::AddSeries(const WireSeries& series,
   }
 }
 
+// Shows the sender's split all series of the request. False: malformed.
+bool RemoteWriteReceiver::Impl::GiveLesson(std::string_view message, PushSender* groups) {
+  using Next = WriteRequestReader::Next;
+  WriteRequestReader reader(message);
+  WireSeries series;
+  WireMetadata wire_metadata;
+  std::vector<model::LabelView> labels;
+  groups->BeginLesson();
+  Next next = Next::kSeries;
+  while (next != Next::kEnd) {
+    next = reader.Read(&series, &wire_metadata);
+    if (next == Next::kMalformed) return false;
+    if (next != Next::kSeries) continue;
+    labels.clear();
+    if (!ReadLabels(series.message, &labels)) return false;
+    groups->Teach(labels);
+  }
+  groups->EndLesson();
+  return true;
+}
+
 // Finds the series, or resolves it. False: malformed.
-bool RemoteWriteReceiver::Impl::FindAndAdd(const WireSeries& series, const LabelHasher::Hash& hash,
-                                           PushSender* groups, Tally* tally) {
+bool RemoteWriteReceiver::Impl::FindAndAdd(std::string_view message, const WireSeries& series,
+                                           const LabelHasher::Hash& hash, PushSender* groups,
+                                           Tally* tally) {
   // Labels in several runs have no bytes that could be recognised.
   PushSender::SeriesRef ref;
   if (!series.labels_apart) ref = groups->Find(hash);
   if (ref.fate == PushSender::Fate::kUnknown) {
     std::vector<model::LabelView> labels;
     if (!ReadLabels(series.message, &labels)) return false;
-    ref = groups->Resolve(series.labels_apart ? std::string_view() : series.raw_labels, labels);
+    const std::string_view raw = series.labels_apart ? std::string_view() : series.raw_labels;
+    ref = groups->Resolve(raw, labels);
+    if (ref.fate == PushSender::Fate::kUnknown) {
+      if (!GiveLesson(message, groups)) return false;
+      ref = groups->Resolve(raw, labels);
+    }
     if (ref.fate == PushSender::Fate::kRefused && tally->refused_series.empty()) {
       tally->refused_series = model::Labels::FromViews(labels).ToString();
     }
@@ -292,7 +320,7 @@ bool RemoteWriteReceiver::Impl::AddAll(std::string_view message, PushSender* gro
       ++count;
     }
     for (size_t i = 0; i < count; ++i) {
-      if (!FindAndAdd(window[i], hashes[i], groups, tally)) return false;
+      if (!FindAndAdd(message, window[i], hashes[i], groups, tally)) return false;
     }
   }
   return true;

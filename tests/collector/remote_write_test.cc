@@ -79,6 +79,38 @@ BOOST_FIXTURE_TEST_CASE(SeriesGoToTheirJobAndInstance, Fixture) {
   BOOST_TEST(appender.Last("bare") == 4);
 }
 
+// So that the index holds the keys of a job's targets once.
+BOOST_FIXTURE_TEST_CASE(LabelsCommonToATargetNameItsSource, Fixture) {
+  const auto request_of = [](int first, int count) {
+    prometheus::WriteRequest request;
+    for (const char* instance : {"1", "2"}) {
+      for (int i = first; i < first + count; ++i) {
+        AddSeries(&request,
+                  {{"__name__", "m" + std::to_string(i)},
+                   {"cluster", "c"},
+                   {"instance", instance},
+                   {"job", "j"},
+                   {"rack", instance},
+                   {"x", std::to_string(i)}},
+                  {{1000 + i, 1}});
+      }
+    }
+    return request;
+  };
+  BOOST_TEST(Write(request_of(0, 10)).http_status == 204);
+  BOOST_TEST(Write(request_of(5, 10)).http_status == 204);
+  const std::vector<std::string> sources = {R"({cluster="c", instance="1", job="j", rack="1"})",
+                                            R"({cluster="c", instance="2", job="j", rack="2"})"};
+  BOOST_TEST(appender.SourceTexts() == sources, boost::test_tools::per_element());
+  BOOST_TEST(appender.Series().size() == 30u);
+  // The same series stays where it is; one that differs is stored beside.
+  prometheus::WriteRequest other;
+  AddSeries(&other, {{"__name__", "m0"}, {"instance", "1"}, {"job", "j"}}, {{2000, 1}});
+  BOOST_TEST(Write(other).http_status == 204);
+  BOOST_TEST(appender.Of(R"(m0{instance="1", job="j"})").size() == 1u);
+  BOOST_TEST(appender.SourceTexts().size() == 3u);
+}
+
 BOOST_FIXTURE_TEST_CASE(LabelsMayComeInAnyOrder, Fixture) {
   prometheus::WriteRequest request;
   AddSeries(&request, {{"x", "1"}, {"__name__", "a"}, {"b", ""}, {"c", "2"}}, {{1, 1}});

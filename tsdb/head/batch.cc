@@ -181,12 +181,22 @@ void HeadBatch::Refuse(uint32_t row_number, const Sample& sample, model::AppendO
   ++refused_[static_cast<size_t>(outcome)];
 }
 
+// Newer than all that the source has: nothing in the row can be refused.
+bool HeadBatch::InOrderAtSight(const Row& row, const Bounds& bounds) const {
+  if (row.has_extras || row.row_ms < bounds.first_ms || row.row_ms > bounds.future_ms) return false;
+  for (uint32_t p = 0; p < row.source->page_count(); ++p) {
+    if (row.row_ms <= row.source->writable_page(p).newest_ms()) return false;
+  }
+  return true;
+}
+
 // Judges the whole batch without touching anything; false when a sample is refused.
 bool HeadBatch::JudgeAll(const Bounds& bounds, model::CommitResult* result) {
   Overlay overlay(repeats_ ? samples_.size() : 0);
   bool all = true;
   for (uint32_t r = 0; r < rows_.size(); ++r) {
     const Row& row = rows_[r];
+    if (!repeats_ && InOrderAtSight(row, bounds)) continue;
     for (uint32_t i = row.first_sample; i < row.last_sample; ++i) {
       const Sample& sample = samples_[i];
       const Page& page = row.source->writable_page(sample.slot / kFrameSlotsMax);
@@ -257,13 +267,14 @@ void HeadBatch::AddItem(FrameEncoder& encoder, const Row& row, const Page& page,
   if (start != 0 || !page.states.starts_ms.empty()) encoder.SetStart(start);
 }
 
-// The usual row of a scrape: whole, in order, floats with the row's timestamp. False when it is
-// another kind; then nothing has happened.
-bool HeadBatch::WritePlainFullRow(const Row& row, Page& page, std::span<const uint32_t> samples,
-                                  const Bounds& bounds) {
-  if (row.kind != model::RowKind::kFull || row.has_extras || row.row_ms <= page.newest_ms() ||
-      row.row_ms < bounds.first_ms || row.row_ms > bounds.future_ms ||
-      !page.states.starts_ms.empty())
+// The usual rows: floats with the row's timestamp, in order, whole as scrapes are, or a push's
+// part. False when it is another kind; then nothing has happened.
+bool HeadBatch::WritePlainRow(const Row& row, Page& page, std::span<const uint32_t> samples,
+                              const Bounds& bounds) {
+  const bool full = row.kind == model::RowKind::kFull;
+  const bool newest = row.row_ms > page.newest_ms();
+  if (row.has_extras || row.row_ms < bounds.first_ms || row.row_ms > bounds.future_ms ||
+      !page.states.starts_ms.empty() || (full && !newest))
     return false;
   DenseRow& dense = ThreadDenseRow();
   uint64_t present[kWords] = {};
@@ -278,15 +289,28 @@ bool HeadBatch::WritePlainFullRow(const Row& row, Page& page, std::span<const ui
     const auto bits = std::bit_cast<uint64_t>(samples_[i].value);
     const uint64_t bit = uint64_t{1} << (at % 64);
     if ((present[at / 64] & bit) != 0) return false;
+    if (!newest && !page.InOrder(at, row.row_ms)) return false;
     present[at / 64] |= bit;
     dense.bits[at] = bits;
     changed[at / 64] |= bits != last[at] ? bit : 0;
     stale[at / 64] |= bits == model::kStaleBits ? bit : 0;
   }
-  bool anything = false;
   const auto words = static_cast<uint32_t>(page.states.live.size());
-  for (uint32_t w = 0; w < words; ++w)
-    anything = anything || present[w] != 0 || page.states.live[w] != 0;
+  const bool cover = !full && newest && page.CoveredBy(present);
+  // Which slots get an item, and which of these only to say that they are gone.
+  uint64_t items[kWords] = {};
+  uint64_t absent[kWords] = {};
+  bool anything = false;
+  for (uint32_t w = 0; w < words; ++w) {
+    const uint64_t live = page.states.live[w];
+    anything = anything || present[w] != 0 || (full && live != 0);
+    if (full) {
+      absent[w] = live & ~present[w];
+      items[w] = changed[w] | stale[w] | (present[w] & ~live) | absent[w];
+    } else {
+      items[w] = cover ? changed[w] | stale[w] : present[w];
+    }
+  }
   if (!anything) return true;
 
   Shard& shard = *head_.shards_[row.source->shard];
@@ -297,15 +321,15 @@ bool HeadBatch::WritePlainFullRow(const Row& row, Page& page, std::span<const ui
     PutStateRecord(shard.log.buffer(), page, shard.log.base_ms());
   head_.AccountRuns(before, page.run_bytes());
   FrameEncoder& encoder = shard.encoder;
-  encoder.Begin(FrameKind::kFull, page.states);
+  encoder.Begin(full    ? FrameKind::kFull
+                : cover ? FrameKind::kCover
+                        : FrameKind::kPartial,
+                page.states);
   for (uint32_t w = 0; w < words; ++w) {
-    const uint64_t live = page.states.live[w];
-    const uint64_t absent = live & ~present[w];
-    uint64_t items = changed[w] | stale[w] | (present[w] & ~live) | absent;
-    for (; items != 0; items &= items - 1) {
-      const int b = std::countr_zero(items);
+    for (uint64_t rest = items[w]; rest != 0; rest &= rest - 1) {
+      const int b = std::countr_zero(rest);
       const uint32_t at = 64 * w + static_cast<uint32_t>(b);
-      if (((absent >> b) & 1) != 0) {
+      if (((absent[w] >> b) & 1) != 0) {
         encoder.AddAbsent(at);
       } else if (((stale[w] >> b) & 1) != 0) {
         encoder.AddStale(at);
@@ -315,7 +339,17 @@ bool HeadBatch::WritePlainFullRow(const Row& row, Page& page, std::span<const ui
     }
   }
   StoreFrame(*row.source, page, row.row_ms, encoder);
-  page.NoteFullRow(row.row_ms, present, stale, kNone);
+  if (full || cover) {
+    page.NoteFullRow(row.row_ms, present, stale, kNone);
+  } else {
+    for (uint32_t w = 0; w < words; ++w) {
+      for (uint64_t rest = present[w]; rest != 0; rest &= rest - 1) {
+        const int b = std::countr_zero(rest);
+        page.NoteSample(64 * w + static_cast<uint32_t>(b), row.row_ms, ((stale[w] >> b) & 1) != 0,
+                        false, 0);
+      }
+    }
+  }
   return true;
 }
 
@@ -436,7 +470,7 @@ void HeadBatch::WriteRound(uint32_t row_number, Page& page, bool first_round,
 
 void HeadBatch::WritePage(uint32_t row_number, Page& page, std::span<const uint32_t> samples,
                           const Bounds& bounds, model::CommitResult* result) {
-  if (WritePlainFullRow(rows_[row_number], page, samples, bounds)) {
+  if (WritePlainRow(rows_[row_number], page, samples, bounds)) {
     result->samples_committed += samples.size();
     return;
   }

@@ -110,13 +110,14 @@ class HeadBatch final : public model::AppendBatch {
   void UnlockShards(uint64_t shards) NO_THREAD_SAFETY_ANALYSIS;
   Status MakeRoomInLogs(uint64_t shards);
   Bounds MakeBounds(const model::CommitOptions& options) const;
+  bool InOrderAtSight(const Row& row, const Bounds& bounds) const;
   bool JudgeAll(const Bounds& bounds, model::CommitResult* result);
   void WriteRow(uint32_t row_number, const Bounds& bounds, model::CommitResult* result);
   // `samples`: indices into samples_ of the row's samples in this page.
   void WritePage(uint32_t row_number, Page& page, std::span<const uint32_t> samples,
                  const Bounds& bounds, model::CommitResult* result);
-  bool WritePlainFullRow(const Row& row, Page& page, std::span<const uint32_t> samples,
-                         const Bounds& bounds) NO_THREAD_SAFETY_ANALYSIS;
+  bool WritePlainRow(const Row& row, Page& page, std::span<const uint32_t> samples,
+                     const Bounds& bounds) NO_THREAD_SAFETY_ANALYSIS;
   void WriteRound(uint32_t row_number, Page& page, bool first_round, std::vector<uint32_t>* samples,
                   const Bounds& bounds, model::CommitResult* result) NO_THREAD_SAFETY_ANALYSIS;
   void AddItem(FrameEncoder& encoder, const Row& row, const Page& page, const Sample& sample,

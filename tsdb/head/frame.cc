@@ -117,7 +117,7 @@ Result<FrameView> FrameView::Parse(std::string_view body) {
   FrameView frame;
   ByteReader reader(body);
   const uint8_t flags = reader.Fixed8();
-  if ((flags & ~kKnownFlags) != 0 || (flags & kKindMask) > 2) return Error(Damaged("flags"));
+  if ((flags & ~kKnownFlags) != 0) return Error(Damaged("flags"));
   frame.kind = static_cast<FrameKind>(flags & kKindMask);
   frame.list = (flags & kListFlag) != 0;
   frame.slots = reader.Varint32();

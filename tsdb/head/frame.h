@@ -11,12 +11,14 @@
 //   full     has the item's value at this row, or        live: its last value again, at this row
 //            (kAbsent) none, and is dead from then on    dead: nothing
 //   partial  has the item's value (kSame: the last)      nothing at this row, and stays as it was
+//   cover    has the item's value                        its last value again, at this row
 //   late     has the item's value; the item is coded     nothing
 //            against zero and leaves the slot as it was
 //
-// A slot is live when its last item in a full frame was a plain value with the row's timestamp. A
-// staleness marker, a histogram, an own timestamp and kAbsent leave it dead, so that dead slots and
-// slots with a clock of their own cost nothing in rows that do not touch them.
+// A cover is a partial frame that happens to sample every slot of the page, as a push of a whole
+// target does. A slot is live when its last item in a full frame was a plain value with the row's
+// timestamp. A staleness marker, a histogram, an own timestamp and kAbsent leave it dead, so that
+// dead slots and slots with a clock of their own cost nothing in rows that do not touch them.
 //
 // Values are bit-exact: a decimal code is only used where dividing back gives the very same double.
 //
@@ -39,7 +41,7 @@ namespace tocsin::tsdb {
 
 inline constexpr uint32_t kFrameSlotsMax = 4096;
 
-enum class FrameKind : uint8_t { kFull = 0, kPartial = 1, kLate = 2 };
+enum class FrameKind : uint8_t { kFull = 0, kPartial = 1, kLate = 2, kCover = 3 };
 
 // Codes of an item. The number in the name is the size of the payload.
 enum class FrameCode : uint8_t {

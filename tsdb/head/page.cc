@@ -1,6 +1,7 @@
 #include "tsdb/head/page.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <new>
 
@@ -14,6 +15,12 @@ namespace {
 size_t RestartBytes(const SlotStates& states) {
   return sizeof(Run) + states.bits.size() * 9 + states.live.size() * 8 +
          states.starts_ms.size() * 8;
+}
+
+// The size that an allocator with four classes a doubling (jemalloc) gives for `bytes`.
+size_t AllocationClass(size_t bytes) {
+  const size_t step = std::max<size_t>(std::bit_floor(bytes - 1) / 4, 16);
+  return (bytes + step - 1) / step * step;
 }
 
 void FillDirectory(const FrameView& view, uint32_t entries, char* out) {
@@ -114,6 +121,15 @@ SlotHistory Page::History(uint32_t slot) const {
   return history;
 }
 
+bool Page::CoveredBy(const uint64_t* present) const {
+  const uint32_t tail = slots() % 64;
+  const size_t whole = slots() / 64;
+  for (size_t w = 0; w < whole; ++w) {
+    if (present[w] != UINT64_MAX) return false;
+  }
+  return slots() > 0 && (tail == 0 || present[whole] == (uint64_t{1} << tail) - 1);
+}
+
 bool Page::PrepareRow(model::Timestamp row_ms) {
   if (last_run_ != nullptr && !run_required_) {
     const Run& run = *last_run_;
@@ -141,15 +157,33 @@ void Page::StartRun(model::Timestamp row_ms) {
   last_run_ = run;
 }
 
+// Doubles with the run, so that a small source holds little and a large one has few slabs. Of the
+// sizes that the allocator does not round up, the one that frames like this one fill best.
+static uint32_t SlabCapacity(uint32_t frame_bytes, size_t run_bytes) {
+  const size_t wanted = std::clamp<size_t>(run_bytes, kSlabBytesMin, kSlabBytesMax);
+  if (wanted < kSlabBytesMax || frame_bytes > kSlabBytesMax) {
+    const size_t least = sizeof(Slab) + std::max<size_t>(frame_bytes, wanted - sizeof(Slab));
+    return static_cast<uint32_t>(AllocationClass(least) - sizeof(Slab));
+  }
+  size_t best = 0;
+  double best_fill = 0;
+  for (size_t size = kSlabBytesMax / 2; size <= kSlabBytesMax; size += 4096) {
+    const size_t room = size - sizeof(Slab);
+    const auto used = static_cast<double>(room / frame_bytes * frame_bytes);
+    if (const double fill = used / static_cast<double>(size); fill >= best_fill) {
+      best_fill = fill;
+      best = room;
+    }
+  }
+  return static_cast<uint32_t>(best);
+}
+
 char* Page::Allocate(uint32_t bytes) {
   Run& run = *last_run_;
   if (run.last == nullptr ||
       run.last->capacity - run.last->published.load(std::memory_order_relaxed) < bytes) {
-    // Doubles with the run, so that a small source holds little and a large one has few slabs.
-    const size_t grown = std::min<size_t>(run.bytes - RestartBytes(run.restart), kSlabBytesMax);
-    const auto capacity =
-        std::max({bytes, kSlabBytesMin, static_cast<uint32_t>((grown + 7) & ~size_t{7})});
-    Slab* slab = Slab::New(capacity);
+    Slab* slab = Slab::New(SlabCapacity(bytes, run.bytes - RestartBytes(run.restart)));
+    const uint32_t capacity = slab->capacity;
     if (run.last == nullptr) {
       run.first.store(slab, std::memory_order_release);
     } else {
@@ -265,7 +299,10 @@ Status Page::Replay(std::string_view body, model::Timestamp row_ms, uint64_t com
 // Derives from a frame, after ApplyFrame, what the appender knew when it wrote it.
 void Page::NoteFrame(const FrameView& view, model::Timestamp row_ms) {
   if (view.kind == FrameKind::kLate) return;
-  const bool full = view.kind == FrameKind::kFull;
+  // A cover that is later than all before it is to the slots' history what a full row is.
+  const bool cover = view.kind == FrameKind::kCover;
+  const bool covers_all = cover && view.slots == slots() && row_ms > newest_ms();
+  const bool full = view.kind == FrameKind::kFull || covers_all;
   std::vector<SectionEntry> own;
   ReadSection(view.own, &own);
   size_t next_own = 0;
@@ -280,23 +317,27 @@ void Page::NoteFrame(const FrameView& view, model::Timestamp row_ms) {
   uint64_t present[kFrameSlotsMax / 64] = {};
   uint64_t stale_now[kFrameSlotsMax / 64] = {};
   uint64_t histogram_now[kFrameSlotsMax / 64] = {};
-  if (full) {
+  if (view.kind == FrameKind::kFull) {
     // Every slot that is live after the frame has its sample at this row.
     std::copy(states.live.begin(), states.live.end(), present);
+  } else if (cover) {
+    for (uint32_t slot = 0; slot < view.slots; ++slot)
+      present[slot / 64] |= uint64_t{1} << (slot % 64);
   }
   ForEachItem(view, [&](uint32_t item, uint32_t slot, FrameCode code, const char* payload) {
     const bool has_own = next_own < own.size() && own[next_own].item == item;
     const model::Timestamp t = has_own ? row_ms + own[next_own++].value : row_ms;
-    if (full && code == FrameCode::kAbsent) return;
+    if (view.kind == FrameKind::kFull && code == FrameCode::kAbsent) return;
     const bool is_stale = code == FrameCode::kStale;
     const bool is_histogram = code == FrameCode::kHistogram;
     uint64_t hash = 0;
     if (is_histogram) hash = HashOfHistogram(HistogramPayload(payload));
+    const uint64_t bit = uint64_t{1} << (slot % 64);
     if (!full || has_own) {
       notes.push_back({slot, t, is_stale, is_histogram, hash});
+      present[slot / 64] &= ~bit;
       return;
     }
-    const uint64_t bit = uint64_t{1} << (slot % 64);
     present[slot / 64] |= bit;
     if (is_stale) stale_now[slot / 64] |= bit;
     if (is_histogram) {
@@ -304,7 +345,13 @@ void Page::NoteFrame(const FrameView& view, model::Timestamp row_ms) {
       histogram_hashes[slot] = hash;
     }
   });
-  if (full) NoteFullRow(row_ms, present, stale_now, histogram_now);
+  if (full) {
+    NoteFullRow(row_ms, present, stale_now, histogram_now);
+  } else if (cover) {
+    for (uint32_t slot = 0; slot < view.slots; ++slot) {
+      if (((present[slot / 64] >> (slot % 64)) & 1) != 0) NoteSample(slot, row_ms, false, false, 0);
+    }
+  }
   for (const Note& note : notes)
     NoteSample(note.slot, note.t, note.stale, note.histogram, note.hash);
 }
@@ -320,7 +367,8 @@ FrameExtent ExtentOf(const FrameView& view, model::Timestamp row_ms) {
   };
   std::vector<SectionEntry> own;
   ReadSection(view.own, &own);
-  if (view.kind == FrameKind::kFull || own.size() < view.items) sampled(row_ms);
+  const bool whole = view.kind == FrameKind::kFull || view.kind == FrameKind::kCover;
+  if (whole || own.size() < view.items) sampled(row_ms);
   for (const SectionEntry& entry : own) sampled(row_ms + entry.value);
   return extent;
 }

@@ -4,7 +4,7 @@
 //   Page ── Run ──────── Run ──────── Run …       commit order; a new run at each half hour and
 //   every
 //            │ restart    │ restart                256 frames
-//            Slab ─ Slab  Slab ─ Slab              up to 16 KiB of frames each
+//            Slab ─ Slab  Slab ─ Slab              up to 32 KiB of frames each
 //
 // A run starts with a restart, the coding state of every slot: whoever reads a slot starts at the
 // nearest restart instead of at the beginning of time. Frames are never edited or moved; the one
@@ -39,7 +39,7 @@
 namespace tocsin::tsdb {
 
 inline constexpr uint64_t kUncommitted = UINT64_MAX;
-inline constexpr uint32_t kSlabBytesMax = 16 * 1024;
+inline constexpr uint32_t kSlabBytesMax = 32 * 1024;
 inline constexpr uint32_t kSlabBytesMin = 256;
 // A restart costs 9 bytes a slot; at 256 rows that is 0.035 bytes a sample.
 inline constexpr uint32_t kRunFrames = 256;
@@ -153,6 +153,8 @@ class Page {
   void RefreshNewest();
   // Replay: the next frame that is kept starts a run (a state record came, or frames were skipped).
   void RequireRun() { run_required_ = true; }
+  // Every slot has a sample in a row: what a cover frame holds, or leaves out as unchanged.
+  bool CoveredBy(const uint64_t* present) const;
   // Stores a frame whose items already went through `states`. `min_ms`, `max_ms`: of its samples.
   FrameHeader* Store(std::string_view body, uint32_t sections_offset, const FrameView& view,
                      model::Timestamp row_ms, model::Timestamp min_ms, model::Timestamp max_ms);

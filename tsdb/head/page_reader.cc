@@ -75,7 +75,8 @@ PageReader::PageReader(const Page& page, const HeadView& view) : view_(view) {
       continue;
     }
     for (uint32_t i = first; i < frames_.size(); ++i) {
-      if (frames_[i].emit && frames_[i].view.kind == FrameKind::kFull)
+      const FrameKind kind = frames_[i].view.kind;
+      if (frames_[i].emit && (kind == FrameKind::kFull || kind == FrameKind::kCover))
         rows_.push_back(frames_[i].row_ms);
     }
     runs_.push_back({run, first, static_cast<uint32_t>(frames_.size())});
@@ -217,7 +218,8 @@ void PageReader::ReadSlot(uint32_t slot, model::ColumnBatch* batch, model::Colum
       uint32_t item;
       const char* payload;
       if (!Locate(frame, slot, &item, &payload)) {
-        if (live && frame.emit && frame.view.kind == FrameKind::kFull)
+        const FrameKind kind = frame.view.kind;
+        if (frame.emit && (kind == FrameKind::kCover || (live && kind == FrameKind::kFull)))
           Emit(frame.row_ms, bits, start_ms);
         continue;
       }
@@ -404,7 +406,9 @@ void PageReader::PassRun(const RunFrames& run, std::span<const uint32_t> slots) 
   for (uint32_t f = run.first; f < run.last; ++f) {
     const Frame& frame = frames_[f];
     PassItems(frame);
-    if (frame.view.kind != FrameKind::kFull || !frame.emit) continue;
+    if (!frame.emit) continue;
+    if (frame.view.kind == FrameKind::kCover) PassCover(frame);
+    if (frame.view.kind != FrameKind::kFull) continue;
     for (uint32_t w = 0; w < frame.view.word_count(); ++w) {
       uint64_t live = pass_live_[w] & pass_slots_[w];
       const uint32_t left = frame.view.slots - 64 * w;
@@ -438,6 +442,29 @@ void PageReader::PassItems(const Frame& frame) {
       const FrameCode code = view.code(item++);
       if (pass_index_[slot] != kNoId) PassItem(frame, slot, code, payload);
       payload += PayloadBytes(code, payload);
+    }
+  }
+}
+
+// The samples of the slots that a cover frame has no item of.
+void PageReader::PassCover(const Frame& frame) {
+  const FrameView& view = frame.view;
+  uint64_t items[kFrameSlotsMax / 64] = {};
+  if (view.list) {
+    for (uint32_t item = 0; item < view.items; ++item) {
+      const uint32_t slot = view.list_slot(item);
+      items[slot / 64] |= uint64_t{1} << (slot % 64);
+    }
+  } else {
+    std::memcpy(items, view.set, size_t{8} * view.word_count());
+  }
+  for (uint32_t w = 0; w < view.word_count(); ++w) {
+    uint64_t same = pass_slots_[w] & ~items[w];
+    const uint32_t left = view.slots - 64 * w;
+    if (left < 64) same &= (uint64_t{1} << left) - 1;
+    for (; same != 0; same &= same - 1) {
+      const uint32_t index = pass_index_[64 * w + static_cast<uint32_t>(std::countr_zero(same))];
+      PassEmit(index, frame.row_ms, pass_bits_[index]);
     }
   }
 }

@@ -56,7 +56,7 @@ class PageReader {
                  model::Column* columns);
   // Call when the batch was cleared: timestamps that were shared through it are gone.
   void BatchCleared() { shared_rows_ = {}; }
-  // Row timestamps of the full frames in the view: what most slots share.
+  // Row timestamps of the full and cover frames in the view: what most slots share.
   std::span<const model::Timestamp> rows() const { return rows_; }
   // Row timestamps of all frames in the view, in no order.
   void AppendRowTimes(std::vector<model::Timestamp>* times) const {
@@ -104,6 +104,7 @@ class PageReader {
   void ReadPass(std::span<const uint32_t> slots, model::ColumnBatch* batch, model::Column* columns);
   void PassRun(const RunFrames& run, std::span<const uint32_t> slots);
   void PassItems(const Frame& frame);
+  void PassCover(const Frame& frame);
   void PassItem(const Frame& frame, uint32_t slot, FrameCode code, const char* payload);
   void PassEmit(uint32_t index, model::Timestamp t, uint64_t bits) {
     const size_t at = index * frames_.size() + pass_counts_[index]++;

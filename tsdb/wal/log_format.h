@@ -25,7 +25,7 @@
 namespace tocsin::tsdb {
 
 inline constexpr uint32_t kLogMagic = 0x4c575354;  // "TSWL"
-inline constexpr uint8_t kLogVersion = 1;
+inline constexpr uint8_t kLogVersion = 2;  // what it reads: all up to it
 inline constexpr size_t kLogBlockBytes = 32 * 1024;
 inline constexpr size_t kLogBlockHeaderBytes = 40;
 inline constexpr size_t kLogFragmentHeaderBytes = 8;
