@@ -71,7 +71,7 @@ void Encode(benchmark::State& state, const Generate& generate) {
   std::string bytes;
   for (auto _ : state) {
     bytes.clear();
-    EncodeValues(values, &bytes);
+    EncodeValues(values, {}, &bytes);
     benchmark::DoNotOptimize(bytes.data());
   }
   PerSample(state, values.size(), bytes.size());
@@ -80,10 +80,10 @@ void Encode(benchmark::State& state, const Generate& generate) {
 void Decode(benchmark::State& state, const Generate& generate) {
   const std::vector<double> values = Column(generate, static_cast<size_t>(state.range(0)), 1);
   std::string bytes;
-  EncodeValues(values, &bytes);
+  EncodeValues(values, {}, &bytes);
   std::vector<double> out(values.size());
   for (auto _ : state) {
-    if (!DecodeValues(bytes, out.size(), out.data())) state.SkipWithError("decode");
+    if (!DecodeValues(bytes, out.size(), {}, out.data())) state.SkipWithError("decode");
     benchmark::DoNotOptimize(out.data());
   }
   PerSample(state, values.size(), bytes.size());

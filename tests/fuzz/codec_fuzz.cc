@@ -29,7 +29,7 @@ void Decode(uint8_t which, size_t count, std::string_view bytes) {
   ByteReader in(bytes);
   switch (which % 7) {
     case 0:
-      static_cast<void>(DecodeValues(bytes, count, values.data()));
+      static_cast<void>(DecodeValues(bytes, count, {}, values.data()));
       break;
     case 1:
       static_cast<void>(DecodeGorilla(bytes, count, values.data()));
@@ -86,14 +86,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<double> values(count);
   std::memcpy(values.data(), data, count * 8);
   std::string bytes;
-  EncodeValues(values, &bytes);
+  EncodeValues(values, {}, &bytes);
   std::vector<double> back(count);
-  CHECK(DecodeValues(bytes, count, back.data()));
+  CHECK(DecodeValues(bytes, count, {}, back.data()));
   CHECK(std::memcmp(values.data(), back.data(), count * 8) == 0);
   std::vector<int64_t> integers(count);
   std::memcpy(integers.data(), data, count * 8);
   bytes.clear();
-  EncodeIntegers(integers, &bytes);
+  EncodeIntegers(integers, Effort::kFast, &bytes);
   std::vector<int64_t> integers_back(count);
   ByteReader in(bytes);
   CHECK(DecodeIntegers(&in, count, integers_back.data()) && in.at_end());

@@ -78,6 +78,11 @@ const std::vector<Shape>& Shapes() {
          return std::fmod(i, 50) < 10 ? model::StaleMarker() : r.Below(9);
        }},
       {"odd doubles", [](Random& r, double) { return r.Odd(); }},
+      {"sums", [](Random& r, double i) { return i * 0.1 + r.Below(9) * 0.001 * 3; }},
+      {"products", [](Random& r, double i) { return (i * 1000 + r.Below(900)) * 1e-3; }},
+      {"nanoseconds",
+       [](Random& r, double i) { return (i * 1e9 + r.Below(1u << 30)) / 1e3 / 1e6; }},
+      {"denormals", [](Random& r, double) { return 5e-324 * r.Below(99); }},
       {"mostly integers",
        [](Random& r, double) { return r.Below(10) == 0 ? r.Odd() : r.Below(1000); }},
       {"bits", [](Random& r, double) { return std::bit_cast<double>(r.Bits()); }},
@@ -98,11 +103,19 @@ BOOST_AUTO_TEST_CASE(ValuesComeBackBitForBit) {
         Doubles values(count);
         for (size_t i = 0; i < count; ++i) values[i] = shape.value(random, static_cast<double>(i));
         std::string bytes;
-        EncodeValues(values, &bytes);
-        BOOST_TEST(bytes.size() <= 2 + count * 8);
         Doubles back(count);
-        BOOST_REQUIRE(DecodeValues(bytes, count, back.data()));
-        BOOST_TEST(SameBits(values, back));
+        Doubles near(count);
+        for (size_t i = 0; i < count; ++i) near[i] = values[i] + std::floor(random.Below(3));
+        for (const Effort effort : {Effort::kFast, Effort::kSmall}) {
+          for (const Doubles& reference : {Doubles(), values, near}) {
+            bytes.clear();
+            EncodeValues(values, {.effort = effort, .reference = reference}, &bytes);
+            BOOST_TEST(bytes.size() <= 2 + count * 8);
+            BOOST_REQUIRE(DecodeValues(bytes, count, reference, back.data()));
+            BOOST_TEST(SameBits(values, back));
+            if (NeedsReference(bytes)) BOOST_TEST(!DecodeValues(bytes, count, {}, back.data()));
+          }
+        }
         // The streaming codec by itself, whatever the chooser took.
         bytes.clear();
         EncodeGorilla(values, &bytes);
@@ -131,10 +144,10 @@ BOOST_AUTO_TEST_CASE(TheChooserTakesWhatFits) {
     BOOST_TEST_CONTEXT(c.name) {
       std::string bytes;
       ValueKind kind{};
-      EncodeValues(c.values, &bytes, &kind);
+      EncodeValues(c.values, {}, &bytes, &kind);
       BOOST_TEST(static_cast<int>(kind) == static_cast<int>(c.want));
       Doubles back(c.values.size());
-      BOOST_REQUIRE(DecodeValues(bytes, back.size(), back.data()));
+      BOOST_REQUIRE(DecodeValues(bytes, back.size(), {}, back.data()));
       BOOST_TEST(SameBits(c.values, back));
     }
   }
@@ -151,16 +164,16 @@ BOOST_AUTO_TEST_CASE(BytesOfTheFormatDoNotChange) {
     return text;
   };
   std::string bytes;
-  EncodeValues(Doubles{1.5, 1.5}, &bytes);
+  EncodeValues(Doubles{1.5, 1.5}, {}, &bytes);
   BOOST_TEST(hex(bytes) == "0002f83f");
   bytes.clear();
-  EncodeValues(Doubles{1, 2, 3, 4, model::StaleMarker(), 6, 7}, &bytes);
+  EncodeValues(Doubles{1, 2, 3, 4, model::StaleMarker(), 6, 7}, {}, &bytes);
   BOOST_TEST(hex(bytes) == "0300010401020000000000f07f060202034018");
   bytes.clear();
   EncodeGorilla(Doubles{1, 1.5, 1.5, 2}, &bytes);
   BOOST_TEST(hex(bytes) == "3ff0000000000000d80584bfff");
   bytes.clear();
-  EncodeIntegers(Integers{1000, 2000, 3000, 4001}, &bytes);
+  EncodeIntegers(Integers{1000, 2000, 3000, 4001}, Effort::kFast, &bytes);
   BOOST_TEST(hex(bytes) == "02d00fd00f000102");
 }
 
@@ -183,7 +196,7 @@ BOOST_AUTO_TEST_CASE(IntegersComeBackWhateverTheirDifferences) {
         Integers values(count);
         for (size_t i = 0; i < count; ++i) values[i] = shapes[s](i);
         std::string bytes;
-        EncodeIntegers(values, &bytes);
+        EncodeIntegers(values, Effort::kFast, &bytes);
         Integers back(count);
         ByteReader in(bytes);
         BOOST_REQUIRE(DecodeIntegers(&in, count, back.data()));
@@ -198,7 +211,7 @@ BOOST_AUTO_TEST_CASE(SteadyTimestampsCostAlmostNothing) {
   Integers values(1024);
   for (size_t i = 0; i < values.size(); ++i) values[i] = 1'700'000'000'000 + int64_t(i) * 15000;
   std::string bytes;
-  EncodeIntegers(values, &bytes);
+  EncodeIntegers(values, Effort::kFast, &bytes);
   BOOST_TEST(bytes.size() < 24u);
 }
 
@@ -281,7 +294,7 @@ BOOST_AUTO_TEST_CASE(DamagedBytesAreSurvived) {
       for (size_t i = 0; i < values.size(); ++i)
         values[i] = shape.value(random, static_cast<double>(i));
       std::string bytes;
-      EncodeValues(values, &bytes);
+      EncodeValues(values, {}, &bytes);
       size_t survived = 0;
       for (int round = 0; round < 500; ++round) {
         std::string damaged = bytes;
@@ -292,7 +305,8 @@ BOOST_AUTO_TEST_CASE(DamagedBytesAreSurvived) {
         // Exactly sized, so that a sanitizer sees reads past the end.
         const std::vector<char> exact(damaged.begin(), damaged.end());
         Doubles back(values.size());
-        survived += DecodeValues({exact.data(), exact.size()}, back.size(), back.data()) ? 1 : 0;
+        survived +=
+            DecodeValues({exact.data(), exact.size()}, back.size(), {}, back.data()) ? 1 : 0;
       }
       BOOST_TEST(survived < 500u);
     }

@@ -66,93 +66,59 @@ std::optional<unsigned> ProbeExponent(std::span<const double> values) {
   return exponent;
 }
 
-struct Exceptions {
-  std::string bytes;
-  size_t runs = 0;
-  size_t end = 0;  // of the last run
-
-  void Add(size_t begin, size_t length, uint64_t bits) {
-    PutVarint(bytes, begin - end);
-    PutVarint(bytes, length);
-    PutFixed64(bytes, bits);
-    ++runs;
-    end = begin + length;
+// Exceptions of a column as they are stored: runs of one pattern.
+class Exceptions {
+ public:
+  void Add(size_t place, double value) {
+    const auto bits = std::bit_cast<uint64_t>(value);
+    if (length_ > 0 && place == begin_ + length_ && bits == bits_) {
+      ++length_;
+      return;
+    }
+    EndRun();
+    begin_ = place;
+    length_ = 1;
+    bits_ = bits;
   }
+  void Put(std::string* out) {
+    EndRun();
+    PutVarint(*out, runs_);
+    out->append(bytes_);
+  }
+
+ private:
+  void EndRun() {
+    if (length_ == 0) return;
+    PutVarint(bytes_, begin_ - end_);
+    PutVarint(bytes_, length_);
+    PutFixed64(bytes_, bits_);
+    ++runs_;
+    end_ = begin_ + length_;
+    length_ = 0;
+  }
+
+  std::string bytes_;
+  size_t runs_ = 0;
+  size_t end_ = 0;  // of the last run written
+  size_t begin_ = 0;
+  size_t length_ = 0;
+  uint64_t bits_ = 0;
 };
 
-}  // namespace
-
-bool EncodeDecimal(std::span<const double> values, std::string* out) {
-  const std::optional<unsigned> probed = ProbeExponent(values);
-  if (!probed) return false;
-  unsigned exponent = *probed;
-  std::vector<int64_t> mantissas(values.size());
-  const size_t allowed = values.size() / kExceptionShare;
-  size_t count = 0;
-  for (size_t i = 0; i < values.size();) {
-    const std::optional<int64_t> k = Mantissa(values[i], exponent);
-    if (k) {
-      mantissas[i++] = *k;
-      continue;
-    }
-    const std::optional<unsigned> e =
-        exponent < kExponentMax ? ExponentOf(values[i], exponent + 1) : std::nullopt;
-    if (e) {  // more digits than probed: start again with them
-      exponent = *e;
-      count = 0;
-      i = 0;
-      continue;
-    }
-    if (++count > allowed) return false;
-    mantissas[i] = i == 0 ? 0 : mantissas[i - 1];
-    ++i;
+// The runs are told over before anything is written; `at` then walks them.
+bool SkipExceptions(ByteReader* in, size_t count, uint64_t* runs) {
+  *runs = in->Varint();
+  if (!in->ok() || *runs > count) return false;
+  for (uint64_t i = 0; i < *runs; ++i) {
+    in->Varint();
+    in->Varint();
+    in->Fixed64();
   }
-  Exceptions exceptions;
-  if (count > 0) {
-    for (size_t i = 0; i < values.size();) {
-      if (Mantissa(values[i], exponent)) {
-        ++i;
-        continue;
-      }
-      size_t end = i + 1;
-      while (end < values.size() && SameBits(values[end], values[i])) ++end;
-      exceptions.Add(i, end - i, std::bit_cast<uint64_t>(values[i]));
-      i = end;
-    }
-  }
-  PutFixed8(*out, static_cast<uint8_t>(exponent));
-  PutVarint(*out, exceptions.runs);
-  out->append(exceptions.bytes);
-  EncodeIntegers(mantissas, out);
-  return true;
+  return in->ok();
 }
 
-bool DecodeDecimal(std::string_view bytes, size_t count, double* out) {
-  ByteReader in(bytes);
-  const unsigned exponent = in.Fixed8();
-  const uint64_t runs = in.Varint();
-  if (!in.ok() || exponent > kExponentMax || runs > count) return false;
-  ByteReader exceptions = in;
-  for (uint64_t i = 0; i < runs; ++i) {
-    in.Varint();
-    in.Varint();
-    in.Fixed64();
-  }
-  if (!in.ok()) return false;
-  static_assert(sizeof(int64_t) == sizeof(double));
-  auto* mantissas = reinterpret_cast<int64_t*>(out);
-  if (!DecodeIntegers(&in, count, mantissas)) return false;
-  const double power = kPowers[exponent];
-  if (exponent == 0) {
-    for (size_t i = 0; i < count; ++i) {
-      out[i] = static_cast<double>(LoadFixed<int64_t>(reinterpret_cast<const char*>(out + i)));
-    }
-  } else {
-    for (size_t i = 0; i < count; ++i) {
-      out[i] =
-          static_cast<double>(LoadFixed<int64_t>(reinterpret_cast<const char*>(out + i))) / power;
-    }
-  }
+bool ApplyExceptions(ByteReader exceptions, size_t count, double* out) {
+  const uint64_t runs = exceptions.Varint();
   size_t at = 0;
   for (uint64_t i = 0; i < runs; ++i) {
     const uint64_t gap = exceptions.Varint();
@@ -163,6 +129,261 @@ bool DecodeDecimal(std::string_view bytes, size_t count, double* out) {
     at += gap + length;
   }
   return true;
+}
+
+struct Mantissas {
+  unsigned exponent = 0;
+  std::vector<int64_t> values;
+  Exceptions exceptions;
+  size_t exception_count = 0;
+};
+
+bool FindMantissas(std::span<const double> values, Mantissas* found) {
+  const std::optional<unsigned> probed = ProbeExponent(values);
+  if (!probed) return false;
+  unsigned exponent = *probed;
+  found->values.resize(values.size());
+  const size_t allowed = values.size() / kExceptionShare;
+  for (size_t i = 0; i < values.size();) {
+    const std::optional<int64_t> k = Mantissa(values[i], exponent);
+    if (k) {
+      found->values[i++] = *k;
+      continue;
+    }
+    const std::optional<unsigned> e =
+        exponent < kExponentMax ? ExponentOf(values[i], exponent + 1) : std::nullopt;
+    if (e) {  // more digits than probed: start again with them
+      exponent = *e;
+      found->exceptions = Exceptions();
+      found->exception_count = 0;
+      i = 0;
+      continue;
+    }
+    if (++found->exception_count > allowed) return false;
+    found->exceptions.Add(i, values[i]);
+    found->values[i] = i == 0 ? 0 : found->values[i - 1];
+    ++i;
+  }
+  found->exponent = exponent;
+  return true;
+}
+
+// --- scaled ---
+
+constexpr uint8_t kExponentMask = 15;
+constexpr unsigned kWayShift = 4;
+constexpr unsigned kWays = 3;
+constexpr uint8_t kUlpsBit = 64;
+constexpr uint8_t kResidualBit = 128;
+
+constexpr std::array<double, kExponentMax + 1> kInverses = {1e0,   1e-1,  1e-2,  1e-3, 1e-4,  1e-5,
+                                                            1e-6,  1e-7,  1e-8,  1e-9, 1e-10, 1e-11,
+                                                            1e-12, 1e-13, 1e-14, 1e-15};
+
+double FromMantissa(double k, unsigned e, unsigned way) {
+  switch (way) {
+    case 0:
+      return k / kPowers[e];
+    case 1:
+      return k * kInverses[e];
+    default:
+      return k / kPowers[e - 3] / 1000;
+  }
+}
+
+int64_t UlpsBetween(double from, double to) {
+  return static_cast<int64_t>(std::bit_cast<uint64_t>(to) - std::bit_cast<uint64_t>(from));
+}
+
+// Of a near decimal: how far the probes may miss, and how much coarser than an ulp its last digit
+// must be, so that the ulps are few and not half of the information.
+constexpr int64_t kProbeUlpsMax = 32;
+constexpr double kNearMantissaMax = kMantissaMax / 128;
+// A value that misses by more is an exception.
+constexpr int64_t kUlpsMax = 1 << 20;
+constexpr size_t kNearProbes = 16;
+
+struct Scale {
+  unsigned exponent;
+  unsigned way;
+};
+
+// The fewest digits at which the probes are near decimals, and the way that comes nearest.
+std::optional<Scale> ProbeScale(std::span<const double> values) {
+  std::array<double, kNearProbes> probes;
+  size_t count = 0;
+  for (size_t i = 0; i < std::min(kNearProbes, values.size()); ++i) {
+    const double v = values[i * values.size() / std::min(kNearProbes, values.size())];
+    if (std::isfinite(v) && v != 0) probes[count++] = v;
+  }
+  if (count * 2 < std::min(kNearProbes, values.size())) return std::nullopt;
+  for (unsigned e = 0; e <= kExponentMax; ++e) {
+    std::array<uint64_t, kWays> total{};
+    std::array<size_t, kWays> near{};
+    for (size_t i = 0; i < count; ++i) {
+      const double k = std::nearbyint(probes[i] * kPowers[e]);
+      if (!(std::fabs(k) < kNearMantissaMax)) continue;
+      for (unsigned way = 0; way < kWays; ++way) {
+        if (way == 2 && e < 3) continue;
+        const int64_t ulps = UlpsBetween(FromMantissa(k, e, way), probes[i]);
+        if (ulps > kProbeUlpsMax || ulps < -kProbeUlpsMax) continue;
+        ++near[way];
+        total[way] += static_cast<uint64_t>(std::abs(ulps));
+      }
+    }
+    std::optional<Scale> best;
+    for (unsigned way = 0; way < kWays; ++way) {
+      if (near[way] * 8 < count * 7) continue;
+      if (!best || total[way] < total[best->way]) best = {e, way};
+    }
+    if (best) return best;
+  }
+  return std::nullopt;
+}
+
+// What a residual is to: the reference's mantissa at this exponent, exact or not.
+int64_t Prediction(double reference, double power) {
+  const double scaled = reference * power;
+  // Written so that NaN fails.
+  return std::fabs(scaled) < kMantissaMax ? static_cast<int64_t>(std::nearbyint(scaled)) : 0;
+}
+
+int64_t WrappingAdd(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+int64_t WrappingSubtract(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+}
+
+// The words of `out` hold integers yet.
+int64_t IntegerAt(const double* out, size_t i) {
+  return LoadFixed<int64_t>(reinterpret_cast<const char*>(out + i));
+}
+
+void Divide(size_t count, double power, double* out) {
+  if (power == 1) {
+    for (size_t i = 0; i < count; ++i) out[i] = static_cast<double>(IntegerAt(out, i));
+  } else {
+    for (size_t i = 0; i < count; ++i) out[i] = static_cast<double>(IntegerAt(out, i)) / power;
+  }
+}
+
+}  // namespace
+
+bool EncodeDecimal(std::span<const double> values, Effort effort, std::string* out) {
+  Mantissas found;
+  if (!FindMantissas(values, &found)) return false;
+  PutFixed8(*out, static_cast<uint8_t>(found.exponent));
+  found.exceptions.Put(out);
+  EncodeIntegers(found.values, effort, out);
+  return true;
+}
+
+bool DecodeDecimal(std::string_view bytes, size_t count, double* out) {
+  ByteReader in(bytes);
+  const unsigned exponent = in.Fixed8();
+  const ByteReader exceptions = in;
+  uint64_t runs = 0;
+  if (exponent > kExponentMax || !SkipExceptions(&in, count, &runs)) return false;
+  static_assert(sizeof(int64_t) == sizeof(double));
+  if (!DecodeIntegers(&in, count, reinterpret_cast<int64_t*>(out))) return false;
+  Divide(count, kPowers[exponent], out);
+  return runs == 0 || ApplyExceptions(exceptions, count, out);
+}
+
+bool EncodeScaled(std::span<const double> values, Effort effort, std::string* out) {
+  const std::optional<Scale> scale = ProbeScale(values);
+  if (!scale) return false;
+  const auto [exponent, way] = *scale;
+  std::vector<int64_t> mantissas(values.size());
+  std::vector<int64_t> ulps(values.size());
+  Exceptions exceptions;
+  size_t allowed = values.size() / kExceptionShare;
+  bool any_ulps = false;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double scaled = std::nearbyint(values[i] * kPowers[exponent]);
+    const bool whole = std::fabs(scaled) < kMantissaMax;  // NaN fails
+    const int64_t k = whole ? static_cast<int64_t>(scaled) : 0;
+    ulps[i] = whole ? UlpsBetween(FromMantissa(static_cast<double>(k), exponent, way), values[i])
+                    : INT64_MAX;
+    if (ulps[i] <= kUlpsMax && ulps[i] >= -kUlpsMax) {
+      mantissas[i] = k;
+      any_ulps |= ulps[i] != 0;
+      continue;
+    }
+    if (allowed-- == 0) return false;
+    exceptions.Add(i, values[i]);
+    mantissas[i] = i == 0 ? 0 : mantissas[i - 1];
+    ulps[i] = 0;
+  }
+  PutFixed8(*out, static_cast<uint8_t>(exponent | way << kWayShift | (any_ulps ? kUlpsBit : 0)));
+  exceptions.Put(out);
+  EncodeIntegers(mantissas, effort, out);
+  if (any_ulps) EncodeIntegers(ulps, effort, out);
+  return true;
+}
+
+bool EncodeResidual(std::span<const double> values, std::span<const double> reference,
+                    Effort effort, std::string* out) {
+  Mantissas found;
+  if (!FindMantissas(values, &found)) return false;
+  const double power = kPowers[found.exponent];
+  for (size_t i = 0; i < values.size(); ++i) {
+    found.values[i] = WrappingSubtract(found.values[i], Prediction(reference[i], power));
+  }
+  PutFixed8(*out, static_cast<uint8_t>(found.exponent | kResidualBit));
+  found.exceptions.Put(out);
+  EncodeIntegers(found.values, effort, out);
+  return true;
+}
+
+bool ScaledByReference(std::string_view bytes) {
+  return !bytes.empty() && (static_cast<uint8_t>(bytes[0]) & kResidualBit) != 0;
+}
+
+bool DecodeScaled(std::string_view bytes, size_t count, std::span<const double> reference,
+                  double* out) {
+  ByteReader in(bytes);
+  const uint8_t head = in.Fixed8();
+  const unsigned exponent = head & kExponentMask;
+  const unsigned way = head >> kWayShift & 3u;
+  const ByteReader exceptions = in;
+  uint64_t runs = 0;
+  if (way >= kWays || (way == 2 && exponent < 3) || !SkipExceptions(&in, count, &runs)) {
+    return false;
+  }
+  auto* integers = reinterpret_cast<int64_t*>(out);
+  if (!DecodeIntegers(&in, count, integers)) return false;
+  const double power = kPowers[exponent];
+  if ((head & kResidualBit) != 0) {
+    if (reference.size() != count) return false;
+    for (size_t i = 0; i < count; ++i) {
+      integers[i] = WrappingAdd(integers[i], Prediction(reference[i], power));
+    }
+  }
+  switch (way) {
+    case 0:
+      Divide(count, power, out);
+      break;
+    case 1:
+      for (size_t i = 0; i < count; ++i) {
+        out[i] = static_cast<double>(IntegerAt(out, i)) * kInverses[exponent];
+      }
+      break;
+    default:
+      for (size_t i = 0; i < count; ++i) {
+        out[i] = static_cast<double>(IntegerAt(out, i)) / kPowers[exponent - 3] / 1000;
+      }
+  }
+  if ((head & kUlpsBit) != 0) {
+    std::vector<int64_t> ulps(count);
+    if (!DecodeIntegers(&in, count, ulps.data())) return false;
+    for (size_t i = 0; i < count; ++i) {
+      out[i] = std::bit_cast<double>(
+          static_cast<uint64_t>(WrappingAdd(std::bit_cast<int64_t>(out[i]), ulps[i])));
+    }
+  }
+  return in.at_end() && (runs == 0 || ApplyExceptions(exceptions, count, out));
 }
 
 }  // namespace tocsin::tsdb

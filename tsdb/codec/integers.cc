@@ -7,17 +7,22 @@
 #include <numeric>
 #include <vector>
 
+#include "tsdb/codec/bits.h"
+#include "tsdb/codec/entropy.h"
+
 namespace tocsin::tsdb {
 namespace {
 
 constexpr uint8_t kOrderMask = 3;
 constexpr uint8_t kZigZagBit = 4;
 constexpr uint8_t kDivisorBit = 8;
+constexpr uint8_t kEntropyBit = 16;
+constexpr uint8_t kHeadMax = 31;
 constexpr uint8_t kOutliersBit = 0x80;
 constexpr unsigned kOrders = 3;
 constexpr unsigned kOutliersMax = kIntegerBlock / 4;
-// An unaligned load of 8 bytes holds this many bits from any bit position on.
-constexpr unsigned kLoadBits = 57;
+// Decoding entropy-coded numbers takes twice as long: not for less than 7 % of the bytes.
+constexpr uint64_t kEntropyPercentMax = 93;
 
 using Histogram = std::array<uint16_t, 65>;  // residuals of a block by their width
 
@@ -108,21 +113,46 @@ uint64_t CommonDivisor(std::span<const int64_t> residuals, MagnitudeOf magnitude
   return std::max<uint64_t>(divisor, 1);
 }
 
-// Considers both ways to make residuals of this order unsigned.
-void Consider(std::span<const int64_t> residuals, unsigned order, Transform* best) {
+uint64_t HeadBits(const Transform& transform) {
+  return 8 * ((transform.zigzag ? 0 : VarintSize(ZigZag(transform.base))) +
+              (transform.divisor > 1 ? VarintSize(transform.divisor) : 0));
+}
+
+// The same residuals as tokens: keeps the plan if it is smaller than any before.
+void ConsiderEntropy(std::span<const int64_t> residuals, Transform transform, Transform* best,
+                     EntropyPlan* plan) {
+  TokenCounts counts{};
+  for (const int64_t r : residuals) ++counts[TokenOf(transform.Apply(r))];
+  EntropyPlan candidate = PlanEntropy(counts);
+  candidate.bits += HeadBits(transform);
+  if (candidate.bits >= plan->bits) return;
+  *plan = candidate;
+  *best = transform;
+}
+
+// The smallest so far, in blocks and as tokens.
+struct Choice {
+  Transform blocks;
+  Transform tokens;
+  EntropyPlan plan;
+};
+
+// Both ways to make residuals of this order unsigned.
+void Consider(std::span<const int64_t> residuals, unsigned order, Effort effort, Choice* choice) {
+  const bool entropy = effort == Effort::kSmall && !residuals.empty();
   Transform from_base{.order = order};
   if (!residuals.empty()) {
     from_base.base = *std::min_element(residuals.begin(), residuals.end());
   }
   from_base.SetDivisor(CommonDivisor(
       residuals, [&](int64_t r) { return AsUnsigned(r) - AsUnsigned(from_base.base); }));
-  const uint64_t head_bits = 8 * (VarintSize(ZigZag(from_base.base)) +
-                                  (from_base.divisor > 1 ? VarintSize(from_base.divisor) : 0));
+  Transform* best = &choice->blocks;
   from_base.bits = CostOf(residuals, from_base, best->bits);
-  if (from_base.bits != UINT64_MAX && from_base.bits + head_bits < best->bits) {
+  if (from_base.bits != UINT64_MAX && from_base.bits + HeadBits(from_base) < best->bits) {
     *best = from_base;
-    best->bits += head_bits;
+    best->bits += HeadBits(from_base);
   }
+  if (entropy) ConsiderEntropy(residuals, from_base, &choice->tokens, &choice->plan);
   // Zigzag can only win where an outlier below drags the base away from the rest.
   if (order == 0 || from_base.base >= 0) return;
   Transform zigzag{.order = order, .zigzag = true};
@@ -130,30 +160,7 @@ void Consider(std::span<const int64_t> residuals, unsigned order, Transform* bes
   if (divisor <= AsUnsigned(INT64_MAX)) zigzag.SetDivisor(divisor);
   zigzag.bits = CostOf(residuals, zigzag, best->bits);
   if (zigzag.bits < best->bits) *best = zigzag;
-}
-
-void PackBits(std::span<const uint64_t> values, unsigned width, std::string* out) {
-  if (width == 0) return;
-  const uint64_t mask = width == 64 ? ~uint64_t{0} : (uint64_t{1} << width) - 1;
-  uint64_t buffer = 0;
-  unsigned used = 0;
-  for (const uint64_t value : values) {
-    const uint64_t v = value & mask;
-    buffer |= v << used;
-    if (used + width < 64) {
-      used += width;
-      continue;
-    }
-    PutFixed64(*out, buffer);
-    const unsigned taken = 64 - used;
-    buffer = taken == 64 ? 0 : v >> taken;
-    used = width - taken;
-    if (used == 0) buffer = 0;
-  }
-  for (; used > 0; used -= std::min(used, 8u)) {
-    out->push_back(static_cast<char>(buffer));
-    buffer >>= 8;
-  }
+  if (entropy) ConsiderEntropy(residuals, zigzag, &choice->tokens, &choice->plan);
 }
 
 void EncodeBlock(std::span<const int64_t> residuals, const Transform& transform, std::string* out) {
@@ -175,28 +182,6 @@ void EncodeBlock(std::span<const int64_t> residuals, const Transform& transform,
   }
 }
 
-// `bytes` is readable 8 bytes past what the values take.
-void UnpackBits(const char* bytes, unsigned width, size_t count, uint64_t* out) {
-  if (width <= kLoadBits) {
-    const uint64_t mask = (uint64_t{1} << width) - 1;
-    size_t bit = 0;
-    for (size_t i = 0; i < count; ++i, bit += width) {
-      out[i] = LoadFixed<uint64_t>(bytes + bit / 8) >> (bit % 8) & mask;
-    }
-    return;
-  }
-  const uint64_t mask = width == 64 ? ~uint64_t{0} : (uint64_t{1} << width) - 1;
-  size_t bit = 0;
-  for (size_t i = 0; i < count; ++i, bit += width) {
-    const auto shift = static_cast<unsigned>(bit % 8);
-    uint64_t v = LoadFixed<uint64_t>(bytes + bit / 8) >> shift;
-    if (shift > 0) {
-      v |= uint64_t{static_cast<uint8_t>(bytes[bit / 8 + 8])} << (64 - shift);
-    }
-    out[i] = v & mask;
-  }
-}
-
 bool DecodeBlock(ByteReader* in, size_t count, uint64_t* out) {
   const uint8_t head = in->Fixed8();
   const unsigned width = head & 0x7f;
@@ -205,10 +190,10 @@ bool DecodeBlock(ByteReader* in, size_t count, uint64_t* out) {
   if (!in->ok()) return false;
   if (width == 0) {
     std::fill_n(out, count, 0);
-  } else if (in->remaining() >= 8) {
+  } else if (in->remaining() >= kUnpackSlack) {
     UnpackBits(bits.data(), width, count, out);
   } else {
-    std::array<char, kIntegerBlock * 8 + 16> padded{};
+    std::array<char, kIntegerBlock * 8 + kUnpackSlack> padded{};
     std::memcpy(padded.data(), bits.data(), bits.size());
     UnpackBits(padded.data(), width, count, out);
   }
@@ -225,24 +210,36 @@ bool DecodeBlock(ByteReader* in, size_t count, uint64_t* out) {
 
 }  // namespace
 
-void EncodeIntegers(std::span<const int64_t> values, std::string* out) {
+void EncodeIntegers(std::span<const int64_t> values, Effort effort, std::string* out) {
   if (values.empty()) return;
-  Transform best;
-  std::vector<int64_t> differences(values.begin(), values.end());
-  std::vector<int64_t> chosen;
+  Choice choice;
+  std::array<std::vector<int64_t>, kOrders> differences;
   for (unsigned order = 0; order < kOrders && order < values.size(); ++order) {
-    if (order > 0) Difference(&differences, order);
-    const uint64_t before = best.bits;
+    if (order == 0) {
+      differences[0].assign(values.begin(), values.end());
+    } else {
+      differences[order] = differences[order - 1];
+      Difference(&differences[order], order);
+    }
     // The first values are stored whole.
-    Consider(std::span<const int64_t>(differences).subspan(order), order, &best);
-    if (best.bits != before) chosen = differences;
+    Consider(std::span<const int64_t>(differences[order]).subspan(order), order, effort, &choice);
   }
+  const bool entropy = choice.plan.bits != UINT64_MAX &&
+                       choice.plan.bits * 100 <= choice.blocks.bits * kEntropyPercentMax;
+  const Transform& best = entropy ? choice.tokens : choice.blocks;
+  const std::vector<int64_t>& chosen = differences[best.order];
   out->push_back(static_cast<char>(best.order | (best.zigzag ? kZigZagBit : 0) |
-                                   (best.divisor > 1 ? kDivisorBit : 0)));
+                                   (best.divisor > 1 ? kDivisorBit : 0) |
+                                   (entropy ? kEntropyBit : 0)));
   for (unsigned i = 0; i < best.order; ++i) PutSignedVarint(*out, chosen[i]);
   if (!best.zigzag) PutSignedVarint(*out, best.base);
   if (best.divisor > 1) PutVarint(*out, best.divisor);
   const auto residuals = std::span<const int64_t>(chosen).subspan(best.order);
+  if (entropy) {
+    std::vector<uint64_t> numbers(residuals.size());
+    for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = best.Apply(residuals[i]);
+    return EncodeEntropy(numbers, choice.plan, out);
+  }
   for (size_t at = 0; at < residuals.size(); at += kIntegerBlock) {
     EncodeBlock(residuals.subspan(at, std::min(kIntegerBlock, residuals.size() - at)), best, out);
   }
@@ -253,7 +250,7 @@ bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out) {
   const uint8_t head = in->Fixed8();
   const unsigned order = head & kOrderMask;
   const bool zigzag = (head & kZigZagBit) != 0;
-  if (!in->ok() || order >= kOrders || order > count || head > 15) return false;
+  if (!in->ok() || order >= kOrders || order > count || head > kHeadMax) return false;
   std::array<uint64_t, 2> first{};
   for (unsigned i = 0; i < order; ++i) first[i] = AsUnsigned(in->SignedVarint());
   const uint64_t base = zigzag ? 0 : AsUnsigned(in->SignedVarint());
@@ -262,8 +259,12 @@ bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out) {
   // Residuals straight into place, as unsigned words.
   static_assert(sizeof(int64_t) == sizeof(uint64_t));
   auto* words = reinterpret_cast<uint64_t*>(out);
-  for (size_t at = order; at < count; at += kIntegerBlock) {
-    if (!DecodeBlock(in, std::min(kIntegerBlock, count - at), words + at)) return false;
+  if ((head & kEntropyBit) != 0) {
+    if (order >= count || !DecodeEntropy(in, count - order, words + order)) return false;
+  } else {
+    for (size_t at = order; at < count; at += kIntegerBlock) {
+      if (!DecodeBlock(in, std::min(kIntegerBlock, count - at), words + at)) return false;
+    }
   }
   if (zigzag) {
     for (size_t i = order; i < count; ++i) words[i] = AsUnsigned(UnZigZag(words[i])) * divisor;

@@ -3,16 +3,40 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "tsdb/codec/decimal.h"
 #include "tsdb/codec/gorilla.h"
+#include "tsdb/codec/ordered.h"
 
 namespace tocsin::tsdb {
 namespace {
 
-// A decimal column up to this size is taken without trying XOR, which never gets there on values
-// that are decimals.
+// A decimal column up to this size is taken without trying what never gets there on values that
+// are decimals.
 constexpr size_t kGoodBitsPerValue = 20;
+
+bool SameBits(std::span<const double> a, std::span<const double> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+// Takes the smallest of the candidates it is shown.
+class Smallest {
+ public:
+  void Offer(ValueKind kind, std::string* payload) {
+    if (kind_ && payload->size() >= payload_.size()) return;
+    kind_ = kind;
+    payload_.swap(*payload);
+  }
+  bool any() const { return kind_.has_value(); }
+  size_t size() const { return payload_.size(); }
+  ValueKind kind() const { return *kind_; }
+  const std::string& payload() const { return payload_; }
+
+ private:
+  std::optional<ValueKind> kind_;
+  std::string payload_;
+};
 
 }  // namespace
 
@@ -23,40 +47,47 @@ bool AllSameBits(std::span<const double> values) {
                      [first](double v) { return std::bit_cast<uint64_t>(v) == first; });
 }
 
-void EncodeValues(std::span<const double> values, std::string* out, ValueKind* kind) {
+void EncodeValues(std::span<const double> values, const ValueEncoding& encoding, std::string* out,
+                  ValueKind* kind) {
   if (values.empty()) return;
-  const size_t start = out->size();
-  const auto chose = [&](ValueKind chosen) {
-    (*out)[start] = static_cast<char>(chosen);
+  const auto put = [&](ValueKind chosen, std::string_view payload) {
+    out->push_back(static_cast<char>(chosen));
+    out->append(payload);
     if (kind != nullptr) *kind = chosen;
   };
-  out->push_back(0);
+  std::string payload;
   if (AllSameBits(values)) {
-    PutPackedDouble(*out, values[0]);
-    return chose(ValueKind::kConst);
+    PutPackedDouble(payload, values[0]);
+    return put(ValueKind::kConst, payload);
   }
-  const size_t body = start + 1;
-  const bool decimal = EncodeDecimal(values, out);
-  const size_t decimal_bytes = out->size() - body;
-  if (decimal && decimal_bytes * 8 <= values.size() * kGoodBitsPerValue) {
-    return chose(ValueKind::kDecimal);
+  if (SameBits(values, encoding.reference)) return put(ValueKind::kReference, {});
+  Smallest best;
+  if (EncodeDecimal(values, encoding.effort, &payload)) {
+    best.Offer(ValueKind::kDecimal, &payload);
+    payload.clear();
+    if (!encoding.reference.empty() &&
+        EncodeResidual(values, encoding.reference, encoding.effort, &payload)) {
+      best.Offer(ValueKind::kScaled, &payload);
+    }
+    if (best.size() * 8 <= values.size() * kGoodBitsPerValue) {
+      return put(best.kind(), best.payload());
+    }
   }
-  const size_t raw_bytes = values.size() * sizeof(double);
-  std::string gorilla;
-  EncodeGorilla(values, &gorilla);
-  if (decimal && decimal_bytes <= std::min(gorilla.size(), raw_bytes)) {
-    return chose(ValueKind::kDecimal);
-  }
-  out->resize(body);
-  if (gorilla.size() < raw_bytes) {
-    out->append(gorilla);
-    return chose(ValueKind::kGorilla);
-  }
-  out->append(reinterpret_cast<const char*>(values.data()), raw_bytes);
-  chose(ValueKind::kRaw);
+  payload.clear();
+  if (EncodeScaled(values, encoding.effort, &payload)) best.Offer(ValueKind::kScaled, &payload);
+  payload.clear();
+  EncodeGorilla(values, &payload);
+  best.Offer(ValueKind::kGorilla, &payload);
+  payload.clear();
+  EncodeOrdered(values, encoding.effort, &payload);
+  best.Offer(ValueKind::kOrdered, &payload);
+  const std::string_view raw(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+  if (raw.size() < best.size()) return put(ValueKind::kRaw, raw);
+  put(best.kind(), best.payload());
 }
 
-bool DecodeValues(std::string_view bytes, size_t count, double* out) {
+bool DecodeValues(std::string_view bytes, size_t count, std::span<const double> reference,
+                  double* out) {
   if (count == 0) return bytes.empty();
   if (bytes.empty()) return false;
   const std::string_view payload = bytes.substr(1);
@@ -76,8 +107,23 @@ bool DecodeValues(std::string_view bytes, size_t count, double* out) {
       return DecodeGorilla(payload, count, out);
     case ValueKind::kDecimal:
       return DecodeDecimal(payload, count, out);
+    case ValueKind::kScaled:
+      return DecodeScaled(payload, count, reference, out);
+    case ValueKind::kOrdered:
+      return DecodeOrdered(payload, count, out);
+    case ValueKind::kReference:
+      if (!payload.empty() || reference.size() != count) return false;
+      std::copy(reference.begin(), reference.end(), out);
+      return true;
   }
   return false;
+}
+
+bool NeedsReference(std::string_view bytes) {
+  if (bytes.empty()) return false;
+  const auto kind = static_cast<ValueKind>(bytes[0]);
+  return kind == ValueKind::kReference ||
+         (kind == ValueKind::kScaled && ScaledByReference(bytes.substr(1)));
 }
 
 void PutPackedDouble(std::string& out, double value) {

@@ -19,7 +19,7 @@ int64_t Difference(model::Timestamp a, model::Timestamp b) {
 
 }  // namespace
 
-void EncodeAxis(std::span<const model::Timestamp> timestamps, std::string* out) {
+void EncodeAxis(std::span<const model::Timestamp> timestamps, Effort effort, std::string* out) {
   PutVarint(*out, timestamps.size());
   if (timestamps.empty()) return;
   std::string chunks;
@@ -27,7 +27,7 @@ void EncodeAxis(std::span<const model::Timestamp> timestamps, std::string* out) 
   for (size_t at = 0; at < timestamps.size(); at += kChunkRows) {
     const auto rows = timestamps.subspan(at, std::min<size_t>(kChunkRows, timestamps.size() - at));
     const size_t before = chunks.size();
-    EncodeIntegers(rows, &chunks);
+    EncodeIntegers(rows, effort, &chunks);
     PutSignedVarint(*out, Difference(previous, rows[0]));
     PutVarint(*out, chunks.size() - before);
     previous = rows[0];
@@ -76,12 +76,12 @@ bool DecodeAxisChunk(const AxisChunks& axis, uint64_t chunk, model::Timestamp* o
 
 namespace {
 
-void EncodeChunk(const PartInput& part, std::span<const uint32_t> rows, uint32_t chunk_rows,
+bool EncodeChunk(const PartInput& part, std::span<const uint32_t> rows, uint32_t chunk_rows,
                  size_t first, size_t count, std::string* out) {
   if (!part.places->full) EncodePresence(rows, chunk_rows, out);
   if (!part.starts.empty()) {
     std::string starts;
-    EncodeIntegers(part.starts.subspan(first, count), &starts);
+    EncodeIntegers(part.starts.subspan(first, count), part.effort, &starts);
     PutVarint(*out, starts.size());
     out->append(starts);
   }
@@ -93,23 +93,29 @@ void EncodeChunk(const PartInput& part, std::span<const uint32_t> rows, uint32_t
       PutString(*out, one);
     }
   } else if (!part.constant) {
-    EncodeValues(part.values.subspan(first, count), out);
+    const size_t start = out->size();
+    ValueEncoding encoding{.effort = part.effort, .reference = {}};
+    if (!part.reference.empty()) encoding.reference = part.reference.subspan(first, count);
+    EncodeValues(part.values.subspan(first, count), encoding, out);
+    return NeedsReference(std::string_view(*out).substr(start));
   }
+  return false;
 }
 
 }  // namespace
 
-void EncodePart(const PartInput& part, std::string* out) {
+bool EncodePart(const PartInput& part, std::string* out) {
   const RowPlaces& places = *part.places;
   if (part.constant) {
     PutPackedDouble(*out, part.values[0]);
     // Nothing is left to tell.
-    if (places.full && part.starts.empty()) return;
+    if (places.full && part.starts.empty()) return false;
   }
   const uint64_t chunk_count = ChunkCount(part.axis_rows);
   std::string chunks;
   size_t first = 0;
   std::vector<uint32_t> rows;
+  bool uses_reference = false;
   for (uint64_t c = 0; c < chunk_count; ++c) {
     const uint32_t chunk_rows = ChunkRows(part.axis_rows, c);
     size_t count = chunk_rows;
@@ -122,11 +128,27 @@ void EncodePart(const PartInput& part, std::string* out) {
       count = rows.size();
     }
     const size_t before = chunks.size();
-    if (count > 0) EncodeChunk(part, rows, chunk_rows, first, count, &chunks);
+    if (count > 0) {
+      uses_reference |= EncodeChunk(part, rows, chunk_rows, first, count, &chunks);
+    }
     if (chunk_count > 1) PutVarint(*out, chunks.size() - before);
     first += count;
   }
   out->append(chunks);
+  return uses_reference;
+}
+
+void EncodeReference(const ColumnReference& reference, std::string* out) {
+  PutVarint(*out, reference.distance);
+  PutVarint(*out, reference.length);
+  PutFixed8(*out, reference.flags);
+}
+
+bool DecodeReference(ByteReader* in, ColumnReference* out) {
+  out->distance = in->Varint();
+  out->length = in->Varint32();
+  out->flags = in->Fixed8();
+  return in->ok() && out->distance > 0;
 }
 
 }  // namespace tocsin::tsdb

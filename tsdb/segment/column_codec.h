@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "model/histogram.h"
 #include "model/sample.h"
+#include "tsdb/codec/integers.h"
 
 namespace tocsin::tsdb {
 
@@ -31,7 +32,7 @@ inline constexpr uint64_t kAxisRowsMax = UINT32_MAX;
 
 inline uint64_t ChunkCount(uint64_t rows) { return (rows + kChunkRows - 1) / kChunkRows; }
 
-void EncodeAxis(std::span<const model::Timestamp> timestamps, std::string* out);
+void EncodeAxis(std::span<const model::Timestamp> timestamps, Effort effort, std::string* out);
 
 // Where a column's samples lie among the rows of its axis. `rows` is empty when full.
 struct RowPlaces {
@@ -47,9 +48,21 @@ struct PartInput {
   std::span<const double> values;            // either these
   std::span<const model::Histogram* const> histograms;
   bool constant = false;  // values are all alike and stored once
+  Effort effort = Effort::kFast;
+  std::span<const double> reference;  // as many values at the same places, or empty
 };
-// What follows the axis number.
-void EncodePart(const PartInput& part, std::string* out);
+// What follows the axis number and the reference. True: some chunk is told by the reference.
+bool EncodePart(const PartInput& part, std::string* out);
+
+// Which column another one is told by: an earlier one of the file, of the same source and axis,
+// with samples at the same rows.
+struct ColumnReference {
+  uint64_t distance = 0;  // from its first byte to that of the column told by it
+  uint32_t length = 0;
+  uint8_t flags = 0;  // kColumn…
+};
+void EncodeReference(const ColumnReference& reference, std::string* out);
+[[nodiscard]] bool DecodeReference(ByteReader* in, ColumnReference* out);
 
 // The chunk table of an axis. Views the axis' bytes.
 struct AxisChunks {

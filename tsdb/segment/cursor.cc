@@ -3,6 +3,7 @@
 // What columns share is kept: for each axis met since the batch was cleared, its rows within the
 // range asked for, as decoded into the batch. A column then costs its own chunks only.
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 
 #include "base/bytes.h"
@@ -21,6 +22,9 @@ using model::ColumnBatch;
 using model::Histogram;
 using model::TimeRange;
 using model::Timestamp;
+
+// Columns whose values are kept for others that are told by them: those of a histogram.
+constexpr size_t kRecentColumns = 64;
 
 // The rows of an axis that lie in a range, and the chunks that hold them.
 struct RowWindow {
@@ -59,10 +63,38 @@ struct SegmentCursor::Impl {
   // One chunk's rows, clipped to the window: appended to `rows`, counted from the first chunk.
   // `kept` says which of the chunk's samples those are.
   struct Kept {
+    size_t first = 0;  // of the column's decoded samples
     size_t count = 0;  // samples of the chunk
     size_t begin = 0;  // those inside the window
     size_t end = 0;
   };
+  // A column's floats as far as they are decoded. Views into the batch.
+  struct DecodedFloats {
+    uint64_t offset = 0;
+    const double* values = nullptr;
+    std::vector<Kept> chunks;  // of the window
+  };
+  // What comes before a float part's chunks.
+  struct FloatHead {
+    uint32_t axis = 0;
+    bool full = false;
+    bool constant = false;
+    bool has_starts = false;
+    double value = 0;  // if constant
+    std::optional<ColumnReference> reference;
+  };
+  static FloatHead ReadFloatHead(uint32_t flags, ByteReader* in);
+  Status DecodeFloats(uint64_t offset, const FloatHead& head, ByteReader* in, unsigned depth,
+                      ColumnBatch* batch, Timestamp* starts, DecodedFloats* out);
+  Status LoadReference(uint64_t offset, const FloatHead& head, unsigned depth, ColumnBatch* batch,
+                       DecodedFloats* out);
+  const DecodedFloats* FindDecoded(uint64_t offset) const;
+  void Remember(DecodedFloats decoded);
+  void Forget() {
+    windows.clear();
+    recent.clear();
+    next_recent = 0;
+  }
   bool ReadPresence(ByteReader* chunk, uint64_t index, bool part_is_full, Kept* kept);
 
   const SegmentFile& file;
@@ -71,6 +103,10 @@ struct SegmentCursor::Impl {
   std::unordered_map<uint64_t, RowWindow> windows;
   TimeRange cached_range;
   const ColumnBatch* cached_batch = nullptr;
+
+  // Columns read last, in the same batch and range: others may be told by them.
+  std::vector<DecodedFloats> recent;
+  size_t next_recent = 0;
 
   std::vector<std::string_view> chunks;  // of the part being read, from the window's first on
   std::vector<uint32_t> chunk_rows;      // present rows of one chunk
@@ -82,7 +118,7 @@ SegmentCursor::SegmentCursor(const SegmentReader& reader)
 SegmentCursor::~SegmentCursor() = default;
 SegmentCursor::SegmentCursor(SegmentCursor&&) noexcept = default;
 
-void SegmentCursor::BatchCleared() { impl_->windows.clear(); }
+void SegmentCursor::BatchCleared() { impl_->Forget(); }
 
 Status SegmentCursor::Impl::LoadAxis(uint32_t source, uint32_t number, AxisChunks* axis) const {
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes, file.AxisBytes(source, number));
@@ -122,7 +158,7 @@ Status SegmentCursor::Impl::MakeWindow(uint32_t source, uint32_t number, TimeRan
 
 Status SegmentCursor::Impl::UseAxis(uint32_t source, uint32_t number, TimeRange range,
                                     ColumnBatch* batch) {
-  if (batch != cached_batch || !(range == cached_range)) windows.clear();
+  if (batch != cached_batch || !(range == cached_range)) Forget();
   cached_batch = batch;
   cached_range = range;
   const auto [known, fresh] = windows.try_emplace(uint64_t{source} << 32 | number);
@@ -171,7 +207,7 @@ bool SegmentCursor::Impl::ReadPresence(ByteReader* chunk, uint64_t index, bool p
   const uint64_t begin = window.begin > base ? window.begin - base : 0;
   const uint64_t end = std::min<uint64_t>(window.end > base ? window.end - base : 0, row_count);
   if (full) {
-    *kept = {row_count, std::min<uint64_t>(begin, end), end};
+    *kept = {0, row_count, std::min<uint64_t>(begin, end), end};
     if (!part_is_full) {
       for (uint64_t r = kept->begin; r < kept->end; ++r) {
         rows.push_back(static_cast<uint32_t>(base + r));
@@ -181,68 +217,143 @@ bool SegmentCursor::Impl::ReadPresence(ByteReader* chunk, uint64_t index, bool p
   }
   const auto low = std::lower_bound(chunk_rows.begin(), chunk_rows.end(), begin);
   const auto high = std::lower_bound(low, chunk_rows.end(), end);
-  *kept = {chunk_rows.size(), static_cast<size_t>(low - chunk_rows.begin()),
+  *kept = {0, chunk_rows.size(), static_cast<size_t>(low - chunk_rows.begin()),
            static_cast<size_t>(high - chunk_rows.begin())};
   for (auto at = low; at != high; ++at) rows.push_back(static_cast<uint32_t>(base + *at));
   return true;
+}
+
+SegmentCursor::Impl::FloatHead SegmentCursor::Impl::ReadFloatHead(uint32_t flags, ByteReader* in) {
+  FloatHead head;
+  head.axis = (flags & kColumnOwnAxis) != 0 ? in->Varint32() : 0;
+  head.full = (flags & kColumnFull) != 0;
+  head.constant = (flags & kColumnConstant) != 0;
+  head.has_starts = (flags & kColumnStarts) != 0;
+  if ((flags & kColumnReference) != 0) {
+    head.reference.emplace();
+    if (!DecodeReference(in, &*head.reference)) in->Fail();
+  }
+  head.value = head.constant ? ReadPackedDouble(in) : 0;
+  return head;
+}
+
+const SegmentCursor::Impl::DecodedFloats* SegmentCursor::Impl::FindDecoded(uint64_t offset) const {
+  const auto at = std::find_if(recent.begin(), recent.end(),
+                               [offset](const DecodedFloats& d) { return d.offset == offset; });
+  return at == recent.end() ? nullptr : &*at;
+}
+
+void SegmentCursor::Impl::Remember(DecodedFloats decoded) {
+  if (recent.size() < kRecentColumns) {
+    recent.push_back(std::move(decoded));
+    return;
+  }
+  recent[next_recent] = std::move(decoded);
+  next_recent = (next_recent + 1) % kRecentColumns;
+}
+
+Status SegmentCursor::Impl::LoadReference(uint64_t offset, const FloatHead& head, unsigned depth,
+                                          ColumnBatch* batch, DecodedFloats* out) {
+  const ColumnReference& reference = *head.reference;
+  const auto damaged = [&] { return file.Damaged(offset, "bad reference"); };
+  if (reference.distance > offset || depth >= kReferenceDepthMax) return damaged();
+  const uint64_t place = offset - reference.distance;
+  if (const DecodedFloats* known = FindDecoded(place); known != nullptr) {
+    *out = *known;
+    return Status::Ok();
+  }
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes, file.Bytes(place, reference.length));
+  ByteReader in(bytes);
+  const FloatHead told = ReadFloatHead(reference.flags, &in);
+  // The window is that of the axis they share.
+  if (!in.ok() || (reference.flags & kColumnFloats) == 0 ||
+      (reference.flags & kColumnHistograms) != 0 || told.axis != head.axis || told.constant) {
+    return damaged();
+  }
+  TOCSIN_RETURN_IF_ERROR(DecodeFloats(place, told, &in, depth + 1, batch, nullptr, out));
+  Remember(*out);
+  return Status::Ok();
+}
+
+// All samples of the window's chunks, one chunk behind the other; `starts`, unless null, has as
+// much room. Rows inside the window are appended to `rows`, unless all are.
+Status SegmentCursor::Impl::DecodeFloats(uint64_t offset, const FloatHead& head, ByteReader* in,
+                                         unsigned depth, ColumnBatch* batch, Timestamp* starts,
+                                         DecodedFloats* out) {
+  const auto damaged = [&] { return file.Damaged(offset, "bad column"); };
+  DecodedFloats reference;
+  if (head.reference) {
+    TOCSIN_RETURN_IF_ERROR(LoadReference(offset, head, depth, batch, &reference));
+  }
+  if (!SplitChunks(in)) return damaged();
+  double* values = batch->NewValues(window.chunk_rows());
+  *out = {.offset = offset, .values = values, .chunks = {}};
+  rows.clear();
+  std::vector<Timestamp> passed_over;
+  size_t decoded = 0;
+  for (uint64_t c = 0; c < chunks.size(); ++c) {
+    Kept& kept = out->chunks.emplace_back();
+    kept.first = decoded;
+    if (chunks[c].empty() && !(head.constant && head.full)) continue;
+    ByteReader chunk(chunks[c]);
+    if (!ReadPresence(&chunk, c, head.full, &kept)) return damaged();
+    kept.first = decoded;
+    if (head.has_starts) {
+      if (starts == nullptr) passed_over.resize(kept.count);
+      ByteReader section(chunk.String());
+      Timestamp* to = starts == nullptr ? passed_over.data() : starts + decoded;
+      if (!DecodeIntegers(&section, kept.count, to) || !section.at_end()) return damaged();
+    }
+    if (head.constant) {
+      std::fill_n(values + decoded, kept.count, head.value);
+      if (!chunk.ok() || !chunk.at_end()) return damaged();
+    } else {
+      std::span<const double> told_by;
+      if (head.reference) {
+        const Kept& same = reference.chunks[c];
+        told_by = {reference.values + same.first, same.count};
+      }
+      if (!chunk.ok() || !DecodeValues(chunk.rest(), kept.count, told_by, values + decoded)) {
+        return damaged();
+      }
+    }
+    decoded += kept.count;
+  }
+  return Status::Ok();
 }
 
 Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view part, TimeRange range,
                                        ColumnBatch* batch, Column* column) {
   const auto damaged = [&] { return file.Damaged(ref.offset, "bad column"); };
   ByteReader in(part);
-  const uint32_t number = (ref.flags & kColumnOwnAxis) != 0 ? in.Varint32() : 0;
-  const bool full = (ref.flags & kColumnFull) != 0;
-  const bool constant = (ref.flags & kColumnConstant) != 0;
-  const bool has_starts = (ref.flags & kColumnStarts) != 0;
-  const double value = constant ? ReadPackedDouble(&in) : 0;
+  const FloatHead head = ReadFloatHead(ref.flags, &in);
   if (!in.ok()) return damaged();
-  TOCSIN_RETURN_IF_ERROR(UseAxis(ref.source, number, range, batch));
-  column->constant = constant;
+  TOCSIN_RETURN_IF_ERROR(UseAxis(ref.source, head.axis, range, batch));
+  column->constant = head.constant;
   column->may_hold_stale = (ref.flags & kColumnMayHoldStale) != 0;
   if (window.empty()) return Status::Ok();
   const uint64_t window_rows = window.end - window.begin;
-  if (constant && full && !has_starts) {
+  if (head.constant && head.full && !head.has_starts) {
     double* values = batch->NewValues(window_rows);
-    std::fill_n(values, window_rows, value);
+    std::fill_n(values, window_rows, head.value);
     column->timestamps = {window.timestamps + window.begin, window_rows};
     column->values = {values, window_rows};
     return in.at_end() ? Status::Ok() : damaged();
   }
-  if (!SplitChunks(&in)) return damaged();
-  double* values = batch->NewValues(window.chunk_rows());
-  Timestamp* starts = has_starts ? batch->NewTimestamps(window.chunk_rows()) : nullptr;
-  rows.clear();
-  // Chunks are decoded one behind the other. Samples outside the window come only before those
-  // inside (from the first chunk) and behind them (from the last): what is kept lies together.
-  size_t decoded = 0;
+  Timestamp* starts = head.has_starts ? batch->NewTimestamps(window.chunk_rows()) : nullptr;
+  DecodedFloats decoded;
+  TOCSIN_RETURN_IF_ERROR(DecodeFloats(ref.offset, head, &in, 0, batch, starts, &decoded));
+  // Samples outside the window come only before those inside (from the first chunk) and behind them
+  // (from the last): what is kept lies together.
   size_t kept_begin = 0;
   size_t kept_end = 0;
-  for (uint64_t c = 0; c < chunks.size(); ++c) {
-    if (chunks[c].empty() && !(constant && full)) continue;
-    ByteReader chunk(chunks[c]);
-    Kept kept;
-    if (!ReadPresence(&chunk, c, full, &kept)) return damaged();
-    if (has_starts) {
-      ByteReader section(chunk.String());
-      if (!DecodeIntegers(&section, kept.count, starts + decoded) || !section.at_end()) {
-        return damaged();
-      }
-    }
-    if (constant) {
-      std::fill_n(values + decoded, kept.count, value);
-      if (!chunk.ok() || !chunk.at_end()) return damaged();
-    } else if (!chunk.ok() || !DecodeValues(chunk.rest(), kept.count, values + decoded)) {
-      return damaged();
-    }
-    if (kept.end > kept.begin) {
-      if (kept_end == 0) kept_begin = decoded + kept.begin;
-      kept_end = decoded + kept.end;
-    }
-    decoded += kept.count;
+  for (const Kept& kept : decoded.chunks) {
+    if (kept.end <= kept.begin) continue;
+    if (kept_end == 0) kept_begin = kept.first + kept.begin;
+    kept_end = kept.first + kept.end;
   }
   const size_t count = kept_end - kept_begin;
-  if (full) {
+  if (head.full) {
     // A chunk of a full column is never without samples.
     if (count != window_rows) return damaged();
     column->timestamps = {window.timestamps + window.begin, window_rows};
@@ -252,8 +363,10 @@ Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view pa
     for (size_t i = 0; i < count; ++i) timestamps[i] = window.timestamps[rows[i]];
     column->timestamps = {timestamps, count};
   }
-  column->values = {values + kept_begin, count};
-  if (has_starts) column->start_timestamps = {starts + kept_begin, count};
+  column->values = {decoded.values + kept_begin, count};
+  if (head.has_starts) column->start_timestamps = {starts + kept_begin, count};
+  // Only days have references.
+  if (file.meta().level >= kMaxSegmentLevel) Remember(std::move(decoded));
   return Status::Ok();
 }
 

@@ -36,7 +36,10 @@ inline constexpr uint8_t kColumnMayHoldStale = 8;  // a staleness marker is amon
 inline constexpr uint8_t kColumnStarts = 16;       // floats have start timestamps
 inline constexpr uint8_t kColumnFull = 32;         // a float at every row of the axis
 inline constexpr uint8_t kColumnOwnAxis = 64;      // an axis other than the source's rows
-inline constexpr uint8_t kColumnFlagsMask = 127;
+inline constexpr uint8_t kColumnReference = 128;  // floats are told by another column; version 2
+
+// Columns told by columns told by columns …: so many steps at most, for one that is read alone.
+inline constexpr unsigned kReferenceDepthMax = 16;
 
 // Columns a directory block: one select decodes only blocks whose bounds meet its ids.
 inline constexpr size_t kDirectoryBlockColumns = 256;

@@ -281,7 +281,7 @@ Status SegmentFile::ReadDirectoryBlock(size_t index, std::vector<ColumnRef>* col
     }
     if (!in.ok() || length == 0 || length > UINT32_MAX || source < 0 ||
         source >= sources_.count() || key < 0 || key >= keys_.count() ||
-        ref.flags > kColumnFlagsMask || data_offset > footer_.page_table_offset) {
+        data_offset > footer_.page_table_offset) {
       return Damaged(at + directory_offset, "bad directory entry");
     }
     ref.source = static_cast<uint32_t>(source);

@@ -57,6 +57,7 @@ class SegmentFile final : public SegmentReader {
   uint64_t OffsetOf(std::string_view part) const {
     return static_cast<uint64_t>(part.data() - bytes_.data());
   }
+  const Footer& footer() const { return footer_; }
   // kCorruption that names the file and the place.
   Status Damaged(uint64_t offset, std::string_view what) const;
 

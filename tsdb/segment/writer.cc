@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <tuple>
 #include <unordered_map>
 
@@ -18,6 +19,7 @@
 #include "tsdb/segment/format.h"
 #include "tsdb/segment/index_writer.h"
 #include "tsdb/segment/page_sink.h"
+#include "tsdb/segment/reference_chooser.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -109,7 +111,12 @@ struct SegmentWriter::Impl {
   // A reader would refuse what does not ascend: then there is no file at all, and the rows stay.
   void EncodeAxisChecked(std::span<const Timestamp> timestamps, std::string* out);
   uint32_t AxisFor(uint32_t source, std::span<const Timestamp> timestamps);
-  uint8_t EncodeFloats(uint32_t source, const Column& column, std::string* out);
+  uint8_t EncodeFloats(uint32_t source, uint32_t key, const Column& column, std::string* out);
+  // The part of a column's floats behind the axis number; true: told by a reference.
+  bool EncodeFloatPart(const PartInput& part, uint32_t axis, bool has_histograms, std::string* out);
+  // Days are kept, and their columns come in file order: worth the effort.
+  bool Thorough() const { return options.sorted_input && meta.level >= kMaxSegmentLevel; }
+  Effort effort() const { return Thorough() ? Effort::kSmall : Effort::kFast; }
   void EncodeHistograms(uint32_t source, const Column& column, std::string* out);
   // Directory and data of the next column in file order.
   void WriteColumn(uint32_t source, uint32_t key, uint8_t flags, std::string_view bytes);
@@ -137,6 +144,9 @@ struct SegmentWriter::Impl {
   std::vector<Waiting> waiting;
   RowPlaces places;
   std::string scratch;
+  ReferenceChooser chooser;
+  // What the column just encoded is to later ones; unset when it is no use.
+  std::optional<ReferenceChooser::Candidate> candidate;
 
   Footer footer;
   std::map<uint32_t, std::string> extra;
@@ -225,7 +235,7 @@ void SegmentWriter::Impl::EncodeAxisChecked(std::span<const Timestamp> timestamp
   if (!Ascending(timestamps) && status.ok()) {
     status = Status(Code::kInternal, "timestamps do not ascend strictly");
   }
-  EncodeAxis(timestamps, out);
+  EncodeAxis(timestamps, effort(), out);
 }
 
 uint32_t SegmentWriter::Impl::AxisFor(uint32_t source, std::span<const Timestamp> timestamps) {
@@ -253,7 +263,31 @@ uint32_t SegmentWriter::Impl::PlaceOnAxis(uint32_t source, std::span<const Times
   return AxisFor(source, timestamps);
 }
 
-uint8_t SegmentWriter::Impl::EncodeFloats(uint32_t source, const Column& column, std::string* out) {
+bool SegmentWriter::Impl::EncodeFloatPart(const PartInput& part, uint32_t axis, bool has_histograms,
+                                          std::string* out) {
+  if (!Thorough() || part.constant || has_histograms) return EncodePart(part, out);
+  PartInput told = part;
+  const ReferenceChooser::Candidate* reference = chooser.Choose(axis, *part.places, part.values);
+  unsigned depth = 0;
+  bool uses_reference = false;
+  std::string body;
+  if (reference != nullptr) told.reference = reference->values;
+  uses_reference = EncodePart(told, &body);
+  if (uses_reference) {
+    EncodeReference({sink->offset() - reference->offset, reference->length, reference->flags}, out);
+    depth = reference->depth + 1;
+  }
+  out->append(body);
+  candidate = ReferenceChooser::Candidate{.offset = sink->offset(),
+                                          .axis = axis,
+                                          .depth = depth,
+                                          .places = *part.places,
+                                          .values = {part.values.begin(), part.values.end()}};
+  return uses_reference;
+}
+
+uint8_t SegmentWriter::Impl::EncodeFloats(uint32_t source, uint32_t key, const Column& column,
+                                          std::string* out) {
   const uint32_t axis = PlaceOnAxis(source, column.timestamps, &places);
   const bool constant = AllSameBits(column.values);
   const bool starts = AnySet(column.start_timestamps);
@@ -262,16 +296,21 @@ uint8_t SegmentWriter::Impl::EncodeFloats(uint32_t source, const Column& column,
       column.values.begin() + (constant ? 1 : static_cast<ptrdiff_t>(column.values.size())),
       [](double v) { return model::IsStale(v); });
   if (axis != 0) PutVarint(*out, axis);
-  EncodePart({.axis_rows = sources[source].axis_rows[axis],
-              .places = &places,
-              .starts = starts ? column.start_timestamps : std::span<const Timestamp>(),
-              .values = column.values,
-              .histograms = {},
-              .constant = constant},
-             out);
+  if (Thorough()) chooser.Enter(source, families[key]);
+  const bool reference =
+      EncodeFloatPart({.axis_rows = sources[source].axis_rows[axis],
+                       .places = &places,
+                       .starts = starts ? column.start_timestamps : std::span<const Timestamp>(),
+                       .values = column.values,
+                       .histograms = {},
+                       .constant = constant,
+                       .effort = effort(),
+                       .reference = {}},
+                      axis, !column.histograms.empty(), out);
   return static_cast<uint8_t>(kColumnFloats | (constant ? kColumnConstant : 0) |
                               (stale ? kColumnMayHoldStale : 0) | (starts ? kColumnStarts : 0) |
-                              (places.full ? kColumnFull : 0) | (axis != 0 ? kColumnOwnAxis : 0));
+                              (places.full ? kColumnFull : 0) | (axis != 0 ? kColumnOwnAxis : 0) |
+                              (reference ? kColumnReference : 0));
 }
 
 void SegmentWriter::Impl::EncodeHistograms(uint32_t source, const Column& column,
@@ -286,7 +325,9 @@ void SegmentWriter::Impl::EncodeHistograms(uint32_t source, const Column& column
               .places = &places,
               .starts = starts ? column.histogram_start_timestamps : std::span<const Timestamp>(),
               .values = {},
-              .histograms = column.histograms},
+              .histograms = column.histograms,
+              .effort = effort(),
+              .reference = {}},
              out);
 }
 
@@ -298,7 +339,8 @@ void SegmentWriter::AddColumn(uint32_t source, uint32_t key, const Column& colum
   d.CountSamples(column);
   uint8_t flags = 0;
   d.scratch.clear();
-  if (!column.timestamps.empty()) flags |= d.EncodeFloats(source, column, &d.scratch);
+  d.candidate.reset();
+  if (!column.timestamps.empty()) flags |= d.EncodeFloats(source, key, column, &d.scratch);
   if (!column.histogram_timestamps.empty()) {
     if (flags != 0) {
       std::string length;
@@ -314,6 +356,11 @@ void SegmentWriter::AddColumn(uint32_t source, uint32_t key, const Column& colum
     return;
   }
   if (d.options.sorted_input) {
+    if (d.candidate) {
+      d.candidate->length = static_cast<uint32_t>(d.scratch.size());
+      d.candidate->flags = flags;
+      d.chooser.Add(*std::exchange(d.candidate, std::nullopt));
+    }
     d.WriteColumn(source, key, flags, d.scratch);
     return;
   }
