@@ -1,6 +1,8 @@
 #include "model/storage.h"
 
 #include <algorithm>
+#include <memory>
+#include <type_traits>
 #include <unordered_map>
 
 namespace tocsin::model {
@@ -56,6 +58,12 @@ Timestamp* ColumnBatch::NewTimestamps(size_t count) {
   return reinterpret_cast<Timestamp*>(NewWords(count));
 }
 double* ColumnBatch::NewValues(size_t count) { return reinterpret_cast<double*>(NewWords(count)); }
+Facts* ColumnBatch::NewFacts(size_t count) {
+  static_assert(sizeof(Facts) % sizeof(uint64_t) == 0 && std::is_trivially_destructible_v<Facts>);
+  Facts* facts = reinterpret_cast<Facts*>(NewWords(count * (sizeof(Facts) / sizeof(uint64_t))));
+  std::uninitialized_value_construct_n(facts, count);
+  return facts;
+}
 const Histogram** ColumnBatch::NewHistogramPointers(size_t count) {
   static_assert(sizeof(const Histogram*) == sizeof(uint64_t));
   return reinterpret_cast<const Histogram**>(NewWords(count));

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "model/facts.h"
 #include "model/histogram.h"
 #include "model/labels.h"
 #include "model/matcher.h"
@@ -161,13 +162,15 @@ class Appender {
 // ----------------------------------------------------------------------------------------------------------
 // reading
 
-// What the caller will do with the samples. Hints never change an answer, only its cost.
+// What the caller will do with the samples. Hints never change an answer, only its cost, and, with
+// `facts`, its form: a column is then given as facts where the store has them.
 struct SelectHints {
   bool sorted = false;        // the selection is in label order (Labels::Compare)
   size_t limit = 0;           // at most this many series; 0 = all
   int64_t step_ms = 0;        // of a range query; 0 = instant
   int64_t range_ms = 0;       // of a range selector
   std::string_view function;  // that the samples go to: "rate", "sum_over_time", …
+  FactsWish facts;
 };
 
 // The samples of one series, ascending in time, staleness markers included. Views into the
@@ -183,6 +186,18 @@ struct Column {
   std::span<const Timestamp> histogram_start_timestamps;
   bool constant = false;       // every float value has the same bits
   bool may_hold_stale = true;  // false: no staleness marker among the values
+  // Instead of all of the above, ascending in time: only where SelectHints::facts asked for them.
+  std::span<const Facts> facts;
+};
+
+// How coarse the samples or facts of a selection are. Rollups stand for raw samples that are past
+// their retention, and, as facts, for those that are still there.
+struct Resolution {
+  int64_t bucket_ms = 0;  // of the coarsest rollup that is used; 0: raw samples only
+  // Samples up to here are what rollups have kept of them: first and last ones of buckets of
+  // thinned_bucket_ms, so that answers are near the truth at best. Nothing is where it is 0.
+  int64_t thinned_bucket_ms = 0;
+  Timestamp thinned_until_ms = kMinTimestamp;
 };
 
 // Decoded columns of neighbouring series and the memory that they view. Reused from call to call:
@@ -194,6 +209,7 @@ class ColumnBatch {
   // Memory for decoders: valid until Clear. Buffers are kept and reused.
   Timestamp* NewTimestamps(size_t count);
   double* NewValues(size_t count);
+  Facts* NewFacts(size_t count);
   const Histogram** NewHistogramPointers(size_t count);
   Histogram* NewHistogram();
   void Clear();
@@ -237,6 +253,7 @@ class SeriesSelection {
   virtual size_t size() const = 0;
   virtual Labels LabelsAt(size_t series) const = 0;  // materialised on each call
   virtual std::unique_ptr<ColumnReader> NewReader() const = 0;
+  virtual Resolution resolution() const { return {}; }
 
   // Groups the series by (or without) label names: fills group_of_series with one id a series and
   // groups with each id's labels. `without` also drops the metric name. The default asks LabelsAt;

@@ -53,6 +53,10 @@ Status QueryContext::ReserveSteps(size_t steps) {
 Result<std::shared_ptr<const model::SeriesSelection>> QueryContext::Select(
     const model::MatcherSet& matchers, model::TimeRange range, const model::SelectHints& hints) {
   std::string key = std::to_string(range.min_ms) + "/" + std::to_string(range.max_ms);
+  if (const model::FactsWish& facts = hints.facts; facts.wanted) {
+    key += "/" + std::to_string(facts.needs) + "/" + std::to_string(facts.origin_ms) + "/" +
+           std::to_string(facts.tile_ms) + "/" + std::to_string(facts.bucket_max_ms);
+  }
   for (const model::Matcher& matcher : matchers) key += "," + matcher.ToString();
   MutexLock lock(mu_);
   std::shared_ptr<const model::SeriesSelection>& selection = selections_[key];

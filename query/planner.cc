@@ -6,6 +6,7 @@
 
 #include "query/function_signatures.h"
 #include "query/functions/elementwise.h"
+#include "query/functions/window_facts.h"
 #include "query/operators/aggregate.h"
 #include "query/operators/binary.h"
 #include "query/operators/map.h"
@@ -109,6 +110,9 @@ Result<RangeSourcePtr> Planner::PlanRange(const Expr& expr, const Grid& grid,
     options.mark_resets = mark_resets_;
     if (selector.anchored || selector.smoothed) options.before_ms = context_->lookback_delta_ms;
     if (selector.smoothed) options.behind_ms = context_->lookback_delta_ms;
+    options.facts = !selector.anchored && !selector.smoothed && matrix->range_ms > 0 &&
+                    !context_->language.start_timestamps &&
+                    FindFactsFunction(function).kernel != nullptr;
     return std::make_unique<MatrixSource>(context_, grid, selector.matchers, ShiftOf(selector.time),
                                           matrix->range_ms, options, std::string(function));
   }

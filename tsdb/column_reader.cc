@@ -104,6 +104,10 @@ Status SelectionReader::ReadPart(const Selection::Address& address, model::Colum
 
 Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* batch,
                                    model::Column* column) {
+  if (selection_.facts_plan().any()) {
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(const bool found, ReadSeriesFacts(first, i, batch, column));
+    if (found) return Status::Ok();
+  }
   parts_.clear();
   for (uint32_t a = selection_.first_address(first + i); a != kNoId;
        a = selection_.address(a).next) {

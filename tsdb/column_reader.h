@@ -10,6 +10,7 @@
 
 #include "model/storage.h"
 #include "tsdb/head/page_reader.h"
+#include "tsdb/segment/facts.h"
 #include "tsdb/segment/reader.h"
 #include "tsdb/selection.h"
 
@@ -28,6 +29,10 @@ class SelectionReader final : public model::ColumnReader {
   // Reads the head's part of all these series, page by page, into head_parts_.
   void ReadHeadParts(size_t first, size_t count, model::ColumnBatch* batch);
   Status ReadSeries(size_t first, size_t i, model::ColumnBatch* batch, model::Column* column);
+  // rollup/series_facts.cc. False: the series has no facts, or must be read as samples.
+  Result<bool> ReadSeriesFacts(size_t first, size_t i, model::ColumnBatch* batch,
+                               model::Column* column);
+  Result<bool> ReadColumnFacts(const Selection::Address& address, model::ColumnBatch* batch);
   Status ReadPart(const Selection::Address& address, model::ColumnBatch* batch,
                   model::Column* column);
   PageReader* ReaderOf(uint32_t source, uint32_t page);
@@ -37,8 +42,10 @@ class SelectionReader final : public model::ColumnReader {
 
   const Selection& selection_;
   std::unordered_map<uint64_t, std::unique_ptr<PageReader>> pages_;
-  std::vector<std::unique_ptr<SegmentCursor>> cursors_;  // by segment, made on first use
-  std::vector<model::Column> head_parts_;                // of the series of this call
+  std::vector<std::unique_ptr<SegmentCursor>> cursors_;      // by segment, made on first use
+  std::vector<std::unique_ptr<FactsReader>> facts_readers_;  // likewise
+  std::vector<model::Facts> runs_;                           // of the series being read
+  std::vector<model::Column> head_parts_;                    // of the series of this call
   std::vector<uint32_t> head_addresses_;  // which address each is of; kNoId: none was read
   std::vector<model::Column> parts_;      // of the series being read, by precedence
   // The last concatenation of timestamps: neighbours mostly join the very same arrays.

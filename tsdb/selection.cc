@@ -66,6 +66,8 @@ Result<std::unique_ptr<Selection>> Selection::Make(const DatabaseSnapshot& snaps
   Joiner joiner(*selection, 0);
   // The head first: its order, source by source, is the one in which timestamps are shared.
   TOCSIN_TRY(selection->SelectHead(matchers, &joiner));
+  selection->facts_plan_ =
+      FactsPlan(snapshot.version(), range, selection->head_range_, hints.facts);
   TOCSIN_TRY(selection->SelectSegments(matchers, &joiner));
   if (joiner.joined()) selection->OrderAddresses();
   if (hints.sorted) selection->Sort();
@@ -92,8 +94,11 @@ Status Selection::SelectHead(const model::MatcherSet& matchers, Joiner* joiner) 
         meets = false;
         for (const Run* run = page == nullptr ? nullptr : page->first_run(); run != nullptr;
              run = run->next.load(std::memory_order_acquire)) {
-          meets = meets || (run->min_ms.load(std::memory_order_relaxed) <= range_.max_ms &&
-                            run->max_ms.load(std::memory_order_relaxed) >= range_.min_ms);
+          const model::TimeRange rows{run->min_ms.load(std::memory_order_relaxed),
+                                      run->max_ms.load(std::memory_order_relaxed)};
+          meets = meets || rows.Overlaps(range_);
+          head_range_.min_ms = std::min(head_range_.min_ms, rows.min_ms);
+          head_range_.max_ms = std::max(head_range_.max_ms, rows.max_ms);
         }
       }
       if (!meets) continue;

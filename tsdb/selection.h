@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/storage.h"
+#include "tsdb/rollup/facts_plan.h"
 #include "tsdb/snapshot.h"
 
 namespace tocsin::tsdb {
@@ -36,6 +37,7 @@ class Selection final : public model::SeriesSelection {
 
   const DatabaseSnapshot& snapshot() const { return snapshot_; }
   model::TimeRange range() const { return range_; }
+  const FactsPlan& facts_plan() const { return facts_plan_; }
   const Address& address(uint32_t i) const { return addresses_[i]; }
   uint32_t first_address(size_t series) const { return series_[series]; }
 
@@ -57,6 +59,9 @@ class Selection final : public model::SeriesSelection {
   const model::TimeRange range_;
   std::vector<Address> addresses_;
   std::vector<uint32_t> series_;  // first address of each
+  // Holds every sample of the pages that were selected.
+  model::TimeRange head_range_{model::kMaxTimestamp, model::kMinTimestamp};
+  FactsPlan facts_plan_;
 };
 
 }  // namespace tocsin::tsdb

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "query/functions/extrapolation.h"
 #include "query/functions/window_histogram.h"
 #include "query/functions/window_kernels.h"
 #include "query/histogram_math.h"
@@ -14,48 +15,24 @@ namespace tocsin::query {
 
 using model::Timestamp;
 
+void AnnotateNonCounter(const WindowCall& call, size_t series) {
+  if (call.namer->SameForAll() && call.counter_checked->exchange(true)) return;
+  const std::string name = call.namer->MetricName(series);
+  if (name.empty()) return;
+  if (call.context->language.type_and_unit_labels) {
+    const std::string type = call.namer->TypeLabel(series);
+    if (type != "counter" && type != "histogram") {
+      call.context->annotations.PossibleNonCounterType(name, type, call.position);
+    }
+    return;
+  }
+  for (const std::string_view suffix : {"_total", "_sum", "_count", "_bucket"}) {
+    if (name.ends_with(suffix)) return;
+  }
+  call.context->annotations.PossibleNonCounter(name, call.position);
+}
+
 namespace {
-
-enum class RateKind : uint8_t { kRate, kIncrease, kDelta };
-
-// Extrapolation stops half a sample interval beyond the samples when the window's end is further
-// away than this many average intervals.
-constexpr double kExtrapolationThreshold = 1.1;
-
-struct Extrapolation {
-  double sampled_seconds;
-  double to_start_seconds;
-  double to_end_seconds;
-
-  double Factor(double range_seconds) const {
-    return (sampled_seconds + to_start_seconds + to_end_seconds) / sampled_seconds / range_seconds;
-  }
-};
-
-Extrapolation Extrapolate(Timestamp first, Timestamp last, size_t intervals, Timestamp window_start,
-                          Timestamp window_end) {
-  Extrapolation e;
-  e.sampled_seconds = static_cast<double>(last - first) / 1000;
-  e.to_start_seconds = static_cast<double>(first - window_start) / 1000;
-  e.to_end_seconds = static_cast<double>(window_end - last) / 1000;
-  const double average = e.sampled_seconds / static_cast<double>(intervals);
-  const double threshold = average * kExtrapolationThreshold;
-  if (e.to_start_seconds >= threshold) e.to_start_seconds = average / 2;
-  if (e.to_end_seconds >= threshold) e.to_end_seconds = average / 2;
-  return e;
-}
-
-// A counter starts at zero: do not extrapolate beyond the time where it would have been there.
-void StopAtZero(double first_value, double increase, Extrapolation* e) {
-  if (increase > 0 && first_value >= 0) {
-    e->to_start_seconds =
-        std::min(e->to_start_seconds, e->sampled_seconds * (first_value / increase));
-  }
-}
-
-double RangeSeconds(const WindowCall& call, RateKind kind) {
-  return kind == RateKind::kRate ? static_cast<double>(call.range_ms) / 1000 : 1;
-}
 
 void ComputeFactors(const WindowCall& call, const WindowInput& in, RateKind kind) {
   RateFactors& f = in.scratch->rate;
@@ -228,23 +205,6 @@ void AnnotateStartTimeOverlap(const WindowCall& call, const WindowInput& in) {
   }
 }
 
-void AnnotateNonCounter(const WindowCall& call, const WindowInput& in) {
-  if (call.namer->SameForAll() && call.counter_checked->exchange(true)) return;
-  const std::string name = call.namer->MetricName(in.series);
-  if (name.empty()) return;
-  if (call.context->language.type_and_unit_labels) {
-    const std::string type = call.namer->TypeLabel(in.series);
-    if (type != "counter" && type != "histogram") {
-      call.context->annotations.PossibleNonCounterType(name, type, call.position);
-    }
-    return;
-  }
-  for (const std::string_view suffix : {"_total", "_sum", "_count", "_bucket"}) {
-    if (name.ends_with(suffix)) return;
-  }
-  call.context->annotations.PossibleNonCounter(name, call.position);
-}
-
 void RateHistograms(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
                     RateKind kind) {
   const double range_seconds = RangeSeconds(call, kind);
@@ -299,7 +259,7 @@ Status RateOf(const WindowCall& call, const WindowInput& in, const WindowOutput&
       RateFloats<false>(call, in, out, resets, range_seconds);
     }
     if (counter && CountPresent(out.batch->kinds(out.row), call.times.size()) > 0) {
-      AnnotateNonCounter(call, in);
+      AnnotateNonCounter(call, in.series);
     }
   }
   if (in.histograms != nullptr) RateHistograms(call, in, out, kind);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "query/functions/window_facts.h"
+
 namespace tocsin::query {
 
 using model::Column;
@@ -34,9 +36,9 @@ class SharedWindows {
 
 class RangeFunctionCursor final : public Cursor {
  public:
-  RangeFunctionCursor(const WindowCall* call, WindowKernel kernel,
+  RangeFunctionCursor(const WindowCall* call, WindowKernel kernel, FactsKernel facts_kernel,
                       std::unique_ptr<ColumnCursor> source)
-      : call_(call), kernel_(kernel), source_(std::move(source)) {}
+      : call_(call), kernel_(kernel), facts_kernel_(facts_kernel), source_(std::move(source)) {}
 
   Status Read(size_t first, size_t count, Batch* out) override {
     QueryContext* const context = call_->context;
@@ -45,6 +47,12 @@ class RangeFunctionCursor final : public Cursor {
     floats_.Forget();
     for (size_t s = 0; s < count; ++s) {
       const Column& column = columns_[s];
+      if (!column.facts.empty()) {
+        DCHECK(facts_kernel_ != nullptr);
+        const FactsInput in = PrepareFacts(*call_, first + s, column.facts, &facts_);
+        TOCSIN_RETURN_IF_ERROR(facts_kernel_(*call_, in, WindowOutput{out, s}));
+        continue;
+      }
       if (column.values.empty() && column.histograms.empty()) continue;
       if (floats_.Find(column.timestamps, *call_)) scratch_.rate.valid = false;
       WindowInput in;
@@ -68,11 +76,13 @@ class RangeFunctionCursor final : public Cursor {
  private:
   const WindowCall* const call_;
   const WindowKernel kernel_;
+  const FactsKernel facts_kernel_;  // for columns given as facts
   const std::unique_ptr<ColumnCursor> source_;
   std::vector<Column> columns_;
   SharedWindows floats_;
   SharedWindows histograms_;
   WindowScratch scratch_;
+  FactsScratch facts_;
 };
 
 }  // namespace
@@ -127,7 +137,8 @@ void RangeFunctionOperator::Group(bool without, std::span<const std::string> nam
 }
 
 std::unique_ptr<Cursor> RangeFunctionOperator::NewCursor() const {
-  return std::make_unique<RangeFunctionCursor>(&call_, spec_.kernel, source_->NewCursor());
+  return std::make_unique<RangeFunctionCursor>(
+      &call_, spec_.kernel, FindFactsFunction(spec_.function).kernel, source_->NewCursor());
 }
 
 std::string RangeFunctionOperator::MetricName(size_t series) const {

@@ -1,6 +1,9 @@
 #include "query/operators/range_source.h"
 
 #include <algorithm>
+#include <numeric>
+
+#include "query/functions/window_facts.h"
 
 namespace tocsin::query {
 
@@ -25,7 +28,8 @@ class MatrixCursor final : public ColumnCursor {
     int64_t decoded = 0;
     for (size_t s = 0; s < count; ++s) {
       Column& column = (*out)[s];
-      decoded += static_cast<int64_t>(column.values.size() + column.histograms.size());
+      decoded += static_cast<int64_t>(column.values.size() + column.histograms.size() +
+                                      column.facts.size());
       if (column.may_hold_stale) DropStale(&column);
       if (!column.histograms.empty()) {
         TOCSIN_RETURN_IF_ERROR(
@@ -174,6 +178,22 @@ class SubqueryCursor final : public ColumnCursor {
 
 }  // namespace
 
+namespace {
+
+// Windows are made of tiles of the greatest common divisor of range and step.
+model::FactsWish FactsOfWindows(std::span<const Timestamp> ends, int64_t range_ms,
+                                std::string_view function) {
+  model::FactsWish wish;
+  wish.wanted = true;
+  wish.needs = FindFactsFunction(function).needs;
+  wish.tile_ms = ends.size() > 1 ? std::gcd(range_ms, ends[1] - ends[0]) : range_ms;
+  wish.origin_ms = ends[0] - range_ms;
+  wish.bucket_max_ms = range_ms / 2;
+  return wish;
+}
+
+}  // namespace
+
 Status MatrixSource::Open() {
   const auto [first, last] = std::minmax_element(times_.begin(), times_.end());
   const model::TimeRange range{*first - range_ms_ - options_.before_ms + 1,
@@ -182,6 +202,7 @@ Status MatrixSource::Open() {
   hints.step_ms = step_ms_;
   hints.range_ms = range_ms_;
   hints.function = function_;
+  if (options_.facts) hints.facts = FactsOfWindows(times_, range_ms_, function_);
   TOCSIN_ASSIGN_OR_RETURN_STATUS(selection_, context_->Select(matchers_, range, hints));
   reset_hints_ = std::make_unique<ResetHints>(context_, matchers_, range, options_.mark_resets);
   return Status::Ok();

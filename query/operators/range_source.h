@@ -54,6 +54,7 @@ struct MatrixOptions {
   int64_t before_ms = 0;
   int64_t behind_ms = 0;
   bool mark_resets = false;  // reset_hints.h
+  bool facts = false;        // the function can do with facts of runs (functions/window_facts.h)
 };
 
 class MatrixSource final : public RangeSource {

@@ -414,7 +414,8 @@ Result<SegmentMeta> MergeSegments(Env& env, Inputs inputs, const std::string& pa
     streams.emplace_back(static_cast<const SegmentFile&>(*inputs[i]), i, merged);
     TOCSIN_TRY(streams.back().Start());
   }
-  SegmentWriter writer(env, path, std::move(meta), {.sorted_input = true});
+  const bool facts = meta.level == kMaxSegmentLevel;
+  SegmentWriter writer(env, path, std::move(meta), {.sorted_input = true, .facts = facts});
   TOCSIN_TRY(writer.Open());
   Kept kept;
   TOCSIN_TRY(FindKept(inputs, merged, options, &kept));

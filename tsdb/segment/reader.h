@@ -43,7 +43,8 @@ struct ColumnRef {
   uint32_t key = 0;
   uint64_t offset = 0;
   uint32_t length = 0;
-  uint32_t flags = 0;  // kColumn… in segment/format.h
+  uint32_t flags = 0;   // kColumn… in segment/format.h
+  uint32_t number = 0;  // place among the file's columns
 };
 
 class SegmentReader {
@@ -62,6 +63,9 @@ class SegmentReader {
 
   virtual const SegmentMeta& meta() const = 0;
   virtual const std::string& path() const = 0;
+
+  // The file has column facts (facts.h).
+  virtual bool has_facts() const = 0;
 
   // --- dictionaries, by local id. Ids at or past the count give kInvalidArgument. ---
   virtual uint32_t source_count() const = 0;

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "tsdb/segment/facts.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -132,6 +133,12 @@ Status SegmentFile::OpenIndex() {
            key_side_.Init(SectionBytes(Section::kKeyPostings), keys_.count(), &symbols_)));
   const SectionPlace& blocks = footer_.section(Section::kDirectoryBlocks);
   if (blocks.length % kDirectoryBlockBytes != 0) return Damaged(blocks.offset, "bad directory");
+  uint32_t columns = 0;
+  for (size_t i = 0; i < directory_block_count(); ++i) {
+    block_columns_.push_back(columns);
+    columns += LoadFixed<uint32_t>(SectionBytes(Section::kDirectoryBlocks).data() +
+                                   i * kDirectoryBlockBytes + 16);
+  }
   return Status::Ok();
 }
 
@@ -288,6 +295,7 @@ Status SegmentFile::ReadDirectoryBlock(size_t index, std::vector<ColumnRef>* col
     ref.key = static_cast<uint32_t>(key);
     ref.offset = data_offset;
     ref.length = static_cast<uint32_t>(length);
+    ref.number = block_columns_[index] + i;
     data_offset += length;
     columns->push_back(ref);
   }
@@ -444,6 +452,7 @@ Status SegmentFile::Verify() const {
     TOCSIN_ASSIGN_OR_RETURN_STATUS([[maybe_unused]] const model::Labels labels, KeyLabels(key));
   }
   SegmentCursor cursor(*this);
+  FactsReader facts(*this);
   model::ColumnBatch batch;
   model::Column column;
   Status status;
@@ -455,6 +464,7 @@ Status SegmentFile::Verify() const {
     status = cursor.Read(ref, model::TimeRange(), &batch, &column);
     samples += column.timestamps.size() + column.histogram_timestamps.size();
     ++columns;
+    if (status.ok() && has_facts()) status = facts.Verify(ref, column, &batch);
     return status.ok();
   }));
   TOCSIN_RETURN_IF_ERROR(status);

@@ -28,6 +28,9 @@ class SegmentFile final : public SegmentReader {
 
   const SegmentMeta& meta() const override { return footer_.meta; }
   const std::string& path() const override { return path_; }
+  bool has_facts() const override {
+    return footer_.extra.contains(static_cast<uint32_t>(ExtraSection::kFacts));
+  }
   uint32_t source_count() const override { return sources_.count(); }
   uint32_t key_count() const override { return keys_.count(); }
   Result<model::Labels> SourceLabels(uint32_t source) const override;
@@ -86,6 +89,7 @@ class SegmentFile final : public SegmentReader {
   std::string_view page_table_;
   // One bit a page; null: nothing is to be verified.
   std::unique_ptr<std::atomic<uint64_t>[]> verified_;
+  std::vector<uint32_t> block_columns_;  // columns before each directory block
   SymbolSection symbols_;
   RecordSection sources_;
   RecordSection keys_;

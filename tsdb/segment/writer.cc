@@ -16,6 +16,7 @@
 #include "base/env.h"
 #include "tsdb/codec/values.h"
 #include "tsdb/segment/column_codec.h"
+#include "tsdb/segment/facts.h"
 #include "tsdb/segment/format.h"
 #include "tsdb/segment/index_writer.h"
 #include "tsdb/segment/page_sink.h"
@@ -148,6 +149,7 @@ struct SegmentWriter::Impl {
   // What the column just encoded is to later ones; unset when it is no use.
   std::optional<ReferenceChooser::Candidate> candidate;
 
+  FactsWriter facts;
   Footer footer;
   std::map<uint32_t, std::string> extra;
   std::string directory;
@@ -351,6 +353,7 @@ void SegmentWriter::AddColumn(uint32_t source, uint32_t key, const Column& colum
     flags |= kColumnHistograms;
   }
   if (flags == 0) return;
+  if (d.options.facts) d.facts.AddColumn(d.sources[source].rows, column);
   if (d.scratch.size() > kColumnBytesMax) {
     d.status = Status(Code::kResourceExhausted, "a column of more than 4 GiB");
     return;
@@ -503,6 +506,7 @@ Status SegmentWriter::Impl::WriteEnd() {
   WriteSection(Section::kKeyPostings, index.KeyPostings());
   WriteSection(Section::kDirectory, directory);
   WriteSection(Section::kDirectoryBlocks, directory_blocks);
+  if (options.facts) extra[static_cast<uint32_t>(ExtraSection::kFacts)] = facts.Finish();
   for (const auto& [number, bytes] : extra) {
     footer.extra[number] = {sink->offset(), bytes.size()};
     sink->Append(bytes);

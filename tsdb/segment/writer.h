@@ -57,6 +57,8 @@ class SegmentWriter {
     // AddSource was called in SourceOrder, AddKey in KeyOrder, and then AddColumn in file order: by
     // family, source and key.
     bool sorted_input = false;
+    // Keep column facts (facts.h). Only with sorted input.
+    bool facts = false;
   };
 
   // `meta`: id, level, shard, generation, seed, cuts, replaces. The rest is filled in.
