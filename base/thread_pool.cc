@@ -4,10 +4,11 @@
 
 namespace tocsin {
 
-ThreadPool::ThreadPool(const std::string& name, int threads, size_t queue_max)
+ThreadPool::ThreadPool(const std::string& name, int threads, size_t queue_max,
+                       const ThreadOptions& options)
     : name_(name), queue_max_(queue_max) {
   for (int i = 0; i < threads; ++i) {
-    threads_.emplace_back(name + "-" + std::to_string(i), [this] { Run(); });
+    threads_.emplace_back(name + "-" + std::to_string(i), [this] { Run(); }, options);
   }
 }
 

@@ -19,7 +19,8 @@ namespace tocsin {
 
 class ThreadPool {
  public:
-  ThreadPool(const std::string& name, int threads, size_t queue_max);
+  ThreadPool(const std::string& name, int threads, size_t queue_max,
+             const ThreadOptions& options = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

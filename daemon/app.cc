@@ -343,6 +343,7 @@ void App::Parts::CreateApi() {
   options.read_timeout_ms = flags.web_read_timeout_ms;
   options.query_lane.threads =
       static_cast<int>(std::min<int64_t>(flags.query_max_concurrency, INT_MAX));
+  options.query_lane.nice = query::kUserQueryNice;
   options.allowed_hosts = addresses.allowed_hosts;
   options.on_overload = api::AnswerOverload;
   server = std::make_unique<http::Server>(std::move(options),

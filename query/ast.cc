@@ -147,7 +147,38 @@ auto Dispatch(const Expr& expr, const F& f) {
 
 }  // namespace
 
-ValueType TypeOf(const Expr& expr) {
+void Discard(ExprPtr expr) {
+  // What is low ends by plain recursion.
+  static constexpr int32_t kLowHeight = 100;
+  if (expr == nullptr || expr->height <= kLowHeight) return;
+  thread_local std::vector<ExprPtr>* waiting = nullptr;
+  if (waiting != nullptr) {
+    waiting->push_back(std::move(expr));
+    return;
+  }
+  std::vector<ExprPtr> list;
+  waiting = &list;
+  list.push_back(std::move(expr));
+  while (!list.empty()) {
+    const ExprPtr next = std::move(list.back());
+    list.pop_back();  // `next` dies with this turn and hands its children to the list
+  }
+  waiting = nullptr;
+}
+
+ValueType TypeOf(const Expr& outer) {
+  const Expr* node = &outer;
+  while (true) {  // what has its operand's type
+    if (node->type != ValueType::kNone) return node->type;
+    if (const auto* unary = As<Unary>(*node)) {
+      node = unary->expr.get();
+    } else if (const auto* paren = As<Paren>(*node)) {
+      node = paren->expr.get();
+    } else {
+      break;
+    }
+  }
+  const Expr& expr = *node;
   switch (expr.kind) {
     case NodeKind::kNumberLiteral:
     case NodeKind::kDuration:
@@ -172,9 +203,8 @@ ValueType TypeOf(const Expr& expr) {
                  : ValueType::kVector;
     }
     case NodeKind::kUnary:
-      return TypeOf(*As<Unary>(expr)->expr);
     case NodeKind::kParen:
-      return TypeOf(*As<Paren>(expr)->expr);
+      break;
   }
   return ValueType::kNone;
 }
@@ -240,6 +270,7 @@ ExprPtr Clone(const Expr& expr) {
   ExprPtr copy = Dispatch(expr, [](const auto& node) { return CloneNode(node); });
   copy->position = expr.position;
   copy->height = expr.height;
+  copy->type = expr.type;
   return copy;
 }
 

@@ -4,10 +4,10 @@
 //   Result<ExprPtr> e = ParseExpr("sum by (job) (rate(up[5m] offset 1h))", options);   // parser.h
 //   if (const auto* call = As<Call>(**e)) …
 //
-// A node owns its children. The tree is at most kMaxExpressionDepth deep (the parser refuses more),
-// so that recursion over it, destruction included, has a known bound. Nodes are plain structs: a
-// planner may rewrite the tree in place. Nothing here is evaluated; see planner.h and
-// duration_expr.h.
+// A node owns its children. The tree is at most kMaxExpressionDepth deep (the parser refuses more):
+// who walks it does so on a stack for its height (deep_stack.h); destruction needs none. Nodes are
+// plain structs: a planner may rewrite the tree in place. Nothing here is evaluated; see planner.h
+// and duration_expr.h.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +18,16 @@
 #include <utility>
 #include <vector>
 
+#include "base/status.h"
 #include "model/matcher.h"
+#include "query/deep_stack.h"
 #include "query/value.h"
 
 namespace tocsin::query {
 
-// Prometheus has no such bound, it grows its stack. Real expressions stay below 50; generated
-// chains of `or` reach some hundreds. At 1,000 nodes deep, the deepest recursion of ours (a few
-// calls per level of a few hundred bytes each) stays below one of the eight megabytes of a thread's
-// stack.
-inline constexpr int kMaxExpressionDepth = 1000;
+// Prometheus has no such bound, it grows its stack to a gigabyte and then dies. Real expressions
+// stay below 50; generated chains of `or` reach some thousands.
+inline constexpr int kMaxExpressionDepth = 200'000;
 
 // Bytes [start, end) of the query text.
 struct PositionRange {
@@ -58,11 +58,15 @@ struct Expr {
   const NodeKind kind;
   PositionRange position;
   int32_t height = 1;  // levels of the tree from here down, as parsed: at most kMaxExpressionDepth
+  ValueType type = ValueType::kNone;  // of binary, unary and paren nodes, once they are checked
 
  protected:
   explicit Expr(NodeKind node_kind) : kind(node_kind) {}
 };
 using ExprPtr = std::unique_ptr<Expr>;
+
+// Ends a subtree without recursion: at once when it is low, else from a list. For destructors.
+void Discard(ExprPtr expr);
 
 // The node as a T, or null when it is another kind.
 template <typename T>
@@ -110,6 +114,10 @@ enum class DurationOp : uint8_t {
 struct DurationExpr final : Expr {
   static constexpr NodeKind kKind = NodeKind::kDuration;
   DurationExpr() : Expr(kKind) {}
+  ~DurationExpr() override {
+    Discard(std::move(lhs));
+    Discard(std::move(rhs));
+  }
   DurationOp op = DurationOp::kAdd;
   ExprPtr lhs;  // null for unary operators and functions without operands
   ExprPtr rhs;
@@ -151,6 +159,7 @@ struct MatrixSelector final : Expr {
 struct Subquery final : Expr {
   static constexpr NodeKind kKind = NodeKind::kSubquery;
   Subquery() : Expr(kKind) {}
+  ~Subquery() override { Discard(std::move(expr)); }
   ExprPtr expr;
   int64_t range_ms = 0;
   std::unique_ptr<DurationExpr> range_expr;
@@ -164,6 +173,9 @@ struct FunctionSignature;  // function_signatures.h
 struct Call final : Expr {
   static constexpr NodeKind kKind = NodeKind::kCall;
   Call() : Expr(kKind) {}
+  ~Call() override {
+    for (ExprPtr& arg : args) Discard(std::move(arg));
+  }
   const FunctionSignature* function = nullptr;  // never null in a parsed tree; static storage
   std::vector<ExprPtr> args;                    // as written: optional ones may be missing
 };
@@ -190,6 +202,10 @@ bool TakesParameter(AggregateOp op);               // topk … limit_ratio
 struct Aggregate final : Expr {
   static constexpr NodeKind kKind = NodeKind::kAggregate;
   Aggregate() : Expr(kKind) {}
+  ~Aggregate() override {
+    Discard(std::move(expr));
+    Discard(std::move(param));
+  }
   AggregateOp op = AggregateOp::kSum;
   ExprPtr expr;
   ExprPtr param;  // set exactly when TakesParameter(op); a string for count_values, else a scalar
@@ -237,6 +253,10 @@ struct VectorMatching {
 struct Binary final : Expr {
   static constexpr NodeKind kKind = NodeKind::kBinary;
   Binary() : Expr(kKind) {}
+  ~Binary() override {
+    Discard(std::move(lhs));
+    Discard(std::move(rhs));
+  }
   BinaryOp op = BinaryOp::kAdd;
   ExprPtr lhs;
   ExprPtr rhs;
@@ -247,6 +267,7 @@ struct Binary final : Expr {
 struct Unary final : Expr {
   static constexpr NodeKind kKind = NodeKind::kUnary;
   Unary() : Expr(kKind) {}
+  ~Unary() override { Discard(std::move(expr)); }
   bool negate = false;  // - or +
   ExprPtr expr;
 };
@@ -254,6 +275,7 @@ struct Unary final : Expr {
 struct Paren final : Expr {
   static constexpr NodeKind kKind = NodeKind::kParen;
   Paren() : Expr(kKind) {}
+  ~Paren() override { Discard(std::move(expr)); }
   ExprPtr expr;
 };
 
@@ -274,12 +296,12 @@ void Inspect(const Expr& expr, const Visit& visit, std::vector<const Expr*>* pat
   path->pop_back();
 }
 template <typename Visit>
-void Inspect(const Expr& expr, const Visit& visit) {
+Status Inspect(const Expr& expr, const Visit& visit) {
   std::vector<const Expr*> path;
-  Inspect(expr, visit, &path);
+  return WithStackFor(expr.height, [&] { Inspect(expr, visit, &path); });
 }
 
-// A deep copy; positions included.
+// A deep copy; positions included. Walks the tree on the caller's stack.
 ExprPtr Clone(const Expr& expr);
 
 // "LINE:COLUMN" of the range's start (both from 1, columns in bytes, as the reference counts them);

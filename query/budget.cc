@@ -19,6 +19,7 @@ MemoryCharge& MemoryCharge::operator=(MemoryCharge&& other) noexcept {
 Status MemoryCharge::Grow(Budget* budget, uint64_t bytes) {
   if (bytes <= bytes_) return Status::Ok();
   TOCSIN_RETURN_IF_ERROR(budget->Charge(bytes - bytes_));
+  CountProfiledBytes(bytes - bytes_);
   budget_ = budget;
   bytes_ = bytes;
   return Status::Ok();

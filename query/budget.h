@@ -10,6 +10,9 @@
 
 namespace tocsin::query {
 
+// Tells the profile of the node that this thread works in, if any (profile.h).
+void CountProfiledBytes(uint64_t bytes);
+
 // Bytes charged for one buffer or container that grows; released with it. One owner.
 class MemoryCharge {
  public:

@@ -14,7 +14,7 @@ int64_t TimeoutMs(const EngineOptions& engine, const QueryOptions& query) {
 QueryContext::QueryContext(const EngineOptions& engine_options, const QueryOptions& query_options,
                            std::string_view query_text, const Grid& query_grid,
                            model::Timestamp end_ms, bool instant, Budget* budget,
-                           WorkerPool* worker_pool)
+                           uint64_t memory_max, WorkerPool* worker_pool)
     : options(engine_options),
       language(engine_options.language),
       text(query_text),
@@ -24,16 +24,24 @@ QueryContext::QueryContext(const EngineOptions& engine_options, const QueryOptio
       lookback_delta_ms(query_options.lookback_delta_ms > 0 ? query_options.lookback_delta_ms
                                                             : engine_options.lookback_delta_ms),
       pool(worker_pool),
-      memory("this query", Budget::kUnlimited, budget),
+      memory("this query", memory_max, budget),
       samples(engine_options.max_samples),
       annotations(query_text),
       samples_per_step(query_options.per_step_stats ? query_grid.count : 0),
       cancel_(query_options.cancel),
+      probe_(query_options.probe),
       deadline_(std::chrono::steady_clock::now() +
                 std::chrono::milliseconds(TimeoutMs(engine_options, query_options))) {}
 
 Status QueryContext::CheckRunning() const {
-  if (cancel_ != nullptr && cancel_->load(std::memory_order_relaxed)) {
+  bool cancelled = cancel_ != nullptr && cancel_->load(std::memory_order_relaxed);
+  if (probe_ != nullptr) {
+    cancelled = cancelled || probe_->cancel.load(std::memory_order_relaxed);
+    probe_->memory_bytes.store(memory.used(), std::memory_order_relaxed);
+    probe_->samples_read.store(samples_read.load(std::memory_order_relaxed),
+                               std::memory_order_relaxed);
+  }
+  if (cancelled) {
     return Status(Code::kCancelled, "query was canceled in expression evaluation");
   }
   if (std::chrono::steady_clock::now() >= deadline_) {

@@ -25,11 +25,12 @@ class QueryContext {
  public:
   QueryContext(const EngineOptions& engine_options, const QueryOptions& query_options,
                std::string_view query_text, const Grid& query_grid, model::Timestamp end_ms,
-               bool instant, Budget* budget, WorkerPool* worker_pool);
+               bool instant, Budget* budget, uint64_t memory_max, WorkerPool* worker_pool);
   QueryContext(const QueryContext&) = delete;
   QueryContext& operator=(const QueryContext&) = delete;
 
-  // kCancelled or kDeadlineExceeded when the query must stop. Asked between batches.
+  // kCancelled or kDeadlineExceeded when the query must stop. Asked between batches, and then also
+  // tells the probe how far it is.
   Status CheckRunning() const;
 
   // Charges the arrays that operators keep by step (times, windows, scalars) before a plan over
@@ -52,6 +53,9 @@ class QueryContext {
     }
   }
 
+  // Samples decoded from storage, by the node that this thread works in (profile.h).
+  void CountRead(int64_t count);
+
   const EngineOptions& options;
   const LanguageOptions& language;
   const std::string_view text;
@@ -67,11 +71,14 @@ class QueryContext {
   AnnotationSink annotations;
   std::atomic<int64_t> queryable_samples = 0;
   std::atomic<int64_t> samples_read = 0;
+  std::atomic<int64_t> helper_cpu_nanos = 0;  // of threads other than the one that asked
+  std::atomic<bool> histograms_read = false;
   std::vector<std::atomic<int64_t>> samples_per_step;  // empty unless asked for
 
  private:
   using SteadyTime = std::chrono::steady_clock::time_point;
   const std::atomic<bool>* const cancel_;
+  QueryProbe* const probe_;
   const SteadyTime deadline_;
 
   MemoryCharge step_arrays_;  // planning is done by one thread

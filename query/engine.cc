@@ -2,15 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <new>
-#include <optional>
 #include <thread>
 
 #include "query/context.h"
+#include "query/deep_stack.h"
 #include "query/duration_expr.h"
 #include "query/parser.h"
 #include "query/planner.h"
+#include "query/profile.h"
 #include "query/result.h"
 #include "query/worker_pool.h"
 
@@ -31,31 +34,72 @@ int HelperThreads(const EngineOptions& options) {
   return std::max(wanted, 1) - 1;
 }
 
+double ThreadCpuSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+// What rules leave to users of the memory, and a user's query to the others.
+constexpr uint64_t kUserEighths = 7;
+constexpr uint64_t kQueriesAtLeast = 2;
+
+struct LaneBudgets {
+  explicit LaneBudgets(int64_t limit)
+      : all("query memory", static_cast<uint64_t>(limit)),
+        users("memory of users' queries", static_cast<uint64_t>(limit) / 8 * kUserEighths, &all) {}
+  Budget* Of(QueryLane lane) { return lane == QueryLane::kRules ? &all : &users; }
+  uint64_t QueryMax(QueryLane lane) const {
+    return lane == QueryLane::kRules ? Budget::kUnlimited : users.limit() / kQueriesAtLeast;
+  }
+
+  Budget all;
+  Budget users;
+};
+
+// What a result is charged with; keeps the budgets alive.
+struct ResultMemory {
+  std::shared_ptr<LaneBudgets> budgets;
+  MemoryCharge charge;
+};
+
 }  // namespace
 
 struct Engine::Impl {
   explicit Impl(const EngineOptions& engine_options)
       : options(engine_options),
-        memory("query memory", static_cast<uint64_t>(engine_options.memory_budget_bytes)),
-        pool(HelperThreads(engine_options)) {}
+        memory(std::make_shared<LaneBudgets>(options.memory_budget_bytes)),
+        pool("query", HelperThreads(engine_options), kUserQueryNice),
+        rules_pool("query-rules", std::min(HelperThreads(engine_options), 1), 0) {}
 
   Result<QueryResult> Run(const model::Queryable& store, std::string_view query, const Grid& grid,
                           model::Timestamp end_ms, bool instant, const QueryOptions& query_options);
+  // On a stack that is deep enough for the expression.
+  Result<QueryResult> Execute(const model::Queryable& store, std::string_view query, Expr* expr,
+                              const Grid& grid, model::Timestamp end_ms, bool instant,
+                              const QueryOptions& query_options);
 
   const EngineOptions options;
-  Budget memory;
+  const std::shared_ptr<LaneBudgets> memory;
   WorkerPool pool;
+  WorkerPool rules_pool;
+  WorkerPool no_helpers{"query", 0, 0};  // for what needs a deep stack
 };
 
 Engine::Engine(const EngineOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 Engine::~Engine() = default;
 const EngineOptions& Engine::options() const { return impl_->options; }
 
+EngineMemory Engine::memory() const {
+  const Budget& all = impl_->memory->all;
+  return {.used_bytes = all.used(), .peak_bytes = all.peak(), .limit_bytes = all.limit()};
+}
+
 namespace {
 
-Result<Value> Evaluate(const Expr& expr, QueryContext* context) {
+Result<Value> Evaluate(const Expr& expr, QueryContext* context, NodeProfile* profile) {
   const Grid& grid = context->grid;
-  Planner planner(context);
+  Planner planner(context, profile);
   const ValueType type = TypeOf(expr);
   if (type == ValueType::kString) {
     const auto* literal = As<StringLiteral>(Unparen(expr));
@@ -80,45 +124,86 @@ Result<Value> Evaluate(const Expr& expr, QueryContext* context) {
   return Value(std::move(vector));
 }
 
+Status CheckRangeType(const Expr& expr) {
+  const ValueType type = TypeOf(expr);
+  if (type == ValueType::kScalar || type == ValueType::kVector) return Status::Ok();
+  return Status(Code::kInvalidArgument,
+                fmt::format("invalid expression type \"{}\" for range query, must be Scalar or "
+                            "instant Vector",
+                            ValueTypeText(type)));
+}
+
+void FillStats(const QueryContext& context, QueryStats* stats) {
+  stats->total_queryable_samples = context.queryable_samples.load();
+  stats->samples_read = context.samples_read.load();
+  for (size_t t = 0; t < context.samples_per_step.size(); ++t) {
+    stats->samples_per_step.push_back({context.grid.at(t), context.samples_per_step[t].load()});
+  }
+  stats->peak_samples = context.samples.peak();
+  stats->peak_bytes = static_cast<int64_t>(context.memory.peak());
+  stats->histograms_read = context.histograms_read.load();
+}
+
 }  // namespace
+
+Result<QueryResult> Engine::Impl::Execute(const model::Queryable& store, std::string_view query,
+                                          Expr* expr, const Grid& grid, model::Timestamp end_ms,
+                                          bool instant, const QueryOptions& query_options) {
+  const Clock::time_point begun = Clock::now();
+  const double cpu_begun = ThreadCpuSeconds();
+  const bool deep = expr->height > kShallowHeight;
+  const bool for_rules = query_options.lane == QueryLane::kRules;
+  WorkerPool* const helpers = deep ? &no_helpers : for_rules ? &rules_pool : &pool;
+  QueryContext context(options, query_options, query, grid, end_ms, instant,
+                       memory->Of(query_options.lane), memory->QueryMax(query_options.lane),
+                       helpers);
+  TOCSIN_TRY(
+      ResolveDurations(expr, {instant ? 0 : grid.step_ms, instant ? 0 : end_ms - grid.start_ms}));
+  TOCSIN_TRY(context.CheckRunning());
+  TOCSIN_TRY(context.ReserveSteps(grid.count));
+  if (deep && query_options.explain) {
+    return Error(Code::kExecution, "expression is nested too deeply to be explained");
+  }
+  context.snapshot = store.Pin();
+  NodeProfile profile("");
+
+  QueryResult result;
+  result.stats.prepare_seconds = SecondsSince(begun);
+  const Clock::time_point prepared = Clock::now();
+  const auto held = std::make_shared<ResultMemory>();
+  held->budgets = memory;
+  try {
+    TOCSIN_ASSIGN_OR_RETURN(result.value,
+                            Evaluate(*expr, &context, query_options.explain ? &profile : nullptr));
+    TOCSIN_TRY(held->charge.Grow(memory->Of(query_options.lane), HeldBytes(result.value)));
+  } catch (const std::bad_alloc&) {
+    return Error(Code::kResourceExhausted, "out of memory");
+  }
+  result.memory = held;
+  result.annotations = context.annotations.Take();
+  result.stats.inner_eval_seconds = SecondsSince(prepared);
+  result.stats.exec_total_seconds = SecondsSince(begun);
+  result.stats.cpu_seconds =
+      ThreadCpuSeconds() - cpu_begun + static_cast<double>(context.helper_cpu_nanos.load()) / 1e9;
+  FillStats(context, &result.stats);
+  if (query_options.explain) result.plan = std::make_shared<const PlanNode>(profile.ToPlan());
+  return result;
+}
 
 Result<QueryResult> Engine::Impl::Run(const model::Queryable& store, std::string_view query,
                                       const Grid& grid, model::Timestamp end_ms, bool instant,
                                       const QueryOptions& query_options) {
   const Clock::time_point begun = Clock::now();
-  QueryContext context(options, query_options, query, grid, end_ms, instant, &memory, &pool);
   TOCSIN_ASSIGN_OR_RETURN(ExprPtr expr, ParseExpr(query, options.language));
-  const ValueType type = TypeOf(*expr);
-  if (!instant && type != ValueType::kScalar && type != ValueType::kVector) {
-    return Error(Code::kInvalidArgument,
-                 fmt::format("invalid expression type \"{}\" for range query, must be Scalar or "
-                             "instant Vector",
-                             ValueTypeText(type)));
-  }
-  const DurationContext durations{instant ? 0 : grid.step_ms, instant ? 0 : end_ms - grid.start_ms};
-  TOCSIN_TRY(ResolveDurations(expr.get(), durations));
-  TOCSIN_TRY(context.CheckRunning());
-  TOCSIN_TRY(context.ReserveSteps(grid.count));
-  context.snapshot = store.Pin();
-
-  QueryResult result;
-  result.stats.prepare_seconds = SecondsSince(begun);
-  const Clock::time_point prepared = Clock::now();
-  try {
-    TOCSIN_ASSIGN_OR_RETURN(result.value, Evaluate(*expr, &context));
-  } catch (const std::bad_alloc&) {
-    return Error(Code::kResourceExhausted, "out of memory");
-  }
-  result.annotations = context.annotations.Take();
-  result.stats.inner_eval_seconds = SecondsSince(prepared);
-  result.stats.exec_total_seconds = SecondsSince(begun);
-  result.stats.total_queryable_samples = context.queryable_samples.load();
-  result.stats.samples_read = context.samples_read.load();
-  for (size_t t = 0; t < context.samples_per_step.size(); ++t) {
-    result.stats.samples_per_step.push_back({grid.at(t), context.samples_per_step[t].load()});
-  }
-  result.stats.peak_samples = context.samples.peak();
-  result.stats.peak_bytes = static_cast<int64_t>(context.memory.peak());
+  if (!instant) TOCSIN_TRY(CheckRangeType(*expr));
+  const double parse_seconds = SecondsSince(begun);
+  Result<QueryResult> result = Error(Code::kInternal, "not run");
+  TOCSIN_TRY(WithStackFor(expr->height, [&] {
+    result = Execute(store, query, expr.get(), grid, end_ms, instant, query_options);
+  }));
+  if (!result) return result;
+  result->stats.prepare_seconds += parse_seconds;
+  result->stats.exec_total_seconds += parse_seconds;
   return result;
 }
 

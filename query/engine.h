@@ -7,12 +7,17 @@
 //
 // Errors by code: kInvalidArgument: does not parse or type-check, or bad step/range ("1:3: parse
 // error: …", bare); kExecution: failed while running (many-to-many matching, too many samples, …);
-// kDeadlineExceeded: timeout; kCancelled: `cancel` was set; kResourceExhausted: memory budget or
-// queue; others: from the store.
+// kDeadlineExceeded: timeout; kCancelled: stopped by a probe; kResourceExhausted: memory budget;
+// others: from the store.
+//
+// Lanes. Users' queries may hold 7/8 of the memory budget together, and a single one half of that;
+// the rest is the rules', who also have a helper thread of their own, so that no flood of questions
+// makes an alert late. Users' helper threads are nicer than everybody else (kUserQueryNice).
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -35,12 +40,30 @@ struct EngineOptions {
 
 enum class QueryLane : uint8_t { kUser, kRules };
 
+// Of threads that answer users' questions; the rest of the daemon (scrapes, rules, the log) has 0.
+inline constexpr int kUserQueryNice = 10;
+
+// What another thread may see and do while a query runs. Numbers are of the last batch.
+struct QueryProbe {
+  std::atomic<bool> cancel = false;
+  std::atomic<uint64_t> memory_bytes = 0;
+  std::atomic<int64_t> samples_read = 0;
+};
+
 struct QueryOptions {
   int64_t lookback_delta_ms = 0;  // 0: the engine's
   int64_t timeout_ms = 0;         // 0: the engine's; never above it
   bool per_step_stats = false;
+  bool explain = false;  // QueryResult::plan tells what each node of the plan did
   QueryLane lane = QueryLane::kUser;
   const std::atomic<bool>* cancel = nullptr;  // set by another thread to stop the query
+  QueryProbe* probe = nullptr;
+};
+
+struct EngineMemory {
+  uint64_t used_bytes = 0;
+  uint64_t peak_bytes = 0;
+  uint64_t limit_bytes = 0;
 };
 
 class Engine {
@@ -51,6 +74,7 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   const EngineOptions& options() const;
+  EngineMemory memory() const;  // of all queries, and of results that are still held
 
   // Scalar, String, Vector, or (for a range selector) Matrix.
   Result<QueryResult> Instant(const model::Queryable& store, std::string_view query,

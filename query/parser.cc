@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
+#include "query/deep_stack.h"
 #include "query/function_signatures.h"
 #include "query/literals.h"
 #include "query/parser_impl.h"
@@ -139,10 +140,15 @@ std::nullptr_t Parser::Unexpected() {
   return Unexpected(Place{aggregation_depth_ > 0 ? "aggregation" : "", ""});
 }
 
-bool Parser::TooDeep(int height) {
-  if (depth_ + height <= kMaxExpressionDepth) return false;
-  Fail(PositionOf(token_), "expression is nested too deeply, more than " +
-                               std::to_string(kMaxExpressionDepth) + " levels");
+std::nullptr_t Parser::FailTooDeep(int levels_max) {
+  return Fail(PositionOf(token_), "expression is nested too deeply, more than " +
+                                      std::to_string(levels_max) + " levels");
+}
+
+bool Parser::TooDeep() {
+  if (depth_ <= depth_max_) return false;
+  recursion_stopped_ = depth_max_ < kMaxExpressionDepth;
+  FailTooDeep(kMaxExpressionDepth);
   return true;
 }
 
@@ -178,7 +184,9 @@ ExprPtr Parser::Finish(ExprPtr expr, PositionRange position,
   for (const Expr* child : children) {
     if (child != nullptr) expr->height = std::max(expr->height, child->height + 1);
   }
-  if (expr->height > kMaxExpressionDepth && TooDeep(kMaxExpressionDepth + 1)) return nullptr;
+  // Durations are evaluated on any stack.
+  const int height_max = expr->kind == NodeKind::kDuration ? kShallowHeight : kMaxExpressionDepth;
+  if (expr->height > height_max) return FailTooDeep(height_max);
   return expr;
 }
 
@@ -188,7 +196,9 @@ Result<ExprPtr> Parser::ParseExpression() {
   ExprPtr expr = failed() ? nullptr : ParseBinary(kLowest);
   if (!failed() && !Is(TokenType::kEndOfInput)) Unexpected();
   if (failed()) return Error(error_);
-  TOCSIN_TRY(CheckTypes(text_, expr.get()));
+  Status types;
+  TOCSIN_TRY(WithStackFor(expr->height, [&] { types = CheckTypes(text_, expr.get()); }));
+  TOCSIN_TRY(types);
   return expr;
 }
 
@@ -251,7 +261,7 @@ Result<model::Labels> Parser::ParseMetricLabels() {
 
 ExprPtr Parser::ParseBinary(int min_precedence) {
   const Level level(this);
-  if (TooDeep(0)) return nullptr;
+  if (TooDeep()) return nullptr;
   ExprPtr lhs = ParseUnary();
   while (!failed()) {
     const Operator* op = FindOperator(token_.type);
@@ -561,19 +571,25 @@ Status ParseErrorAt(std::string_view text, PositionRange position, std::string_v
 
 Result<ExprPtr> ParseExpr(std::string_view text, const LanguageOptions& options) {
   TOCSIN_TRY(CheckLength(text));
-  return Parser(text, options).ParseExpression();
+  Parser parser(text, options, kShallowHeight);
+  Result<ExprPtr> expr = parser.ParseExpression();
+  if (!parser.recursion_stopped()) return expr;
+  const auto levels_max = static_cast<int32_t>(std::min<size_t>(text.size(), kMaxExpressionDepth));
+  TOCSIN_TRY(WithStackFor(
+      levels_max, [&] { expr = Parser(text, options, kMaxExpressionDepth).ParseExpression(); }));
+  return expr;
 }
 
 Result<std::vector<model::Matcher>> ParseMetricSelector(std::string_view text) {
   TOCSIN_TRY(CheckLength(text));
   const LanguageOptions options;
-  return Parser(text, options).ParseSelector();
+  return Parser(text, options, kShallowHeight).ParseSelector();
 }
 
 Result<model::Labels> ParseMetric(std::string_view text) {
   TOCSIN_TRY(CheckLength(text));
   const LanguageOptions options;
-  return Parser(text, options).ParseMetricLabels();
+  return Parser(text, options, kShallowHeight).ParseMetricLabels();
 }
 
 }  // namespace tocsin::query

@@ -47,7 +47,7 @@ bool Parser::CheckDurationExpressionsAllowed(const Expr& expr) {
 
 ExprPtr Parser::ParseDuration(const Place& place, int min_precedence) {
   const Level level(this);
-  if (TooDeep(0)) return nullptr;
+  if (TooDeep()) return nullptr;
   ExprPtr lhs;
   if (IsSign(token_.type)) {
     const Token sign = token_;

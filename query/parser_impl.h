@@ -55,12 +55,15 @@ inline constexpr std::string_view kDurationForms = "number, duration, step(), or
 // Functions return null or false after an error; the first error is kept in error_.
 class Parser {
  public:
-  Parser(std::string_view text, const LanguageOptions& options)
-      : text_(text), options_(options), lexer_(text) {}
+  // Recursion stops at `depth_max` levels; recursion_stopped() then says that a text might be fine
+  // and is to be parsed again, on a deeper stack.
+  Parser(std::string_view text, const LanguageOptions& options, int depth_max)
+      : text_(text), options_(options), depth_max_(depth_max), lexer_(text) {}
 
   Result<ExprPtr> ParseExpression();
   Result<std::vector<model::Matcher>> ParseSelector();
   Result<model::Labels> ParseMetricLabels();
+  bool recursion_stopped() const { return recursion_stopped_; }
 
  private:
   // Counts the levels of recursion for as long as it lives.
@@ -79,7 +82,8 @@ class Parser {
   std::nullptr_t Fail(PositionRange position, std::string_view message);
   std::nullptr_t Unexpected(const Place& place);
   std::nullptr_t Unexpected();  // with the place that the reference would name
-  bool TooDeep(int height);
+  bool TooDeep();               // asked at each level of recursion
+  std::nullptr_t FailTooDeep(int levels_max);
   // An error of the lexer becomes ours only when its token is looked at in vain: what came before
   // may be wrong already, and the first error counts.
   void Advance();
@@ -135,6 +139,8 @@ class Parser {
 
   std::string_view text_;
   const LanguageOptions& options_;
+  const int depth_max_;
+  bool recursion_stopped_ = false;
   Lexer lexer_;
   Token token_;               // the one to be looked at next
   int32_t last_closing_ = 0;  // end of the last token that may end an expression

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "query/function_signatures.h"
 #include "query/functions/elementwise.h"
@@ -13,6 +14,7 @@
 #include "query/operators/rank.h"
 #include "query/operators/scalar.h"
 #include "query/operators/smoothed.h"
+#include "query/profile.h"
 
 namespace tocsin::query {
 
@@ -29,7 +31,17 @@ bool DependsOnTime(std::string_view function) {
 
 }  // namespace
 
-bool IsStepInvariant(const Expr& expr) {
+bool Planner::IsStepInvariant(const Expr& expr) {
+  if (expr.kind == NodeKind::kNumberLiteral || expr.kind == NodeKind::kStringLiteral) return true;
+  if (const auto known = step_invariant_.find(&expr); known != step_invariant_.end()) {
+    return known->second;
+  }
+  const bool invariant = FindStepInvariant(expr);
+  step_invariant_.emplace(&expr, invariant);
+  return invariant;
+}
+
+bool Planner::FindStepInvariant(const Expr& expr) {
   if (const auto* selector = As<VectorSelector>(expr)) return selector->time.has_at();
   if (const auto* matrix = As<MatrixSelector>(expr)) return matrix->selector->time.has_at();
   if (const auto* subquery = As<Subquery>(expr)) return subquery->time.has_at();
@@ -38,7 +50,7 @@ bool IsStepInvariant(const Expr& expr) {
   }
   const std::vector<const Expr*> children = Children(expr);
   return std::all_of(children.begin(), children.end(),
-                     [](const Expr* child) { return IsStepInvariant(*child); });
+                     [this](const Expr* child) { return IsStepInvariant(*child); });
 }
 
 TimeShift Planner::ShiftOf(const TimeModifiers& time) const {
@@ -56,7 +68,40 @@ OperatorPtr Planner::MergeAfterNameDrop(OperatorPtr op) {
   return std::make_unique<MergeEqualLabelsOperator>(context_, grid, std::move(op));
 }
 
+namespace {
+
+// What the query says there.
+std::string_view TextOf(std::string_view query, const Expr& expr) {
+  const auto start = std::min(static_cast<size_t>(std::max(expr.position.start, 0)), query.size());
+  const auto end =
+      std::clamp(static_cast<size_t>(std::max(expr.position.end, 0)), start, query.size());
+  return query.substr(start, end - start);
+}
+
+}  // namespace
+
 Result<OperatorPtr> Planner::Plan(const Expr& expr, const Grid& grid) {
+  if (profile_ == nullptr) return PlanUnprofiled(expr, grid);
+  NodeProfile* const node = profile_->AddChild(TextOf(context_->text, expr));
+  NodeProfile* const parent = std::exchange(profile_, node);
+  Result<OperatorPtr> op = PlanUnprofiled(expr, grid);
+  profile_ = parent;
+  if (!op) return op;
+  return std::make_unique<ProfiledOperator>(context_, *std::move(op), node);
+}
+
+Result<RangeSourcePtr> Planner::PlanRange(const Expr& expr, const Grid& grid,
+                                          std::string_view function) {
+  if (profile_ == nullptr) return PlanRangeUnprofiled(expr, grid, function);
+  NodeProfile* const node = profile_->AddChild(TextOf(context_->text, expr));
+  NodeProfile* const parent = std::exchange(profile_, node);
+  Result<RangeSourcePtr> source = PlanRangeUnprofiled(expr, grid, function);
+  profile_ = parent;
+  if (!source) return source;
+  return std::make_unique<ProfiledRangeSource>(context_, *std::move(source), node);
+}
+
+Result<OperatorPtr> Planner::PlanUnprofiled(const Expr& expr, const Grid& grid) {
   if (grid.count > 1 && expr.kind != NodeKind::kNumberLiteral && IsStepInvariant(expr)) {
     Grid once = grid;
     once.count = 1;
@@ -101,8 +146,8 @@ Result<OperatorPtr> Planner::PlanSelector(const VectorSelector& selector, const 
                                                     selector.position);
 }
 
-Result<RangeSourcePtr> Planner::PlanRange(const Expr& expr, const Grid& grid,
-                                          std::string_view function) {
+Result<RangeSourcePtr> Planner::PlanRangeUnprofiled(const Expr& expr, const Grid& grid,
+                                                    std::string_view function) {
   const Expr& inner = Unparen(expr);
   if (const auto* matrix = As<MatrixSelector>(inner)) {
     const VectorSelector& selector = *matrix->selector;
@@ -196,14 +241,12 @@ Result<OperatorPtr> Planner::PlanBinary(const Binary& binary, const Grid& grid) 
       return Error(Code::kExecution, "operator \"" + std::string(BinaryOpName(binary.op)) +
                                          "\" not allowed for Scalar operations");
     }
-    const auto* lhs_literal = As<NumberLiteral>(Unparen(*binary.lhs));
-    const auto* rhs_literal = As<NumberLiteral>(Unparen(*binary.rhs));
-    if (lhs_literal != nullptr && rhs_literal != nullptr) {
-      return std::make_unique<ConstantOperator>(context_, grid,
-                                                function(lhs_literal->value, rhs_literal->value));
-    }
     TOCSIN_ASSIGN_OR_RETURN(OperatorPtr lhs, Plan(*binary.lhs, grid));
     TOCSIN_ASSIGN_OR_RETURN(OperatorPtr rhs, Plan(*binary.rhs, grid));
+    if (lhs->constant() != nullptr && rhs->constant() != nullptr) {
+      const double value = function(*lhs->constant(), *rhs->constant());
+      return std::make_unique<ConstantOperator>(context_, grid, value);
+    }
     return std::make_unique<ScalarBinaryOperator>(context_, grid, std::move(lhs), std::move(rhs),
                                                   function);
   }

@@ -3,17 +3,24 @@
 // What it decides: constants are folded; the largest parts that do not depend on the step (all
 // selectors pinned by @) are evaluated once and repeated; sub-queries get a grid of their own,
 // aligned to their step; operators that drop the metric name get a check for labels that become
-// equal only where the name is not fixed anyway. Recursion is bounded by kMaxExpressionDepth.
+// equal only where the name is not fixed anyway. Recursion is as deep as the tree
+// (deep_stack.h).
 #pragma once
+
+#include <unordered_map>
 
 #include "query/operators/operator.h"
 #include "query/operators/range_source.h"
 
 namespace tocsin::query {
 
+class NodeProfile;
+
 class Planner {
  public:
-  explicit Planner(QueryContext* context) : context_(context) {}
+  // `profile`: where the nodes of an explained query go; null for others.
+  explicit Planner(QueryContext* context, NodeProfile* profile = nullptr)
+      : context_(context), profile_(profile) {}
 
   // Precondition: durations are resolved; the type is scalar or instant vector.
   Result<OperatorPtr> Plan(const Expr& expr, const Grid& grid);
@@ -21,6 +28,12 @@ class Planner {
   Result<RangeSourcePtr> PlanRange(const Expr& expr, const Grid& grid, std::string_view function);
 
  private:
+  Result<OperatorPtr> PlanUnprofiled(const Expr& expr, const Grid& grid);
+  Result<RangeSourcePtr> PlanRangeUnprofiled(const Expr& expr, const Grid& grid,
+                                             std::string_view function);
+  // Memoised: it is asked for at every level.
+  bool IsStepInvariant(const Expr& expr);
+  bool FindStepInvariant(const Expr& expr);
   Result<OperatorPtr> PlanNode(const Expr& expr, const Grid& grid);
   Result<OperatorPtr> PlanSelector(const VectorSelector& selector, const Grid& grid);
   Result<OperatorPtr> PlanUnary(const Unary& unary, const Grid& grid);
@@ -45,6 +58,8 @@ class Planner {
   bool FirstSelectorShift(const Expr& expr, TimeShift* shift) const;
 
   QueryContext* const context_;
+  NodeProfile* profile_;  // of the node whose children are being planned
+  std::unordered_map<const Expr*, bool> step_invariant_;
   bool mark_resets_ = false;  // planning below histogram_count & co. (reset_hints.h)
 };
 
@@ -60,8 +75,5 @@ class ResetMarking {
   bool* const flag_;
   const bool before_;
 };
-
-// True when the expression gives the same at every step.
-bool IsStepInvariant(const Expr& expr);
 
 }  // namespace tocsin::query

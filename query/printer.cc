@@ -9,6 +9,7 @@
 #include "base/duration.h"
 #include "base/number.h"
 #include "model/labels.h"
+#include "query/deep_stack.h"
 #include "query/function_signatures.h"
 #include "query/literals.h"
 
@@ -16,6 +17,9 @@ namespace tocsin::query {
 namespace {
 
 constexpr size_t kMaxLineLength = 100;
+// Deeper levels are not indented further, so that the text stays in proportion to the tree.
+constexpr int kIndentedLevels = 250;
+constexpr std::string_view kTooDeepToPrint = "(nested too deeply to be printed now)";
 
 void AppendLabels(const std::vector<std::string>& labels, std::string* out) {
   const char* separator = "";
@@ -295,7 +299,9 @@ class Prettifier {
     if (it == nodes_.end()) return "Inf";
     return std::string_view(text_).substr(it->second.first, it->second.second - it->second.first);
   }
-  void Indent(int level) { out_.append(static_cast<size_t>(level) * 2, ' '); }
+  void Indent(int level) {
+    out_.append(static_cast<size_t>(std::min(level, kIndentedLevels)) * 2, ' ');
+  }
   void WriteCall(const Call& call, int level);
   void WriteAggregate(const Aggregate& aggregate, int level);
   void WriteBinary(const Binary& binary, int level);
@@ -388,14 +394,18 @@ void Prettifier::Write(const Expr& expr, int level) {
 
 std::string Print(const Expr& expr) {
   std::string text;
-  Append(expr, &text, nullptr);
-  return text;
+  const Status walked = WithStackFor(expr.height, [&] { Append(expr, &text, nullptr); });
+  return walked.ok() ? text : std::string(kTooDeepToPrint);
 }
 
 std::string Prettify(const Expr& expr) {
-  Prettifier prettifier(expr);
-  prettifier.Write(expr, 0);
-  return prettifier.Take();
+  std::string text;
+  const Status walked = WithStackFor(expr.height, [&] {
+    Prettifier prettifier(expr);
+    prettifier.Write(expr, 0);
+    text = prettifier.Take();
+  });
+  return walked.ok() ? text : std::string(kTooDeepToPrint);
 }
 
 std::string PrintMatchers(const VectorSelector& selector) {

@@ -270,6 +270,8 @@ void ExprWriter::Write(const Expr& expr) {
 
 }  // namespace
 
-void AppendExprJson(const Expr& expr, std::string* out) { ExprWriter(out).Write(expr); }
+Status AppendExprJson(const Expr& expr, std::string* out) {
+  return WithStackFor(expr.height, [&] { ExprWriter(out).Write(expr); });
+}
 
 }  // namespace tocsin::query

@@ -4,11 +4,12 @@
 
 #include <string>
 
+#include "base/status.h"
 #include "query/ast.h"
 
 namespace tocsin::query {
 
-// Appends one JSON value to `out`.
-void AppendExprJson(const Expr& expr, std::string* out);
+// Appends one JSON value to `out`. kResourceExhausted: no stack for so deep a tree now.
+Status AppendExprJson(const Expr& expr, std::string* out);
 
 }  // namespace tocsin::query

@@ -80,7 +80,9 @@ Result<Vector> CollectVector(Operator* op) {
   Vector vector;
   std::unordered_set<Labels, model::LabelsHash> seen;  // labels of series that lost their names
   bool any_dropped = false;
-  TOCSIN_TRY(ForEachMorselInOrder(*op, [&](size_t first, Batch& batch) {
+  MemoryCharge charge;
+  uint64_t result_bytes = 0;
+  TOCSIN_TRY(ForEachMorselInOrder(*op, [&](size_t first, Batch& batch) -> Status {
     for (size_t s = 0; s < batch.series(); ++s) {
       if (batch.kinds(s)[0] == PointKind::kAbsent) continue;
       VectorSample sample;
@@ -93,9 +95,10 @@ Result<Vector> CollectVector(Operator* op) {
         sample.value = 0;
         sample.histogram = batch.histograms(s)[0];
       }
+      result_bytes += sizeof(VectorSample) + sample.metric.packed().size();
       vector.push_back(std::move(sample));
     }
-    return Status::Ok();
+    return charge.Grow(&op->context()->memory, result_bytes);
   }));
   if (any_dropped) {
     for (const VectorSample& sample : vector) {
@@ -106,16 +109,18 @@ Result<Vector> CollectVector(Operator* op) {
 }
 
 Result<Matrix> CollectMatrix(Operator* op) {
+  static constexpr uint64_t kLabelsBytes = 128;  // of a series, about: counted exactly at the end
   TOCSIN_TRY(op->Open());
-  Matrix matrix(op->series_count());
   const Grid grid = op->grid();
   Mutex mu;
   MemoryCharge charge;
   uint64_t result_bytes = op->series_count() * sizeof(Series);
+  TOCSIN_TRY(charge.Grow(&op->context()->memory, result_bytes));
+  Matrix matrix(op->series_count());
   const Status read = ForEachMorsel(*op, [&](size_t /*morsel*/, size_t first, Batch& batch) {
     {
       MutexLock lock(mu);
-      result_bytes += batch.CountPoints() * sizeof(FloatPoint);
+      result_bytes += batch.CountPoints() * sizeof(FloatPoint) + batch.series() * kLabelsBytes;
       TOCSIN_RETURN_IF_ERROR(charge.Grow(&op->context()->memory, result_bytes));
     }
     for (size_t s = 0; s < batch.series(); ++s) {
@@ -150,6 +155,8 @@ Result<Matrix> CollectRange(QueryContext* context, RangeSource* source) {
   std::vector<model::Column> columns;
   Windows windows;
   const size_t morsel = MorselSeries(1);
+  MemoryCharge charge;
+  uint64_t result_bytes = 0;
   for (size_t first = 0; first < source->series_count(); first += morsel) {
     TOCSIN_TRY(context->CheckRunning());
     TOCSIN_TRY(cursor->Read(first, std::min(morsel, source->series_count() - first), &columns));
@@ -171,7 +178,12 @@ Result<Matrix> CollectRange(QueryContext* context, RangeSource* source) {
       TOCSIN_TRY(context->samples.Add(points));
       context->CountQueryable(context->grid, points, [&](size_t) { return points; });
       series.metric = FinalLabels(source->LabelsAt(first + s), source->DropsName(first + s));
+      result_bytes +=
+          sizeof(Series) + series.metric.packed().size() +
+          series.floats.capacity() * sizeof(FloatPoint) +
+          series.histograms.size() * (sizeof(HistogramPoint) + sizeof(model::Histogram));
       matrix.push_back(std::move(series));
+      TOCSIN_TRY(charge.Grow(&context->memory, result_bytes));
     }
   }
   TOCSIN_TRY(SortAndMerge(&matrix));

@@ -85,10 +85,10 @@ ValueType TypeChecker::Check(Expr& expr) {
                     "vector, got " +
                         model::QuoteString(ValueTypeText(inner)));
       }
-      return inner;
+      return expr.type = inner;
     }
     case NodeKind::kParen:
-      return Check(*As<Paren>(expr)->expr);
+      return expr.type = Check(*As<Paren>(expr)->expr);
   }
   return ValueType::kNone;
 }
@@ -222,7 +222,8 @@ ValueType TypeChecker::CheckBinary(Binary& binary) {
   if (!is_operand(rhs)) return Fail(binary.rhs->position, kOperands);
   CheckMatching(binary, lhs, rhs);
   if (failed()) return ValueType::kNone;
-  return scalars ? ValueType::kScalar : ValueType::kVector;
+  binary.type = scalars ? ValueType::kScalar : ValueType::kVector;
+  return binary.type;
 }
 
 void TypeChecker::CheckMatching(Binary& binary, ValueType lhs, ValueType rhs) {

@@ -40,4 +40,40 @@ ValueType TypeOf(const Value& value) {
   return kByIndex[value.index()];
 }
 
+namespace {
+
+uint64_t BytesOf(const HistogramPtr& histogram) {
+  const model::Histogram& h = *histogram;
+  return sizeof(model::Histogram) + 32 +
+         (h.positive_spans.size() + h.negative_spans.size()) * sizeof(model::BucketSpan) +
+         (h.positive_buckets.size() + h.negative_buckets.size() + h.custom_values.size()) *
+             sizeof(double);
+}
+
+}  // namespace
+
+uint64_t HeldBytes(const Value& value) {
+  uint64_t bytes = 0;
+  if (const auto* vector = std::get_if<Vector>(&value)) {
+    for (const VectorSample& sample : *vector) {
+      bytes += sizeof(VectorSample) + sample.metric.packed().capacity();
+      if (sample.histogram != nullptr) bytes += BytesOf(sample.histogram);
+    }
+  } else if (const auto* matrix = std::get_if<Matrix>(&value)) {
+    for (const Series& series : *matrix) {
+      bytes += sizeof(Series) + series.metric.packed().capacity() +
+               series.floats.capacity() * sizeof(FloatPoint) +
+               series.histograms.capacity() * sizeof(HistogramPoint);
+      const model::Histogram* before = nullptr;  // neighbours often share one
+      for (const HistogramPoint& point : series.histograms) {
+        if (point.histogram.get() != before) bytes += BytesOf(point.histogram);
+        before = point.histogram.get();
+      }
+    }
+  } else if (const auto* text = std::get_if<String>(&value)) {
+    bytes = text->value.capacity();
+  }
+  return bytes;
+}
+
 }  // namespace tocsin::query

@@ -81,18 +81,38 @@ struct QueryStats {
   double inner_eval_seconds = 0;
   double result_sort_seconds = 0;
   double exec_total_seconds = 0;
+  double cpu_seconds = 0;  // of all threads that worked on it
   int64_t total_queryable_samples =
       0;                     // samples × steps that they were used at, as the reference counts
   int64_t samples_read = 0;  // samples decoded from storage
   int64_t peak_samples = 0;
   int64_t peak_bytes = 0;
+  bool histograms_read = false;             // native ones, by any selector
   std::vector<StepCount> samples_per_step;  // only when asked for
+};
+
+// What one node of the plan did (stats of an explained query). A child's numbers are not in its
+// parent's, apart from the time, which includes the children's.
+struct PlanNode {
+  std::string text;  // the expression, printed
+  int64_t series = 0;
+  int64_t points = 0;   // that it gave its parent
+  int64_t samples = 0;  // decoded from storage by itself
+  int64_t bytes = 0;    // charged by itself
+  double seconds = 0;   // of all threads
+  std::vector<PlanNode> children;
 };
 
 struct QueryResult {
   Value value;
   Annotations annotations;
   QueryStats stats;
+  std::shared_ptr<const PlanNode> plan;  // when asked for
+  // The result's share of the engine's memory budget, given back with its last copy.
+  std::shared_ptr<const void> memory;
 };
+
+// Bytes that the value holds: what it is charged with.
+uint64_t HeldBytes(const Value& value);
 
 }  // namespace tocsin::query

@@ -42,8 +42,10 @@ class HelpedRun {
 
 }  // namespace
 
-WorkerPool::WorkerPool(int threads) : threads_(threads) {
-  if (threads > 0) pool_ = std::make_unique<ThreadPool>("query", threads, kWaitingHelpersMax);
+WorkerPool::WorkerPool(const std::string& name, int threads, int nice) : threads_(threads) {
+  if (threads <= 0) return;
+  pool_ =
+      std::make_unique<ThreadPool>(name, threads, kWaitingHelpersMax, ThreadOptions{.nice = nice});
 }
 
 void WorkerPool::Run(int helpers, const std::function<void()>& body) {

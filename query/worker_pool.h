@@ -1,10 +1,11 @@
-// WorkerPool: the threads `query-N` that all queries share. A query is always driven by the thread
-// that asked; pool threads only help, so that a busy pool slows a query down but never blocks it,
-// and nested Run calls cannot deadlock. Thread-safe.
+// WorkerPool: helper threads that the queries of a lane share (`query-N`; `query-rules-N`). A query
+// is always driven by the thread that asked; pool threads only help, so that a busy pool slows a
+// query down but never blocks it, and nested Run calls cannot deadlock. Thread-safe.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/thread_pool.h"
 
@@ -13,7 +14,7 @@ namespace tocsin::query {
 class WorkerPool {
  public:
   // `threads`: those of the pool, besides the callers'. 0 is fine: everything runs in the caller.
-  explicit WorkerPool(int threads);
+  WorkerPool(const std::string& name, int threads, int nice);
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 

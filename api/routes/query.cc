@@ -182,11 +182,13 @@ void QueryExemplars(const Dependencies& deps, const HttpRequest& request, HttpRe
       query::ParseExpr(params.Get("query"), deps.engine->options().language);
   if (!expr) return RespondError(response, {ErrorType::kBadData, expr.error().message()});
   std::vector<model::MatcherSet> selectors;
-  query::Inspect(**expr, [&](const query::Expr& node, const std::vector<const query::Expr*>&) {
-    if (const auto* selector = query::As<query::VectorSelector>(node)) {
-      selectors.push_back(selector->matchers);
-    }
-  });
+  const Status walked =
+      query::Inspect(**expr, [&](const query::Expr& node, const std::vector<const query::Expr*>&) {
+        if (const auto* selector = query::As<query::VectorSelector>(node)) {
+          selectors.push_back(selector->matchers);
+        }
+      });
+  if (!walked.ok()) return RespondError(response, FromStatus(walked));
   if (selectors.empty()) return RespondNoData(response);
   const Result<std::vector<model::ExemplarSeries>> exemplars =
       deps.store->Pin()->Exemplars(selectors, range);
@@ -209,8 +211,11 @@ void ParseQuery(const Dependencies& deps, const HttpRequest& request, HttpRespon
   const Result<query::ExprPtr> expr =
       query::ParseExpr(params.Get("query"), deps.engine->options().language);
   if (!expr) return RespondError(response, FromStatus(expr.error()));
+  std::string json;
+  const Status walked = query::AppendExprJson(**expr, &json);
+  if (!walked.ok()) return RespondError(response, FromStatus(walked));
   DataWriter out(response);
-  query::AppendExprJson(**expr, &out.text());
+  out.text() += json;
   out.Finish();
 }
 

@@ -16,8 +16,9 @@ void LaneWorkers::Start() {
   for (int i = 0; i < options_.threads; ++i) {
     runners_.push_back(make_runner_());
     HandlerRunner* runner = runners_.back().get();
-    threads_.emplace_back("http-" + std::string(LaneName(lane_)) + "-" + std::to_string(i),
-                          [this, runner] { Work(runner); });
+    threads_.emplace_back(
+        "http-" + std::string(LaneName(lane_)) + "-" + std::to_string(i),
+        [this, runner] { Work(runner); }, ThreadOptions{.nice = options_.nice});
   }
 }
 

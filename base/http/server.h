@@ -37,6 +37,7 @@ namespace tocsin::http {
 struct LaneOptions {
   int threads = 2;
   size_t queue_max = 512;  // requests waiting; more are refused
+  int nice = 0;            // of its threads (base/thread.h)
 };
 
 // Why a request that is well-formed is not answered by its handler.

@@ -18,13 +18,16 @@ enum class NamePolicy : uint8_t { kKeep, kDrop };
 class UnaryOperator : public Operator {
  public:
   UnaryOperator(QueryContext* context, const Grid& grid, OperatorPtr child, NamePolicy policy)
-      : Operator(context, grid), child_(std::move(child)), policy_(policy) {}
+      : Operator(context, grid),
+        child_(std::move(child)),
+        policy_(policy),
+        has_single_name_(child_->HasSingleName()) {}
 
   Status Open() override { return child_->Open(); }
   size_t series_count() const override { return child_->series_count(); }
   model::Labels LabelsAt(size_t series) const override;
   bool DropsName(size_t series) const override;
-  bool HasSingleName() const override { return child_->HasSingleName(); }
+  bool HasSingleName() const override { return has_single_name_; }
   void Group(bool without, std::span<const std::string> names,
              std::vector<uint32_t>* group_of_series,
              std::vector<model::Labels>* groups) const override;
@@ -36,6 +39,7 @@ class UnaryOperator : public Operator {
 
   const OperatorPtr child_;
   const NamePolicy policy_;
+  const bool has_single_name_;  // kept: chains of operators ask at every level
 };
 
 // Changes rows in place. `map` gets each series' row once, from several threads at once.

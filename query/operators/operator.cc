@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <ctime>
 #include <new>
+#include <thread>
 #include <unordered_map>
 
 namespace tocsin::query {
@@ -52,6 +54,12 @@ size_t MorselSeries(size_t steps) {
 
 namespace {
 
+int64_t ThreadCpuNanos() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 // `failed` becomes true with the first error, also one that comes from reading.
 Status RunMorsels(const Operator& op, const std::function<Status(size_t, size_t, Batch&)>& consume,
                   std::atomic<bool>* failed) {
@@ -89,7 +97,13 @@ Status RunMorsels(const Operator& op, const std::function<Status(size_t, size_t,
     }
   };
   const int helpers = static_cast<int>(std::min<size_t>(morsels, 64)) - 1;
-  op.context()->pool->Run(helpers, work);
+  const std::thread::id asked = std::this_thread::get_id();
+  op.context()->pool->Run(helpers, [&] {
+    if (std::this_thread::get_id() == asked) return work();
+    const int64_t begun = ThreadCpuNanos();
+    work();
+    op.context()->helper_cpu_nanos.fetch_add(ThreadCpuNanos() - begun, std::memory_order_relaxed);
+  });
   MutexLock lock(mu);
   return first_error;
 }

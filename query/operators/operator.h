@@ -47,6 +47,8 @@ class Operator {
   virtual bool DropsName(size_t series) const;
   // True: no two series differ in the metric name (and type and unit) alone.
   virtual bool HasSingleName() const = 0;
+  // The value at every step when it is known before Open; else null.
+  virtual const double* constant() const { return nullptr; }
   // Groups the series by (or without) label names, one id a series; groups in order of appearance.
   // `without` drops the metric name too.
   virtual void Group(bool without, std::span<const std::string> names,

@@ -36,7 +36,7 @@ class MatrixCursor final : public ColumnCursor {
             reset_hints_.Apply(selection_.LabelsAt(first + s), &columns_, &column));
       }
     }
-    context_->samples_read.fetch_add(decoded, std::memory_order_relaxed);
+    context_->CountRead(decoded);
     return Status::Ok();
   }
 

@@ -26,6 +26,7 @@ class RangeSource {
   RangeSource(QueryContext* context, const Grid& grid, TimeShift shift, int64_t range_ms)
       : context_(context), times_(ShiftedTimes(grid, shift)), range_ms_(range_ms) {}
   virtual ~RangeSource() = default;
+  RangeSource& operator=(const RangeSource&) = delete;
 
   virtual Status Open() = 0;
   virtual size_t series_count() const = 0;
@@ -42,6 +43,10 @@ class RangeSource {
   int64_t range_ms() const { return range_ms_; }
 
  protected:
+  // With the windows of another one.
+  RangeSource(QueryContext* context, const RangeSource& other)
+      : context_(context), times_(other.times_), range_ms_(other.range_ms_) {}
+
   QueryContext* const context_;
   const std::vector<model::Timestamp> times_;
   const int64_t range_ms_;

@@ -54,6 +54,7 @@ Status ResetHints::Session::Apply(const model::Labels& labels, model::ColumnBatc
                                   model::Column* column) {
   const size_t count = column->histograms.size();
   if (count == 0) return Status::Ok();
+  hints_->context_->histograms_read.store(true, std::memory_order_relaxed);
   const Histogram* previous = nullptr;
   if (column->histograms.front()->hint != CounterResetHint::kGauge) {
     TOCSIN_ASSIGN_OR_RETURN_STATUS(previous, Predecessor(labels));

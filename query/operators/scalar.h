@@ -26,6 +26,7 @@ class ConstantOperator final : public ScalarOperator {
   ConstantOperator(QueryContext* context, const Grid& grid, double value)
       : ScalarOperator(context, grid), value_(value) {}
   Status Open() override;
+  const double* constant() const override { return &value_; }
 
  private:
   const double value_;

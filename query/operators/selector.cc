@@ -82,7 +82,7 @@ class SelectorCursor final : public Cursor {
           grid_, found, [&](size_t t) { return out->kinds(s)[t] != PointKind::kAbsent ? 1 : 0; });
       points += found;
     }
-    context_->samples_read.fetch_add(decoded, std::memory_order_relaxed);
+    context_->CountRead(decoded);
     return context_->samples.Add(points);
   }
 

@@ -22,12 +22,12 @@ constexpr std::array<std::string_view, 15> kTimeFunctions = {
 
 bool CallsTimeFunction(const Expr& expr) {
   bool found = false;
-  Inspect(expr, [&found](const Expr& node, const std::vector<const Expr*>&) {
+  const Status walked = Inspect(expr, [&found](const Expr& node, const std::vector<const Expr*>&) {
     const auto* call = As<Call>(node);
     found = found || (call != nullptr && std::ranges::find(kTimeFunctions, call->function->name) !=
                                              kTimeFunctions.end());
   });
-  return found;
+  return found || !walked.ok();
 }
 
 void PinTime(TimeModifiers* time, model::Timestamp at_ms) {

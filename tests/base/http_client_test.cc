@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <string>
+#include <thread>
 
 #include "base/http/server.h"
 #include "base/thread.h"

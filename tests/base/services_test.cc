@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include <boost/test/unit_test.hpp>
+#include <thread>
 
 #include "base/budget.h"
 #include "base/env.h"

@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CHECK(Print(**again) == printed);
   CHECK(ParseExpr(Prettify(**expr), options).has_value());
   std::string json;
-  AppendExprJson(**expr, &json);
+  CHECK(AppendExprJson(**expr, &json).ok());
   CHECK(!json.empty());
   return 0;
 }

@@ -22,7 +22,7 @@ ExprPtr Parsed(const std::string& text) {
 
 std::string Json(const std::string& text) {
   std::string json;
-  AppendExprJson(*Parsed(text), &json);
+  BOOST_REQUIRE(AppendExprJson(*Parsed(text), &json).ok());
   return json;
 }
 
@@ -161,10 +161,11 @@ BOOST_AUTO_TEST_CASE(DurationExpressionsAreComputed) {
   const ExprPtr offset = Parsed("sum(a offset -(step() * 2)) + max_over_time(a[1m:step()])");
   BOOST_TEST(ResolveDurations(offset.get(), context).ok());
   std::vector<int64_t> found;
-  Inspect(*offset, [&](const Expr& node, const std::vector<const Expr*>&) {
-    if (const auto* selector = As<VectorSelector>(node)) found.push_back(selector->time.offset_ms);
-    if (const auto* subquery = As<Subquery>(node)) found.push_back(subquery->step_ms);
-  });
+  BOOST_REQUIRE(Inspect(*offset, [&](const Expr& node, const std::vector<const Expr*>&) {
+                  if (const auto* selector = As<VectorSelector>(node))
+                    found.push_back(selector->time.offset_ms);
+                  if (const auto* subquery = As<Subquery>(node)) found.push_back(subquery->step_ms);
+                }).ok());
   const std::vector<int64_t> want = {-10'000, 5'000, 0};
   BOOST_TEST(found == want, boost::test_tools::per_element());
 }
