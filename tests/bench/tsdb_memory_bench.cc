@@ -212,7 +212,7 @@ std::unique_ptr<Database> OpenOrDie(const std::string& directory, Env* env, int6
   DatabaseOptions options;
   options.dir = directory;
   options.env = env;
-  options.retention_ms = retention_ms;
+  options.policy.retention_ms = retention_ms;
   options.background = false;
   auto opened = Database::Open(options);
   if (!opened) {

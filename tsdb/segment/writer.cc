@@ -125,6 +125,8 @@ struct SegmentWriter::Impl {
   void SortKeys();
   void SortSources();
   void SortColumns();
+  void WriteWaiting();
+  bool SortedDictionary() const { return options.sorted_input || options.sorted_dictionary; }
   void WriteSection(Section section, const std::string& bytes);
   Status WriteEnd();
 
@@ -195,7 +197,7 @@ uint32_t SegmentWriter::AddSource(const model::Origin& origin, const Labels& lab
                                   std::span<const Timestamp> row_timestamps) {
   Impl& d = *impl_;
   const auto id = static_cast<uint32_t>(d.sources.size());
-  CHECK(!d.options.sorted_input || d.records.empty() ||
+  CHECK(!d.SortedDictionary() || d.records.empty() ||
         SourceOrder(d.records.back().labels, d.records.back().origin, labels, origin));
   d.sources.push_back({row_timestamps, {}, {row_timestamps.size()}});
   d.scratch.clear();
@@ -209,7 +211,7 @@ uint32_t SegmentWriter::AddKey(const Labels& labels) {
   Impl& d = *impl_;
   const auto [known, fresh] = d.key_ids.try_emplace(labels, static_cast<uint32_t>(d.keys.size()));
   if (!fresh) return known->second;
-  if (d.options.sorted_input) {
+  if (d.SortedDictionary()) {
     const bool same_family = !d.keys.empty() && MetricFamily(d.keys.back().MetricName()) ==
                                                     MetricFamily(labels.MetricName());
     CHECK(d.keys.empty() || KeyOrder(d.keys.back(), labels));
@@ -472,6 +474,21 @@ void SegmentWriter::Impl::SortColumns() {
   });
 }
 
+void SegmentWriter::Impl::WriteWaiting() {
+  SortColumns();
+  for (const Waiting& column : waiting) {
+    WriteColumn(column.source, column.key, column.flags,
+                std::string_view(encoded).substr(column.position, column.length));
+  }
+  waiting.clear();
+  encoded.clear();
+}
+
+void SegmentWriter::WriteWaiting() {
+  CHECK(impl_->options.sorted_dictionary);
+  impl_->WriteWaiting();
+}
+
 void SegmentWriter::Impl::WriteSection(Section section, const std::string& bytes) {
   if (bytes.size() > kSectionBytesMax && status.ok()) {
     status = Status(Code::kResourceExhausted, "an index section of more than 4 GiB");
@@ -481,15 +498,11 @@ void SegmentWriter::Impl::WriteSection(Section section, const std::string& bytes
 }
 
 Status SegmentWriter::Impl::WriteEnd() {
-  if (!options.sorted_input) {
+  if (!SortedDictionary()) {
     SortSources();
     SortKeys();
-    SortColumns();
-    for (const Waiting& column : waiting) {
-      WriteColumn(column.source, column.key, column.flags,
-                  std::string_view(encoded).substr(column.position, column.length));
-    }
   }
+  WriteWaiting();
   EndDirectoryBlock();
   source_used.resize(records.size());
   key_used.resize(keys.size());

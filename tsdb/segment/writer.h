@@ -15,9 +15,9 @@
 // path: "every row has a value" is then seen without comparing.
 //
 // Memory: encoded columns wait in memory until Finish (they are stored metric by metric and come
-// source by source), unless Options::sorted_input promises that they come in file order, as merging
-// does: then only 64 KiB is buffered. File order:
-// by metric family, source, key.
+// source by source), or until WriteWaiting, for which the dictionary must come in its order. With
+// Options::sorted_input, which promises file order, as merging has it, only 64 KiB is buffered.
+// File order: by metric family, source, key.
 //
 // One thread at a time. Failures stick: after the first, Finish returns it, and removes the file.
 #pragma once
@@ -59,6 +59,9 @@ class SegmentWriter {
     bool sorted_input = false;
     // Keep column facts (facts.h). Only with sorted input.
     bool facts = false;
+    // AddSource was called in SourceOrder and AddKey in KeyOrder, all before the first AddColumn;
+    // columns may come in any order between two calls of WriteWaiting.
+    bool sorted_dictionary = false;
   };
 
   // `meta`: id, level, shard, generation, seed, cuts, replaces. The rest is filled in.
@@ -78,6 +81,10 @@ class SegmentWriter {
   uint32_t AddKey(const model::Labels& labels);
   // At most once per (source, key). A column without samples is left out.
   void AddColumn(uint32_t source, uint32_t key, const model::Column& column);
+
+  // Writes the columns that wait. Those of the metric families written are complete; what comes
+  // later is behind them in file order. Only with sorted_dictionary.
+  void WriteWaiting();
 
   // A section that not every file has; each at most once, and before Finish.
   void AddSection(ExtraSection number, std::string bytes);
