@@ -26,12 +26,11 @@ int Usage(int exit_code) {
 
 }  // namespace
 
-// How jemalloc is to run. Large blocks are not moved off their page's start for the cache's sake:
-// that costs a page each, and frames, columns and tables are mostly large blocks. What was freed goes
-// back to the system within a second or so instead of ten. Overridden by $MALLOC_CONF.
+// How jemalloc is to run: what was freed goes back to the system within a second or so instead of
+// ten. Overridden by $MALLOC_CONF.
 extern "C" {
 extern const char* malloc_conf;
-const char* malloc_conf = "cache_oblivious:false,dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char* malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0";
 }
 
 int main(int argc, char** argv) {

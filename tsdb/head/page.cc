@@ -160,14 +160,14 @@ void Page::StartRun(model::Timestamp row_ms) {
 // Doubles with the run, so that a small source holds little and a large one has few slabs. Of the
 // sizes that the allocator does not round up, the one that frames like this one fill best.
 static uint32_t SlabCapacity(uint32_t frame_bytes, size_t run_bytes) {
-  const size_t wanted = std::clamp<size_t>(run_bytes, kSlabBytesMin, kSlabBytesMax);
-  if (wanted < kSlabBytesMax || frame_bytes > kSlabBytesMax) {
-    const size_t least = sizeof(Slab) + std::max<size_t>(frame_bytes, wanted - sizeof(Slab));
+  const size_t wanted = std::clamp<size_t>(run_bytes, kSlabBytesMin, kSlabBytesMax / 2);
+  if (wanted < kSlabBytesMax / 2 || frame_bytes > kSlabBytesMax / 2) {
+    const size_t least = std::max(wanted, sizeof(Slab) + frame_bytes);
     return static_cast<uint32_t>(AllocationClass(least) - sizeof(Slab));
   }
   size_t best = 0;
   double best_fill = 0;
-  for (size_t size = kSlabBytesMax / 2; size <= kSlabBytesMax; size += 4096) {
+  for (size_t size = kSlabBytesMax / 2; size <= kSlabBytesMax; size = AllocationClass(size + 1)) {
     const size_t room = size - sizeof(Slab);
     const auto used = static_cast<double>(room / frame_bytes * frame_bytes);
     if (const double fill = used / static_cast<double>(size); fill >= best_fill) {

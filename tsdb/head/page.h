@@ -4,7 +4,7 @@
 //   Page ── Run ──────── Run ──────── Run …       commit order; a new run at each half hour and
 //   every
 //            │ restart    │ restart                256 frames
-//            Slab ─ Slab  Slab ─ Slab              up to 32 KiB of frames each
+//            Slab ─ Slab  Slab ─ Slab              up to 14 KiB of frames each
 //
 // A run starts with a restart, the coding state of every slot: whoever reads a slot starts at the
 // nearest restart instead of at the beginning of time. Frames are never edited or moved; the one
@@ -39,7 +39,8 @@
 namespace tocsin::tsdb {
 
 inline constexpr uint64_t kUncommitted = UINT64_MAX;
-inline constexpr uint32_t kSlabBytesMax = 32 * 1024;
+// Blocks from 16 KiB on cost jemalloc a page beside their own.
+inline constexpr uint32_t kSlabBytesMax = 14 * 1024;
 inline constexpr uint32_t kSlabBytesMin = 256;
 // A restart costs 9 bytes a slot; at 256 rows that is 0.035 bytes a sample.
 inline constexpr uint32_t kRunFrames = 256;
