@@ -72,6 +72,7 @@ struct FileInfo {
   uint64_t size = 0;
   int64_t modified_ms = 0;
   bool is_directory = false;
+  uint64_t links = 1;  // names that the file has
 };
 
 enum class WriteMode : uint8_t {
@@ -90,6 +91,8 @@ class Env {
   virtual int64_t NowMs() = 0;  // wall clock, ms since the epoch; may step either way
   virtual int64_t MonotonicNanos() = 0;
   virtual void SleepFor(int64_t duration_ms) = 0;
+  // Processor time that the calling thread has used.
+  virtual int64_t ThreadCpuNanos() = 0;
 
   // --- randomness: fit for keys and tokens ---
   virtual void FillRandom(void* out, size_t count) = 0;
@@ -113,6 +116,8 @@ class Env {
   virtual Status SyncDir(const std::string& path) = 0;
   // Bytes an unprivileged process may still write on the file system that holds `path`.
   virtual Result<uint64_t> FreeSpace(const std::string& path) = 0;
+  // Bytes that file system has in all.
+  virtual Result<uint64_t> DiskSize(const std::string& path) = 0;
   // Creates the file if need be; kUnavailable when somebody (also in this process) holds it.
   virtual Result<std::unique_ptr<FileLock>> LockFile(const std::string& path) = 0;
 

@@ -70,6 +70,7 @@ class FaultEnv final : public Env {
   int64_t NowMs() override { return target_.NowMs(); }
   int64_t MonotonicNanos() override { return target_.MonotonicNanos(); }
   void SleepFor(int64_t duration_ms) override { target_.SleepFor(duration_ms); }
+  int64_t ThreadCpuNanos() override { return target_.ThreadCpuNanos(); }
   void FillRandom(void* out, size_t count) override { target_.FillRandom(out, count); }
 
   Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path,
@@ -85,6 +86,7 @@ class FaultEnv final : public Env {
   Status CreateDirs(const std::string& path) override;
   Status SyncDir(const std::string& path) override;
   Result<uint64_t> FreeSpace(const std::string& path) override { return target_.FreeSpace(path); }
+  Result<uint64_t> DiskSize(const std::string& path) override { return target_.DiskSize(path); }
   Result<std::unique_ptr<FileLock>> LockFile(const std::string& path) override {
     return target_.LockFile(path);
   }

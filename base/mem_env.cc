@@ -118,6 +118,21 @@ void MemEnv::SetFreeSpace(uint64_t bytes) {
   free_space_ = bytes;
 }
 
+void MemEnv::SetDiskSize(uint64_t bytes) {
+  MutexLock lock(mu_);
+  disk_size_ = bytes;
+}
+
+void MemEnv::SetCpuPerCall(int64_t nanos) {
+  MutexLock lock(mu_);
+  cpu_per_call_ = nanos;
+}
+
+int64_t MemEnv::ThreadCpuNanos() {
+  MutexLock lock(mu_);
+  return cpu_nanos_ += cpu_per_call_;
+}
+
 int64_t MemEnv::NowMs() {
   MutexLock lock(mu_);
   return now_ms_;
@@ -288,6 +303,11 @@ Status MemEnv::SyncDir(const std::string& path) {
 Result<uint64_t> MemEnv::FreeSpace(const std::string&) {
   MutexLock lock(mu_);
   return free_space_;
+}
+
+Result<uint64_t> MemEnv::DiskSize(const std::string&) {
+  MutexLock lock(mu_);
+  return disk_size_;
 }
 
 Result<std::unique_ptr<FileLock>> MemEnv::LockFile(const std::string& path) {

@@ -30,9 +30,14 @@ class MemEnv final : public Env {
   void SetNowMs(int64_t now_ms);
   // What FreeSpace answers; appends are not held to it (FaultEnv fails those).
   void SetFreeSpace(uint64_t bytes);
+  // The same for DiskSize; a TiB unless told.
+  void SetDiskSize(uint64_t bytes);
+  // Every call of ThreadCpuNanos() finds so much more used; 0 unless told.
+  void SetCpuPerCall(int64_t nanos);
 
   int64_t NowMs() override;
   int64_t MonotonicNanos() override;
+  int64_t ThreadCpuNanos() override;
   void SleepFor(int64_t duration_ms) override;
   void FillRandom(void* out, size_t count) override;
 
@@ -49,6 +54,7 @@ class MemEnv final : public Env {
   Status CreateDirs(const std::string& path) override;
   Status SyncDir(const std::string& path) override;
   Result<uint64_t> FreeSpace(const std::string& path) override;
+  Result<uint64_t> DiskSize(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> LockFile(const std::string& path) override;
 
  private:
@@ -67,6 +73,9 @@ class MemEnv final : public Env {
   int64_t now_ms_ GUARDED_BY(mu_) = kStartMs;
   int64_t monotonic_nanos_ GUARDED_BY(mu_) = 0;
   uint64_t free_space_ GUARDED_BY(mu_) = uint64_t{1} << 40;
+  uint64_t disk_size_ GUARDED_BY(mu_) = uint64_t{1} << 40;
+  int64_t cpu_nanos_ GUARDED_BY(mu_) = 0;
+  int64_t cpu_per_call_ GUARDED_BY(mu_) = 0;
   std::mt19937_64 random_ GUARDED_BY(mu_);
   std::map<std::string, std::shared_ptr<File>> files_ GUARDED_BY(mu_);
   std::set<std::string> directories_ GUARDED_BY(mu_);

@@ -181,6 +181,12 @@ class PosixEnv final : public Env {
     return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
   }
 
+  int64_t ThreadCpuNanos() override {
+    timespec used;
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return int64_t{used.tv_sec} * 1'000'000'000 + used.tv_nsec;
+  }
+
   void SleepFor(int64_t duration_ms) override {
     if (duration_ms <= 0) return;
     timespec left{duration_ms / 1000, (duration_ms % 1000) * 1'000'000};
@@ -276,7 +282,8 @@ class PosixEnv final : public Env {
     return FileInfo{
         .size = static_cast<uint64_t>(info.st_size),
         .modified_ms = int64_t{info.st_mtim.tv_sec} * 1000 + info.st_mtim.tv_nsec / 1'000'000,
-        .is_directory = S_ISDIR(info.st_mode)};
+        .is_directory = S_ISDIR(info.st_mode),
+        .links = static_cast<uint64_t>(info.st_nlink)};
   }
 
   Result<std::vector<std::string>> ListDir(const std::string& path) override {
@@ -319,6 +326,12 @@ class PosixEnv final : public Env {
     struct statvfs info;
     if (::statvfs(path.c_str(), &info) != 0) return Error(ErrnoStatus("free space of", path));
     return uint64_t{info.f_bavail} * uint64_t{info.f_frsize};
+  }
+
+  Result<uint64_t> DiskSize(const std::string& path) override {
+    struct statvfs info;
+    if (::statvfs(path.c_str(), &info) != 0) return Error(ErrnoStatus("size of", path));
+    return uint64_t{info.f_blocks} * uint64_t{info.f_frsize};
   }
 
   Result<std::unique_ptr<FileLock>> LockFile(const std::string& path) override {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/log.h"
 #include "tsdb/sealer.h"
@@ -124,10 +125,24 @@ Status Compactor::CompactAll() {
 // merging
 
 Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
+  uint64_t input_bytes = 0;
+  model::Timestamp newest = model::kMinTimestamp;
+  for (const Version::Segment& input : inputs) {
+    input_bytes += input->meta().file_bytes;
+    newest = std::max(newest, input->meta().range.max_ms);
+  }
+  // The inputs go only when the output is there.
+  TOCSIN_RETURN_IF_ERROR(MakeRoom(input_bytes, inputs));
   const SegmentMeta meta = store_.NewMeta(level);
   DroppedSamples dropped;
   MergeOptions options;
   options.dropped = &dropped;
+  const StoragePolicy policy = this->policy();
+  std::optional<RuleFilter> rule_filter;
+  // Where everything is past its time the whole file will be deleted.
+  if (std::vector<bool> expired = retention_.Expired(policy, newest);
+      std::find(expired.begin(), expired.end(), false) != expired.end())
+    options.filters.push_back(&rule_filter.emplace(policy.retention_rules, std::move(expired)));
   std::weak_ptr<const Version> old_version;
   Status status = store_.Add(
       meta,
@@ -182,6 +197,10 @@ Status Compactor::MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp 
       return segment->meta().level > level;
     });
     if (!worthwhile || above) continue;
+    if (!retention_.HasRoomToRewrite(top_bytes + overlay_bytes)) {
+      if (all) return Status(Code::kNoSpace, "merge: too little free space");
+      continue;
+    }
     TOCSIN_RETURN_IF_ERROR(Merge(std::move(segments), level));
   }
   return Status::Ok();
@@ -190,33 +209,52 @@ Status Compactor::MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp 
 // ----------------------------------------------------------------------------------------------------------
 // retention
 
+Retention::Held Compactor::HeldByHead() const {
+  // Found out when somebody asks: most rounds delete nothing.
+  return [this,
+          windows = std::optional<std::set<model::Timestamp>>()](const SegmentMeta& meta) mutable {
+    if (!windows) {
+      std::vector<WindowUse> uses = head_.OpenWindows([](const WindowUse&) { return false; });
+      for (size_t s = 0; s < head_.shard_count(); ++s) head_.shard(s).log.AppendUses(&uses);
+      windows.emplace();
+      for (const WindowUse& use : uses) windows->insert(use.window_ms);
+    }
+    return std::any_of(meta.cuts.begin(), meta.cuts.end(), [&](const SegmentCut& cut) {
+      return windows->contains(cut.window_start_ms);
+    });
+  };
+}
+
+Status Compactor::MakeRoom(uint64_t bytes, std::span<const Version::Segment> spare) {
+  const auto enough = [&] { return budget_.excess() == 0 && bytes <= budget_.left(); };
+  if (enough()) return Status::Ok();
+  TOCSIN_RETURN_IF_ERROR(retention_.MakeRoom(bytes, spare, HeldByHead()));
+  if (enough()) return Status::Ok();
+  // What is left is from today, and the log has it too.
+  TOCSIN_RETURN_IF_ERROR(Seal({}));
+  TOCSIN_RETURN_IF_ERROR(Release());
+  return retention_.MakeRoom(bytes, spare, HeldByHead());
+}
+
 Status Compactor::ApplyRetention() {
-  const int64_t wall = env_.NowMs();
-  const int64_t monotonic = env_.MonotonicNanos() / 1'000'000;
-  const int64_t drift = (wall - last_wall_ms_) - (monotonic - last_monotonic_ms_);
-  if (last_wall_ms_ != 0 && std::abs(drift) > kClockJumpMs) {
-    no_delete_before_ms_ = monotonic + kClockJumpPauseMs;
-    LogWarn("tsdb", "the clock jumped; deleting old segments waits an hour", {{"ms", drift}});
-  }
-  last_wall_ms_ = wall;
-  last_monotonic_ms_ = monotonic;
   const StoragePolicy policy = this->policy();
-  if (policy.retention_ms <= 0 || monotonic < no_delete_before_ms_) return Status::Ok();
-  const std::shared_ptr<const Version> version = store_.Current();
-  if (version->segments.empty()) return Status::Ok();
-  model::Timestamp newest = model::kMinTimestamp;
-  for (const Version::Segment& segment : version->segments)
-    newest = std::max(newest, segment->meta().range.max_ms);
-  const model::Timestamp oldest_kept = std::min(wall, newest) - policy.retention_ms;
-  std::vector<Version::Segment> expired;
-  for (const Version::Segment& segment : version->segments) {
-    // Whole days: a day goes when its last sample is past its time.
-    if (segment->meta().range.max_ms < oldest_kept &&
-        segment->meta().range.min_ms <= segment->meta().range.max_ms)
-      expired.push_back(segment);
+  retention_.Watch(policy);
+  TOCSIN_RETURN_IF_ERROR(retention_.DropExpired(policy, HeldByHead()));
+  // A log that takes a quarter of the cap is sealed ahead of time: segments can be deleted.
+  uint64_t log_bytes = 0;
+  for (size_t s = 0; s < head_.shard_count(); ++s) log_bytes += head_.shard(s).log.total_bytes();
+  if (budget_.cap() != 0 && log_bytes > budget_.cap() / 4) TOCSIN_RETURN_IF_ERROR(Seal({}));
+  return MakeRoom(0);
+}
+
+Status Compactor::ApplyRetentionRules() {
+  const StoragePolicy policy = this->policy();
+  for (const Retention::Rewrite& rewrite : retention_.DueRewrites(policy)) {
+    const SegmentMeta& meta = rewrite.segment->meta();
+    if (damaged_.contains(meta.id) || !retention_.HasRoomToRewrite(meta.file_bytes)) continue;
+    TOCSIN_RETURN_IF_ERROR(Merge({rewrite.segment}, meta.level));
   }
-  counters_.segments_deleted.fetch_add(expired.size(), std::memory_order_relaxed);
-  return store_.Remove(expired);
+  return Status::Ok();
 }
 
 Status Compactor::RunRound() {
@@ -266,6 +304,7 @@ Status Compactor::SealAndMerge() {
   const int64_t grace =
       std::clamp<int64_t>(options_.out_of_order_window_ms, 60 * 60 * 1000, 6 * 60 * 60 * 1000);
   TOCSIN_RETURN_IF_ERROR(MergeBlocks(kDayMs, kMaxSegmentLevel, now - grace, /*all=*/false));
+  TOCSIN_RETURN_IF_ERROR(ApplyRetentionRules());
   return MergeBlocks(kQuarterDayMs, 1, now - grace, /*all=*/false);
 }
 

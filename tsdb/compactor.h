@@ -15,7 +15,9 @@
 #include "base/env.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "tsdb/disk_budget.h"
 #include "tsdb/head/head.h"
+#include "tsdb/retention.h"
 #include "tsdb/segment_store.h"
 #include "tsdb/storage_policy.h"
 
@@ -31,9 +33,6 @@ inline constexpr size_t kOverlayFilesMax = 16;
 inline constexpr int64_t kSealRetryMs = 15'000;
 // A source whose samples are all in segments is forgotten when nobody held it for so long.
 inline constexpr int64_t kIdleSourceMs = 60 * 60 * 1000;
-// After the wall clock jumped by more than a day, deleting waits this long: it may jump back.
-inline constexpr int64_t kClockJumpMs = kDayMs;
-inline constexpr int64_t kClockJumpPauseMs = 60 * 60 * 1000;
 
 struct CompactorOptions {
   int64_t seal_delay_ms = 0;  // after a half hour's end
@@ -47,7 +46,6 @@ struct CompactorCounters {
   std::atomic<uint64_t> samples_sealed{0};
   std::atomic<uint64_t> merges{0};
   std::atomic<uint64_t> merge_failures{0};
-  std::atomic<uint64_t> segments_deleted{0};
   // Late samples that lost to one at the same timestamp.
   std::atomic<uint64_t> equal_dropped{0};
   std::atomic<uint64_t> unequal_dropped{0};
@@ -55,9 +53,15 @@ struct CompactorCounters {
 
 class Compactor {
  public:
-  Compactor(Env& env, Head& head, SegmentStore& store, Quarantine& quarantine,
-            CompactorOptions options)
-      : env_(env), head_(head), store_(store), quarantine_(quarantine), options_(options) {}
+  Compactor(Env& env, std::string dir, Head& head, SegmentStore& store, Quarantine& quarantine,
+            DiskBudget& budget, CompactorOptions options)
+      : env_(env),
+        head_(head),
+        store_(store),
+        quarantine_(quarantine),
+        budget_(budget),
+        options_(options),
+        retention_(env, std::move(dir), store, budget) {}
 
   // One round: retention, seals that are due or that memory asks for, merges.
   Status RunRound();
@@ -71,6 +75,7 @@ class Compactor {
   StoragePolicy policy() const;
 
   const CompactorCounters& counters() const { return counters_; }
+  const RetentionCounters& retention_counters() const { return retention_.counters(); }
 
  private:
   std::vector<WindowUse> OpenWindows(model::TimeRange range) const;
@@ -83,6 +88,13 @@ class Compactor {
   Status MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp closed_before, bool all);
   Status Merge(std::vector<Version::Segment> inputs, uint8_t level);
   Status ApplyRetention();
+  // Whether the head or the log still holds rows of a segment's windows.
+  Retention::Held HeldByHead() const;
+  // Deletes the oldest segments until `bytes` may be written and the budget has its headroom;
+  // seals what is in the way. Not what is in `spare`.
+  Status MakeRoom(uint64_t bytes, std::span<const Version::Segment> spare = {});
+  // Rewrites files that hold series whose time is past, or deletes them.
+  Status ApplyRetentionRules();
   Status SealAndMerge();
   Status SealPast(model::Timestamp now);
   void Count(const DroppedSamples& dropped);
@@ -91,6 +103,7 @@ class Compactor {
   Head& head_;
   SegmentStore& store_;
   Quarantine& quarantine_;
+  DiskBudget& budget_;
   const CompactorOptions options_;
   CompactorCounters counters_;
 
@@ -103,9 +116,7 @@ class Compactor {
   std::vector<std::weak_ptr<const Version>> retiring_;
   std::set<SegmentId> damaged_;  // not merged
   bool rows_to_retire_ = false;  // something was sealed since RetireRuns last came through
-  int64_t last_wall_ms_ = 0;
-  int64_t last_monotonic_ms_ = 0;
-  int64_t no_delete_before_ms_ = 0;  // monotonic
+  Retention retention_;
 };
 
 }  // namespace tocsin::tsdb

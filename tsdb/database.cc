@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/thread.h"
+#include "tsdb/budget_env.h"
 #include "tsdb/compactor.h"
+#include "tsdb/disk_budget.h"
 #include "tsdb/head/head.h"
 #include "tsdb/head/replay.h"
 #include "tsdb/head_stats.h"
@@ -65,7 +67,8 @@ class DatabaseImpl final : public Database {
  public:
   DatabaseImpl(Options options, Env& env)
       : options_(std::move(options)),
-        env_(env),
+        budget_env_(env, options_.dir, budget_),
+        env_(budget_env_),
         quarantine_(env, JoinPath(options_.dir, "quarantine")) {}
   ~DatabaseImpl() override {
     if (const Status status = Close(); !status.ok())
@@ -128,6 +131,8 @@ class DatabaseImpl final : public Database {
   void StartThreads();
 
   Options options_;
+  DiskBudget budget_;
+  BudgetEnv budget_env_;
   Env& env_;
   mutable Quarantine quarantine_;
   std::unique_ptr<FileLock> lock_;
@@ -190,6 +195,7 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
   head.series_limit = options_.series_limit;
   head.source_series_limit = options_.source_series_limit;
   head.exemplars_max = options_.exemplars_max;
+  head.budget = &budget_;
   head_ = std::make_unique<Head>(env_, std::move(head));
 
   const int64_t began = env_.MonotonicNanos();
@@ -220,6 +226,7 @@ Status DatabaseImpl::Start() {
   }
   TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(options_.dir));
   TOCSIN_ASSIGN_OR_RETURN_STATUS(lock_, env_.LockFile(JoinPath(options_.dir, "lock")));
+  TOCSIN_RETURN_IF_ERROR(budget_env_.CountFiles());
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const uint64_t seed, LoadSeed());
   store_ =
       std::make_unique<SegmentStore>(env_, JoinPath(options_.dir, "segments"), seed, quarantine_);
@@ -229,7 +236,8 @@ Status DatabaseImpl::Start() {
   compactor.seal_delay_ms = kSealDelayMs + static_cast<int64_t>(seed % kStaggerMs);
   compactor.out_of_order_window_ms = options_.out_of_order_window_ms;
   compactor.head_bytes_max = options_.head_bytes_max;
-  compactor_ = std::make_unique<Compactor>(env_, *head_, *store_, quarantine_, compactor);
+  compactor_ = std::make_unique<Compactor>(env_, options_.dir, *head_, *store_, quarantine_,
+                                           budget_, compactor);
   compactor_->SetPolicy(options_.policy);
   LogInfo("tsdb", "database open",
           {{"segments", store_->Current()->segments.size()},
@@ -318,7 +326,9 @@ DatabaseCounters DatabaseImpl::counters() const {
   result.samples_sealed = read(compactor.samples_sealed);
   result.merges = read(compactor.merges);
   result.merge_failures = read(compactor.merge_failures);
-  result.segments_deleted_by_retention = read(compactor.segments_deleted);
+  const RetentionCounters& retention = compactor_->retention_counters();
+  result.segments_deleted_by_retention =
+      read(retention.time_deletions) + read(retention.size_deletions);
   result.quarantined_files = quarantine_.files();
   return result;
 }
@@ -338,6 +348,9 @@ DatabaseSizes DatabaseImpl::sizes() const {
       result.lowest_ms = std::min(result.lowest_ms, segment->meta().range.min_ms);
   }
   result.lowest_ms = std::min(result.lowest_ms, head_->Span().min_ms);
+  result.disk_bytes = budget_.used();
+  result.disk_bytes_max = budget_.cap();
+  result.below_free_space_floor = budget_.below_floor();
   return result;
 }
 

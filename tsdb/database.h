@@ -139,6 +139,9 @@ struct DatabaseSizes {
   uint64_t segment_bytes = 0;
   uint64_t segments = 0;
   model::Timestamp lowest_ms = model::kMaxTimestamp;  // of all that is stored
+  uint64_t disk_bytes = 0;      // every file of the database
+  uint64_t disk_bytes_max = 0;  // what retention allows; 0 = no limit
+  bool below_free_space_floor = false;
 };
 
 class Database : public model::Appender, public model::Queryable {

@@ -528,8 +528,11 @@ void HeadBatch::UnlockShards(uint64_t shards) {
     head_.shards_[static_cast<size_t>(std::countr_zero(shards))]->mutex.Unlock();
 }
 
-// Before any lock: waits while log buffers are full, and refuses while the log cannot be written.
+// Before any lock: waits while log buffers are full, and refuses while the log cannot be written or
+// the disk has no room.
 Status HeadBatch::MakeRoomInLogs(uint64_t shards) {
+  if (const DiskBudget* budget = head_.options_.budget; budget != nullptr)
+    TOCSIN_RETURN_IF_ERROR(budget->Admit());
   for (; shards != 0; shards &= shards - 1) {
     ShardLog& log = head_.shards_[static_cast<size_t>(std::countr_zero(shards))]->log;
     if (!log.enabled()) return Status::Ok();

@@ -26,6 +26,7 @@
 #include "base/mutex.h"
 #include "base/status.h"
 #include "model/storage.h"
+#include "tsdb/disk_budget.h"
 #include "tsdb/head/exemplars.h"
 #include "tsdb/head/frame.h"
 #include "tsdb/head/page.h"
@@ -49,6 +50,7 @@ struct HeadOptions {
   uint64_t series_limit = 0;
   uint64_t source_series_limit = 0;
   size_t exemplars_max = 0;
+  const DiskBudget* budget = nullptr;  // null = everything is let in
 };
 
 struct HeadCounters {

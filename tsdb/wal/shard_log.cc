@@ -224,6 +224,18 @@ uint32_t ShardLog::oldest_number() const {
   return files_.empty() ? open_number_ : files_.front().number;
 }
 
+void ShardLog::AppendUses(std::vector<WindowUse>* uses) const {
+  const auto add = [uses](const std::vector<WindowUse>& some) {
+    uses->insert(uses->end(), some.begin(), some.end());
+  };
+  MutexLock io(io_mutex_);
+  for (const LogFileInfo& file : files_) add(file.uses);
+  for (const Chunk& chunk : writing_) add(chunk.closed_uses);
+  MutexLock lock(mutex_);
+  for (const Chunk& chunk : chunks_) add(chunk.closed_uses);
+  add(uses_);
+}
+
 uint64_t ShardLog::total_bytes() const {
   MutexLock io(io_mutex_);
   uint64_t bytes = writer_ == nullptr ? 0 : writer_->size();

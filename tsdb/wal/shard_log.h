@@ -86,6 +86,8 @@ class ShardLog {
   // Removes files all of whose samples are covered, oldest first, never the open one.
   Status DropCovered(const std::function<bool(const WindowUse&)>& covered, size_t* removed);
   uint64_t total_bytes() const;
+  // Adds the windows of all files, the open one included.
+  void AppendUses(std::vector<WindowUse>* uses) const;
   // Of the oldest file there is.
   uint32_t oldest_number() const;
   uint64_t bytes_written() const { return bytes_written_.load(std::memory_order_relaxed); }
