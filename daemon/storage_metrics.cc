@@ -48,6 +48,10 @@ constexpr CounterRow kCounters[] = {
      &DatabaseCounters::merge_failures},
     {"tocsin_tsdb_segments_deleted_total", "Segments deleted by retention.",
      &DatabaseCounters::segments_deleted_by_retention},
+    {"prometheus_tsdb_time_retentions_total", "Segments deleted because their time was past.",
+     &DatabaseCounters::segments_deleted_by_time},
+    {"prometheus_tsdb_size_retentions_total", "Segments deleted because of the retention size.",
+     &DatabaseCounters::segments_deleted_by_size},
     {"tocsin_tsdb_quarantined_files_total", "Damaged files put aside.",
      &DatabaseCounters::quarantined_files},
     {"tocsin_tsdb_replay_damaged_places_total", "Runs of damaged bytes skipped at the last start.",
@@ -79,6 +83,15 @@ constexpr SizeRow kSizes[] = {
      [](const DatabaseSizes& s) { return static_cast<double>(s.segment_bytes); }},
     {"tocsin_tsdb_segments", "Segments on disk.",
      [](const DatabaseSizes& s) { return static_cast<double>(s.segments); }},
+    {"tocsin_tsdb_disk_bytes", "Files of the database: log, segments, what was put aside.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.disk_bytes); }},
+    {"tocsin_tsdb_below_free_space_floor", "1 while samples are refused for want of free space.",
+     [](const DatabaseSizes& s) { return s.below_free_space_floor ? 1.0 : 0.0; }},
+    {"prometheus_tsdb_storage_blocks_bytes", "Segments on disk.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.segment_bytes); }},
+    {"prometheus_tsdb_retention_limit_bytes",
+     "Most bytes that the database may take, of size and percentage the smaller; 0: no limit.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.disk_bytes_max); }},
     {"prometheus_tsdb_head_series", "Series in the head.",
      [](const DatabaseSizes& s) { return static_cast<double>(s.series); }},
     {"prometheus_tsdb_lowest_timestamp_seconds", "Time of the oldest stored sample.",
@@ -113,6 +126,9 @@ std::vector<MetricCallback> RegisterStorageMetrics(SelfMetrics* metrics,
         },
         kCounter));
   }
+  callbacks.push_back(metrics->AddCallback(
+      "prometheus_tsdb_retention_limit_seconds", "How long samples are kept; 0: for ever.", {},
+      [database] { return static_cast<double>(database->policy().retention_ms) / 1000; }));
   callbacks.push_back(metrics->AddCallback(
       "tocsin_tsdb_replay_seconds", "How long the log files were read at the last start.", {},
       [database] { return static_cast<double>(database->counters().replay_ms) / 1000; }));

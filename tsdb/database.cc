@@ -327,8 +327,10 @@ DatabaseCounters DatabaseImpl::counters() const {
   result.merges = read(compactor.merges);
   result.merge_failures = read(compactor.merge_failures);
   const RetentionCounters& retention = compactor_->retention_counters();
+  result.segments_deleted_by_time = read(retention.time_deletions);
+  result.segments_deleted_by_size = read(retention.size_deletions);
   result.segments_deleted_by_retention =
-      read(retention.time_deletions) + read(retention.size_deletions);
+      result.segments_deleted_by_time + result.segments_deleted_by_size;
   result.quarantined_files = quarantine_.files();
   return result;
 }

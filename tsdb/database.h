@@ -98,7 +98,9 @@ struct DatabaseCounters {
   uint64_t samples_sealed = 0;
   uint64_t merges = 0;
   uint64_t merge_failures = 0;
-  uint64_t segments_deleted_by_retention = 0;
+  uint64_t segments_deleted_by_retention = 0;  // the next two together
+  uint64_t segments_deleted_by_time = 0;
+  uint64_t segments_deleted_by_size = 0;
   // Recovery, fixed after Open but for quarantined_files.
   int64_t replay_ms = 0;
   uint64_t replayed_rows = 0;

@@ -289,8 +289,8 @@ void ValidateTsdb(SectionCheck& s) {
 
 constexpr Field kRetentionFields[] = {
     Duration("time"),
-    NotBuilt(ByteSize("size")),
-    NotBuilt(Float("percentage")),
+    ByteSize("size"),
+    Float("percentage"),
 };
 constexpr Section kRetentionSection{
     .name = "retention", .fields = kRetentionFields, .validate = ValidateRetention};

@@ -77,8 +77,7 @@ void ValidateStorage(SectionCheck& s) {
   }
 }
 
-constexpr Field kRetentionFields[] = {Duration("time"), NotBuilt(ByteSize("size")),
-                                      NotBuilt(Float("percentage"))};
+constexpr Field kRetentionFields[] = {Duration("time"), ByteSize("size"), Float("percentage")};
 constexpr Section kRetentionSection{
     .name = "retention", .fields = kRetentionFields, .validate = ValidateRetention};
 
@@ -92,8 +91,8 @@ constexpr Section kCompactionSection{
 
 constexpr Field kStorageFields[] = {
     Sub("retention", &kRetentionSection),
-    NotBuilt(SubList("retention_rules", &kRetentionRuleSection, "empty or null retention rule")),
-    NotBuilt(Text("free_space_floor")),
+    SubList("retention_rules", &kRetentionRuleSection, "empty or null retention rule"),
+    Text("free_space_floor"),
     NotBuilt(Sub("compaction", &kCompactionSection)),
 };
 constexpr Section kStorageSection{

@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE(MistakesNameTheFlag) {
 
 BOOST_AUTO_TEST_CASE(ValidFlagsOfUnbuiltPartsAreSentences) {
   const ServeFlags flags =
-      Parse({"--web.config.file=web.yml", "--agent", "--storage.tsdb.retention.size=1GB",
+      Parse({"--web.config.file=web.yml", "--agent", "--storage.remote.read-concurrent-limit=3",
              "--web.max-notifications-subscribers=16", "--auto-gomemlimit.ratio=0.5",
              "--enable-feature=otlp-write-receiver"})
           .value();
