@@ -142,6 +142,7 @@ struct Sizes {
   std::array<double, kKinds> kind_samples{};
   double whole_constant_samples = 0;
   std::array<double, kSectionCount> sections{};
+  double extra = 0;
   double ends = 0;
 };
 
@@ -216,6 +217,9 @@ Sizes Measure(const Segments& segments, std::vector<ValueChunk>* chunks) {
     if (!status.ok()) Fail(status);
     sizes.axes += static_cast<double>(file.footer().sections[0].offset) -
                   static_cast<double>(kSegmentHeaderBytes) - columns;
+    for (const auto& [number, place] : file.footer().extra) {
+      sizes.extra += static_cast<double>(place.length);
+    }
     sizes.ends += static_cast<double>(file.meta().file_bytes - file.footer().page_table_offset +
                                       kSegmentHeaderBytes);
   }
@@ -229,10 +233,11 @@ void Print(const char* level, const Sizes& s, double nanos) {
   double index = 0;
   for (const double section : s.sections) index += section;
   fmt::print(
-      "  {}: {:.4f} B/sample ({:.0f} bytes), columns {:.4f}, axes {:.4f}, index {:.4f}, ends "
+      "  {}: {:.4f} B/sample ({:.0f} bytes), columns {:.4f}, axes {:.4f}, index {:.4f}, facts "
+      "{:.4f}, ends "
       "{:.4f}; {:.1f} ns/sample\n",
       level, per_sample(s.file), s.file, per_sample(columns), per_sample(s.axes), per_sample(index),
-      per_sample(s.ends), nanos / s.samples);
+      per_sample(s.extra), per_sample(s.ends), nanos / s.samples);
   fmt::print("    constant columns {:.4f} ({:.1f} % of samples), presence {:.4f}, tables {:.4f}",
              per_sample(s.whole_constant), 100 * s.whole_constant_samples / s.samples,
              per_sample(s.presence), per_sample(s.tables));
@@ -245,6 +250,27 @@ void Print(const char* level, const Sizes& s, double nanos) {
       "\n    symbols {:.4f}, sources {:.4f}, keys {:.4f}, postings {:.4f}, directory {:.4f}\n",
       per_sample(s.sections[0]), per_sample(s.sections[1]), per_sample(s.sections[2]),
       per_sample(s.sections[3] + s.sections[4]), per_sample(s.sections[5] + s.sections[6]));
+}
+
+// The families that take the most.
+void PrintFamilies(const SegmentReader& segment) {
+  std::map<std::string, std::pair<uint64_t, uint64_t>> families;  // bytes, columns
+  const Status status = segment.ForEachColumn([&](const ColumnRef& ref) {
+    auto& [bytes, columns] =
+        families[std::string(MetricFamily((*segment.KeyLabels(ref.key)).MetricName()))];
+    bytes += ref.length;
+    ++columns;
+    return true;
+  });
+  if (!status.ok()) Fail(status);
+  std::vector<std::pair<uint64_t, std::string>> order;
+  for (const auto& [name, use] : families) {
+    order.emplace_back(use.first, fmt::format("{} ({} columns)", name, use.second));
+  }
+  std::sort(order.rbegin(), order.rend());
+  for (size_t i = 0; i < std::min<size_t>(order.size(), 25); ++i) {
+    fmt::print("    {:8} bytes {}\n", order[i].first, order[i].second);
+  }
 }
 
 // Everything decoded, as a query over all of it would.
@@ -322,6 +348,7 @@ void Report(const std::string& name, const Capture& capture) {
              (seal + first + second) / samples, ReadNanos(l0) / samples, ReadNanos(l1) / samples,
              ReadNanos(l2) / samples);
   Compare(capture, *l2[0]);
+  if (std::getenv("TOCSIN_FAMILIES") != nullptr) PrintFamilies(*l2[0]);
 }
 
 }  // namespace

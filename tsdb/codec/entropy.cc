@@ -60,6 +60,7 @@ constexpr Tables kTables = [] {
 }();
 static_assert(kTables.tokens[0] == kTokens);
 
+// Of counts up to kSlots.
 const std::array<float, kSlots + 1>& Log2() {
   static const std::array<float, kSlots + 1> table = [] {
     std::array<float, kSlots + 1> t{};
@@ -72,11 +73,12 @@ const std::array<float, kSlots + 1>& Log2() {
 unsigned GammaBits(unsigned v) { return 2 * static_cast<unsigned>(std::bit_width(v)) - 1; }
 
 // Shares the slots out: every token that comes gets one at least.
-void Normalize(const TokenCounts& counts, uint64_t total, std::array<uint16_t, kTokens>* out) {
+void Normalize(const TokenCounts& counts, unsigned end, uint64_t total,
+               std::array<uint16_t, kTokens>* out) {
+  out->fill(0);
   int64_t left = kSlots;
   unsigned largest = 0;
-  for (unsigned t = 0; t < kTokens; ++t) {
-    (*out)[t] = 0;
+  for (unsigned t = 0; t < end; ++t) {
     if (counts[t] == 0) continue;
     const uint64_t share = (uint64_t{counts[t]} * kSlots + total / 2) / total;
     (*out)[t] = static_cast<uint16_t>(std::max<uint64_t>(share, 1));
@@ -93,10 +95,10 @@ void Normalize(const TokenCounts& counts, uint64_t total, std::array<uint16_t, k
   (*out)[largest] = static_cast<uint16_t>((*out)[largest] + left);
 }
 
-uint64_t TableBits(const std::array<uint16_t, kTokens>& frequencies) {
+uint64_t TableBits(const std::array<uint16_t, kTokens>& frequencies, unsigned end) {
   uint64_t bits = 10;
   int previous = -1;
-  for (unsigned t = 0; t < kTokens; ++t) {
+  for (unsigned t = 0; t < end; ++t) {
     if (frequencies[t] == 0) continue;
     bits += GammaBits(static_cast<unsigned>(static_cast<int>(t) - previous));
     const auto width = static_cast<unsigned>(std::bit_width(frequencies[t] - 1u));
@@ -275,26 +277,44 @@ bool AddRawBits(ByteReader* in, const std::array<TokenValue, kTokens>& values, s
 
 unsigned TokenOf(uint64_t u) { return Token(kConfig[0], u); }
 
+double EntropyOf(const TokenCounts& counts) {
+  const std::array<float, kSlots + 1>& log2 = Log2();
+  uint64_t total = 0;
+  double bits = 0;
+  for (unsigned t = 0; t < kTokens; ++t) {
+    const uint32_t count = counts[t];
+    if (count == 0) continue;
+    total += count;
+    const double log = count <= kSlots ? log2[count] : std::log2(count);
+    bits += count * (kTables.values[0][t].raw_bits - log);
+  }
+  return total == 0 ? 0 : bits + static_cast<double>(total) * std::log2(total);
+}
+
 EntropyPlan PlanEntropy(const TokenCounts& counts) {
   uint64_t total = 0;
-  for (const uint32_t count : counts) total += count;
+  unsigned end = 0;  // one past the last token that comes
+  for (unsigned t = 0; t < kTokens; ++t) {
+    total += counts[t];
+    if (counts[t] != 0) end = t + 1;
+  }
   EntropyPlan best;
   EntropyPlan plan;
   for (plan.config = 0; plan.config < kConfigs; ++plan.config) {
     TokenCounts coarse{};
-    for (unsigned t = 0; t < kTokens; ++t) {
-      coarse[kTables.coarser[plan.config][t]] += counts[t];
-    }
-    Normalize(coarse, total, &plan.frequencies);
+    for (unsigned t = 0; t < end; ++t) coarse[kTables.coarser[plan.config][t]] += counts[t];
+    const unsigned coarse_end = kTables.coarser[plan.config][end - 1] + 1u;
+    Normalize(coarse, coarse_end, total, &plan.frequencies);
     double bits = 0;
     uint64_t raw = 0;
-    for (unsigned t = 0; t < kTokens; ++t) {
+    for (unsigned t = 0; t < coarse_end; ++t) {
       if (coarse[t] == 0) continue;
       bits += coarse[t] * static_cast<double>(float{kSlotBits} - Log2()[plan.frequencies[t]]);
       raw += uint64_t{coarse[t]} * kTables.values[plan.config][t].raw_bits;
     }
     const unsigned states = total < kTwoStates ? 1 : 2;
-    plan.bits = static_cast<uint64_t>(bits) + raw + TableBits(plan.frequencies) + 24 * states + 8;
+    plan.bits = static_cast<uint64_t>(bits) + raw + TableBits(plan.frequencies, coarse_end) +
+                24 * states + 8;
     if (plan.bits < best.bits) best = plan;
   }
   return best;

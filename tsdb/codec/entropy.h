@@ -36,6 +36,9 @@ inline constexpr size_t kTwoStates = 512;
 using TokenCounts = std::array<uint32_t, kTokens>;
 unsigned TokenOf(uint64_t u);
 
+// About the bits that numbers of these tokens take: a bound that needs no plan.
+double EntropyOf(const TokenCounts& counts);
+
 struct EntropyPlan {
   unsigned config = 0;
   uint64_t bits = UINT64_MAX;  // of all that is written

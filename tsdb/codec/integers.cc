@@ -71,7 +71,6 @@ struct Transform {
   int64_t base = 0;
   uint64_t divisor = 1;
   int shift = 0;  // log2 of the divisor, or -1
-  uint64_t bits = UINT64_MAX;
 
   void SetDivisor(uint64_t d) {
     divisor = d;
@@ -84,20 +83,6 @@ struct Transform {
     return shift >= 0 ? u >> shift : u / divisor;
   }
 };
-
-uint64_t CostOf(std::span<const int64_t> residuals, const Transform& transform, uint64_t limit) {
-  uint64_t bits = 8;
-  for (size_t at = 0; at < residuals.size(); at += kIntegerBlock) {
-    const size_t count = std::min(kIntegerBlock, residuals.size() - at);
-    Histogram widths{};
-    for (size_t i = at; i < at + count; ++i) {
-      ++widths[static_cast<size_t>(std::bit_width(transform.Apply(residuals[i])))];
-    }
-    bits += PlanBlock(widths, count).bits;
-    if (bits >= limit) return UINT64_MAX;
-  }
-  return bits;
-}
 
 // The greatest common divisor of the magnitudes; 1 when all are 0.
 template <typename MagnitudeOf>
@@ -118,49 +103,109 @@ uint64_t HeadBits(const Transform& transform) {
               (transform.divisor > 1 ? VarintSize(transform.divisor) : 0));
 }
 
-// The same residuals as tokens: keeps the plan if it is smaller than any before.
-void ConsiderEntropy(std::span<const int64_t> residuals, Transform transform, Transform* best,
-                     EntropyPlan* plan) {
-  TokenCounts counts{};
-  for (const int64_t r : residuals) ++counts[TokenOf(transform.Apply(r))];
-  EntropyPlan candidate = PlanEntropy(counts);
-  candidate.bits += HeadBits(transform);
-  if (candidate.bits >= plan->bits) return;
-  *plan = candidate;
-  *best = transform;
+// Transforms are compared on runs of residuals here and there: comparing them on all would cost
+// more than coding them.
+constexpr size_t kSampleRun = 64;
+constexpr size_t kSampleStep = 3;  // of so many runs, one
+constexpr size_t kSampleAllMax = 4 * kSampleRun;
+
+void TakeSample(std::span<const int64_t> residuals, std::vector<int64_t>* sample) {
+  sample->clear();
+  const size_t step = residuals.size() <= kSampleAllMax ? 1 : kSampleStep;
+  for (size_t at = 0; at < residuals.size(); at += kSampleRun * step) {
+    const auto run = residuals.subspan(at, std::min(kSampleRun, residuals.size() - at));
+    sample->insert(sample->end(), run.begin(), run.end());
+  }
 }
 
-// The smallest so far, in blocks and as tokens.
-struct Choice {
-  Transform blocks;
-  Transform tokens;
-  EntropyPlan plan;
+// What the chooser knows of a way to code the residuals, from the sample.
+struct Candidate {
+  Transform transform;
+  uint64_t block_bits = 0;
+  double entropy_bits = 0;
 };
 
-// Both ways to make residuals of this order unsigned.
-void Consider(std::span<const int64_t> residuals, unsigned order, Effort effort, Choice* choice) {
-  const bool entropy = effort == Effort::kSmall && !residuals.empty();
-  Transform from_base{.order = order};
-  if (!residuals.empty()) {
-    from_base.base = *std::min_element(residuals.begin(), residuals.end());
+void Estimate(std::span<const int64_t> sample, Effort effort, Candidate* candidate) {
+  TokenCounts counts{};
+  for (size_t at = 0; at < sample.size(); at += kSampleRun) {
+    const size_t count = std::min(kSampleRun, sample.size() - at);
+    Histogram widths{};
+    for (size_t i = at; i < at + count; ++i) {
+      const uint64_t u = candidate->transform.Apply(sample[i]);
+      ++widths[static_cast<size_t>(std::bit_width(u))];
+      if (effort == Effort::kSmall) ++counts[TokenOf(u)];
+    }
+    candidate->block_bits += PlanBlock(widths, count).bits;
   }
-  from_base.SetDivisor(CommonDivisor(
-      residuals, [&](int64_t r) { return AsUnsigned(r) - AsUnsigned(from_base.base); }));
-  Transform* best = &choice->blocks;
-  from_base.bits = CostOf(residuals, from_base, best->bits);
-  if (from_base.bits != UINT64_MAX && from_base.bits + HeadBits(from_base) < best->bits) {
-    *best = from_base;
-    best->bits += HeadBits(from_base);
+  if (effort == Effort::kSmall) candidate->entropy_bits = EntropyOf(counts);
+}
+
+// All ways to code the values that are worth a look.
+class Candidates {
+ public:
+  Candidates(std::span<const int64_t> values, Effort effort) : effort_(effort) {
+    for (unsigned order = 0; order < kOrders && order < values.size(); ++order) {
+      if (order == 0) {
+        differences_[0].assign(values.begin(), values.end());
+      } else {
+        differences_[order] = differences_[order - 1];
+        Difference(&differences_[order], order);
+      }
+      AddOrder(order);
+    }
   }
-  if (entropy) ConsiderEntropy(residuals, from_base, &choice->tokens, &choice->plan);
-  // Zigzag can only win where an outlier below drags the base away from the rest.
-  if (order == 0 || from_base.base >= 0) return;
-  Transform zigzag{.order = order, .zigzag = true};
-  const uint64_t divisor = CommonDivisor(residuals, Magnitude);
-  if (divisor <= AsUnsigned(INT64_MAX)) zigzag.SetDivisor(divisor);
-  zigzag.bits = CostOf(residuals, zigzag, best->bits);
-  if (zigzag.bits < best->bits) *best = zigzag;
-  if (entropy) ConsiderEntropy(residuals, zigzag, &choice->tokens, &choice->plan);
+  // The values as order `order` has them; the first `order` are stored whole.
+  std::span<const int64_t> differences(unsigned order) const { return differences_[order]; }
+  std::span<const int64_t> residuals(unsigned order) const {
+    return differences(order).subspan(order);
+  }
+  const Transform& best_in_blocks() const { return best_in_blocks_.transform; }
+  const Transform& best_as_tokens() const { return best_as_tokens_.transform; }
+
+ private:
+  void AddOrder(unsigned order) {
+    const std::span<const int64_t> all = residuals(order);
+    TakeSample(all, &sample_);
+    Transform from_base{.order = order};
+    if (!all.empty()) from_base.base = *std::min_element(all.begin(), all.end());
+    from_base.SetDivisor(
+        CommonDivisor(all, [&](int64_t r) { return AsUnsigned(r) - AsUnsigned(from_base.base); }));
+    Add(from_base);
+    // Zigzag can only win where an outlier below drags the base away from the rest.
+    if (order == 0 || from_base.base >= 0) return;
+    Transform zigzag{.order = order, .zigzag = true};
+    const uint64_t divisor = CommonDivisor(all, Magnitude);
+    if (divisor <= AsUnsigned(INT64_MAX)) zigzag.SetDivisor(divisor);
+    Add(zigzag);
+  }
+  void Add(const Transform& transform) {
+    Candidate candidate{.transform = transform};
+    Estimate(sample_, effort_, &candidate);
+    candidate.block_bits += HeadBits(transform);
+    candidate.entropy_bits += static_cast<double>(HeadBits(transform));
+    if (!any_ || candidate.block_bits < best_in_blocks_.block_bits) best_in_blocks_ = candidate;
+    if (!any_ || candidate.entropy_bits < best_as_tokens_.entropy_bits) {
+      best_as_tokens_ = candidate;
+    }
+    any_ = true;
+  }
+
+  const Effort effort_;
+  std::array<std::vector<int64_t>, kOrders> differences_;
+  std::vector<int64_t> sample_;
+  bool any_ = false;
+  Candidate best_in_blocks_;
+  Candidate best_as_tokens_;
+};
+
+void PutHead(const Transform& transform, std::span<const int64_t> differences, bool entropy,
+             std::string* out) {
+  out->push_back(static_cast<char>(transform.order | (transform.zigzag ? kZigZagBit : 0) |
+                                   (transform.divisor > 1 ? kDivisorBit : 0) |
+                                   (entropy ? kEntropyBit : 0)));
+  for (unsigned i = 0; i < transform.order; ++i) PutSignedVarint(*out, differences[i]);
+  if (!transform.zigzag) PutSignedVarint(*out, transform.base);
+  if (transform.divisor > 1) PutVarint(*out, transform.divisor);
 }
 
 void EncodeBlock(std::span<const int64_t> residuals, const Transform& transform, std::string* out) {
@@ -180,6 +225,35 @@ void EncodeBlock(std::span<const int64_t> residuals, const Transform& transform,
     out->push_back(static_cast<char>(i));
     PutVarint(*out, u[i] >> plan.width);
   }
+}
+
+void EncodeBlocks(const Candidates& candidates, std::string* out) {
+  const Transform& best = candidates.best_in_blocks();
+  PutHead(best, candidates.differences(best.order), false, out);
+  const std::span<const int64_t> residuals = candidates.residuals(best.order);
+  for (size_t at = 0; at < residuals.size(); at += kIntegerBlock) {
+    EncodeBlock(residuals.subspan(at, std::min(kIntegerBlock, residuals.size() - at)), best, out);
+  }
+}
+
+// False, with `out` as it was, when that would not be enough smaller than `block_bytes`.
+bool EncodeTokens(const Candidates& candidates, size_t block_bytes, std::string* out) {
+  const Transform& best = candidates.best_as_tokens();
+  const std::span<const int64_t> residuals = candidates.residuals(best.order);
+  if (residuals.empty()) return false;
+  std::vector<uint64_t> numbers(residuals.size());
+  TokenCounts counts{};
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = best.Apply(residuals[i]);
+    ++counts[TokenOf(numbers[i])];
+  }
+  const EntropyPlan plan = PlanEntropy(counts);
+  if ((plan.bits + HeadBits(best)) * 100 > uint64_t{block_bytes} * 8 * kEntropyPercentMax) {
+    return false;
+  }
+  PutHead(best, candidates.differences(best.order), true, out);
+  EncodeEntropy(numbers, plan, out);
+  return true;
 }
 
 bool DecodeBlock(ByteReader* in, size_t count, uint64_t* out) {
@@ -212,37 +286,11 @@ bool DecodeBlock(ByteReader* in, size_t count, uint64_t* out) {
 
 void EncodeIntegers(std::span<const int64_t> values, Effort effort, std::string* out) {
   if (values.empty()) return;
-  Choice choice;
-  std::array<std::vector<int64_t>, kOrders> differences;
-  for (unsigned order = 0; order < kOrders && order < values.size(); ++order) {
-    if (order == 0) {
-      differences[0].assign(values.begin(), values.end());
-    } else {
-      differences[order] = differences[order - 1];
-      Difference(&differences[order], order);
-    }
-    // The first values are stored whole.
-    Consider(std::span<const int64_t>(differences[order]).subspan(order), order, effort, &choice);
-  }
-  const bool entropy = choice.plan.bits != UINT64_MAX &&
-                       choice.plan.bits * 100 <= choice.blocks.bits * kEntropyPercentMax;
-  const Transform& best = entropy ? choice.tokens : choice.blocks;
-  const std::vector<int64_t>& chosen = differences[best.order];
-  out->push_back(static_cast<char>(best.order | (best.zigzag ? kZigZagBit : 0) |
-                                   (best.divisor > 1 ? kDivisorBit : 0) |
-                                   (entropy ? kEntropyBit : 0)));
-  for (unsigned i = 0; i < best.order; ++i) PutSignedVarint(*out, chosen[i]);
-  if (!best.zigzag) PutSignedVarint(*out, best.base);
-  if (best.divisor > 1) PutVarint(*out, best.divisor);
-  const auto residuals = std::span<const int64_t>(chosen).subspan(best.order);
-  if (entropy) {
-    std::vector<uint64_t> numbers(residuals.size());
-    for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = best.Apply(residuals[i]);
-    return EncodeEntropy(numbers, choice.plan, out);
-  }
-  for (size_t at = 0; at < residuals.size(); at += kIntegerBlock) {
-    EncodeBlock(residuals.subspan(at, std::min(kIntegerBlock, residuals.size() - at)), best, out);
-  }
+  const Candidates candidates(values, effort);
+  if (effort == Effort::kFast) return EncodeBlocks(candidates, out);
+  std::string blocks;
+  EncodeBlocks(candidates, &blocks);
+  if (!EncodeTokens(candidates, blocks.size(), out)) out->append(blocks);
 }
 
 bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out) {

@@ -43,8 +43,9 @@ struct MergedDictionary {
 };
 
 // Timestamps are decoded once per source and batch: a batch holds columns of so many samples, 16
-// bytes each at most, before it is cleared.
-constexpr size_t kBatchSamples = 1 << 21;
+// bytes each at most, before it is cleared. File order goes from source to source, so more would
+// only save anything for few sources.
+constexpr size_t kBatchSamples = 1 << 18;
 
 using Inputs = std::span<const std::shared_ptr<const SegmentReader>>;
 
@@ -302,7 +303,6 @@ Status MergeRows(const MergedDictionary::Source& source, std::vector<ColumnStrea
     std::sort(rows->begin(), rows->end());
     rows->erase(std::unique(rows->begin(), rows->end()), rows->end());
   }
-  rows->shrink_to_fit();
   return Status::Ok();
 }
 
@@ -415,16 +415,24 @@ Result<SegmentMeta> MergeSegments(Env& env, Inputs inputs, const std::string& pa
     TOCSIN_TRY(streams.back().Start());
   }
   const bool facts = meta.level == kMaxSegmentLevel;
-  SegmentWriter writer(env, path, std::move(meta), {.sorted_input = true, .facts = facts});
+  // Rows of all sources at once would be the largest thing in memory by far: each source's are made
+  // anew from the inputs whenever its next family comes.
+  std::vector<uint32_t> merged_ids;  // of sources, by id in the output
+  const auto rows_of = [&](uint32_t source, std::vector<Timestamp>* rows) {
+    return MergeRows(merged.sources[merged_ids[source]], streams, rows);
+  };
+  SegmentWriter writer(env, path, std::move(meta),
+                       {.sorted_input = true, .facts = facts, .rows_of = rows_of});
   TOCSIN_TRY(writer.Open());
   Kept kept;
   TOCSIN_TRY(FindKept(inputs, merged, options, &kept));
-  std::vector<std::vector<Timestamp>> rows(merged.sources.size());
+  std::vector<Timestamp> rows;
   for (size_t s = 0; s < merged.sources.size(); ++s) {
     if (!kept.sources[s]) continue;
-    TOCSIN_TRY(MergeRows(merged.sources[s], streams, &rows[s]));
-    kept.source_ids[s] =
-        writer.AddSource(merged.sources[s].origin, merged.sources[s].labels, rows[s]);
+    rows.clear();
+    TOCSIN_TRY(MergeRows(merged.sources[s], streams, &rows));
+    kept.source_ids[s] = writer.AddSource(merged.sources[s].origin, merged.sources[s].labels, rows);
+    merged_ids.push_back(static_cast<uint32_t>(s));
   }
   for (size_t k = 0; k < merged.keys.size(); ++k) {
     if (kept.keys[k]) kept.key_ids[k] = writer.AddKey(merged.keys[k]);

@@ -3,8 +3,8 @@
 // Inputs are joined by sources (origin + labels) and keys, compared by their labels. A series'
 // samples are merged by timestamp; of equal timestamps the sample of the earlier input (the lower
 // cut) stays, which is also what readers answered before the merge. Works column by column in file
-// order: memory is bounded by one column of all inputs plus dictionaries and timestamps, never by
-// the data.
+// order: memory is bounded by one batch of columns of all inputs, one source's rows and the
+// dictionaries, never by the data.
 #pragma once
 
 #include <functional>

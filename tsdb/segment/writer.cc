@@ -90,7 +90,7 @@ bool SourceOrder(const Labels& a, const model::Origin& origin_a, const Labels& b
 
 struct SegmentWriter::Impl {
   struct Source {
-    std::span<const Timestamp> rows;
+    std::span<const Timestamp> rows;  // unless Options::rows_of
     // Own axes by content; number 0 is the rows.
     std::unordered_map<uint64_t, uint32_t> own_axes;
     std::vector<uint64_t> axis_rows;
@@ -107,6 +107,7 @@ struct SegmentWriter::Impl {
       : env(e), path(std::move(p)), meta(std::move(m)), options(o) {}
 
   void CountSamples(const Column& column);
+  std::span<const Timestamp> RowsOf(uint32_t source);
   // The axis of `timestamps` in the source, written first if need be.
   uint32_t PlaceOnAxis(uint32_t source, std::span<const Timestamp> timestamps, RowPlaces* places);
   // A reader would refuse what does not ascend: then there is no file at all, and the rows stay.
@@ -145,6 +146,8 @@ struct SegmentWriter::Impl {
   std::unordered_map<Labels, uint32_t, model::LabelsHash> key_ids;
   std::string encoded;  // columns that wait
   std::vector<Waiting> waiting;
+  uint32_t asked_source = kNoId;  // whose rows Options::rows_of gave last
+  std::vector<Timestamp> asked_rows;
   RowPlaces places;
   std::string scratch;
   ReferenceChooser chooser;
@@ -199,7 +202,9 @@ uint32_t SegmentWriter::AddSource(const model::Origin& origin, const Labels& lab
   const auto id = static_cast<uint32_t>(d.sources.size());
   CHECK(!d.SortedDictionary() || d.records.empty() ||
         SourceOrder(d.records.back().labels, d.records.back().origin, labels, origin));
-  d.sources.push_back({row_timestamps, {}, {row_timestamps.size()}});
+  d.sources.push_back({d.options.rows_of ? std::span<const Timestamp>() : row_timestamps,
+                       {},
+                       {row_timestamps.size()}});
   d.scratch.clear();
   d.EncodeAxisChecked(row_timestamps, &d.scratch);
   d.records.push_back({origin, labels, {{d.sink->offset(), d.scratch.size()}}});
@@ -259,9 +264,20 @@ uint32_t SegmentWriter::Impl::AxisFor(uint32_t source, std::span<const Timestamp
   return number;
 }
 
+std::span<const Timestamp> SegmentWriter::Impl::RowsOf(uint32_t source) {
+  if (!options.rows_of) return sources[source].rows;
+  if (source != asked_source) {
+    asked_source = source;
+    asked_rows.clear();
+    const Status asked = options.rows_of(source, &asked_rows);
+    if (status.ok()) status = asked;
+  }
+  return asked_rows;
+}
+
 uint32_t SegmentWriter::Impl::PlaceOnAxis(uint32_t source, std::span<const Timestamp> timestamps,
                                           RowPlaces* where) {
-  if (FindPlaces(timestamps, sources[source].rows, where)) return 0;
+  if (FindPlaces(timestamps, RowsOf(source), where)) return 0;
   where->full = true;
   where->rows.clear();
   return AxisFor(source, timestamps);
@@ -355,7 +371,7 @@ void SegmentWriter::AddColumn(uint32_t source, uint32_t key, const Column& colum
     flags |= kColumnHistograms;
   }
   if (flags == 0) return;
-  if (d.options.facts) d.facts.AddColumn(d.sources[source].rows, column);
+  if (d.options.facts) d.facts.AddColumn(d.RowsOf(source), column);
   if (d.scratch.size() > kColumnBytesMax) {
     d.status = Status(Code::kResourceExhausted, "a column of more than 4 GiB");
     return;

@@ -23,9 +23,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "model/labels.h"
@@ -62,6 +64,9 @@ class SegmentWriter {
     // AddSource was called in SourceOrder and AddKey in KeyOrder, all before the first AddColumn;
     // columns may come in any order between two calls of WriteWaiting.
     bool sorted_dictionary = false;
+    // Gives a source's rows again, whenever columns of another source came in between: then those
+    // given to AddSource need not stay. `rows` comes empty.
+    std::function<Status(uint32_t source, std::vector<model::Timestamp>* rows)> rows_of;
   };
 
   // `meta`: id, level, shard, generation, seed, cuts, replaces. The rest is filled in.
@@ -72,9 +77,9 @@ class SegmentWriter {
 
   Status Open();
 
-  // `row_timestamps`: strictly ascending; the bytes must stay where they are until the source's
-  // last AddColumn. Returns the id for AddColumn; files have ids of their own, in order. Each
-  // (origin, labels) at most once.
+  // `row_timestamps`: strictly ascending; without Options::rows_of, the bytes must stay where they
+  // are until the source's last AddColumn. Returns the id for AddColumn; files have ids of their
+  // own, in order. Each (origin, labels) at most once.
   uint32_t AddSource(const model::Origin& origin, const model::Labels& labels,
                      std::span<const model::Timestamp> row_timestamps);
   // Likewise; the same one for the same labels.
