@@ -66,7 +66,7 @@ class SegmentWriter {
     bool sorted_dictionary = false;
     // Gives a source's rows again, whenever columns of another source came in between: then those
     // given to AddSource need not stay. `rows` comes empty.
-    std::function<Status(uint32_t source, std::vector<model::Timestamp>* rows)> rows_of;
+    std::function<Status(uint32_t source, std::vector<model::Timestamp>* rows)> rows_of = nullptr;
   };
 
   // `meta`: id, level, shard, generation, seed, cuts, replaces. The rest is filled in.
