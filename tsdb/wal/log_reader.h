@@ -1,10 +1,13 @@
-// LogReader: the records of one log file's bytes, skipping what is damaged.
+// LogReader: the records of one log file, read a few blocks at a time, skipping what is damaged.
 //
-//   LogReader reader(bytes);
-//   while (reader.Next(&record)) …                 // record: type byte and payload
+//   LogReader reader(file, size);                       // or LogReader reader(bytes);
+//   while (reader.Next(&record, &after_damage)) …       // record: type byte and payload
 //   reader.damaged_places(), reader.torn_tail()
 //
-// One thread at a time. Views the bytes; a record is valid until the next call.
+// A file that is still being written is followed by Extend: its size up to which whole records
+// stand.
+//
+// One thread at a time. A record is valid until the next call.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +15,18 @@
 #include <string>
 #include <string_view>
 
+#include "base/env.h"
 #include "tsdb/wal/log_format.h"
 
 namespace tocsin::tsdb {
 
 class LogReader {
  public:
+  // Views the bytes.
   explicit LogReader(std::string_view bytes);
+  // Reads up to `size` bytes of the file, which must outlive the reader. Blocks that cannot be read
+  // are damage; status() has the first error.
+  LogReader(const RandomAccessFile& file, uint64_t size);
 
   // Of the first sound block; nothing when there is none.
   const std::optional<LogFileHeader>& header() const { return header_; }
@@ -27,27 +35,51 @@ class LogReader {
 
   // False at the end. `*after_damage`: bytes were skipped since the record before.
   bool Next(std::string_view* record, bool* after_damage);
+  // After Next returned false: the file has grown to `size` bytes.
+  void Extend(uint64_t size);
 
   // Runs of bytes that were skipped, a torn tail not among them.
   uint64_t damaged_places() const { return damaged_places_; }
   // The file ends within a fragment, or in zeros: what a crash in the middle of a write leaves.
   bool torn_tail() const { return torn_tail_; }
+  // Where the last run of skipped bytes began.
+  uint64_t damage_offset() const { return damage_offset_; }
+  // Bytes behind the fragment that was read last.
+  uint64_t position() const { return position_; }
+  const Status& status() const { return status_; }
 
  private:
+  // What there is from `position` to the end of its block.
+  std::string_view RestOfBlock(uint64_t position);
+  bool OnlyZerosFrom(uint64_t position);
+  void FindHeader();
   bool NextFragment();
+  // Goes to the next record that begins in the fragment; false when none does.
+  bool EnterFragment();
+  bool NextRecord(std::string_view* record);
+  // The record's length; false when the stream breaks off.
+  bool ReadLength(uint64_t* length);
+  bool Assemble(uint64_t length, std::string_view* record);
   void Damage(bool torn);
   void EndOfFile();
 
-  const std::string_view bytes_;
+  const RandomAccessFile* const file_ = nullptr;
+  std::string_view window_;  // all bytes, or those read from file_ last
+  std::string window_memory_;
+  uint64_t window_begin_ = 0;
+  uint64_t size_;
+  Status status_;
+
   std::optional<LogFileHeader> header_;
   bool newer_ = false;
-  size_t position_ = 0;
+  uint64_t position_ = 0;
   std::string_view fragment_;  // rest of the current fragment
   bool synchronised_ = false;  // fragment_ continues the stream at a known place
   bool in_damage_ = false;
   bool report_damage_ = false;
   bool may_be_torn_ = false;  // the damage is what a crash may leave at the end
   bool torn_tail_ = false;
+  uint64_t damage_offset_ = 0;
   uint16_t first_record_ = kNoRecord;
   std::string assembled_;
   uint64_t damaged_places_ = 0;
