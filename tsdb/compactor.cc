@@ -87,8 +87,7 @@ void Compactor::RetireRuns() {
 Status Compactor::Release() {
   // What a file still holds alone decides how long it stays: begin new ones, with every slot's
   // state, put that on disk, then drop the old.
-  head_.RotateLogs();
-  TOCSIN_RETURN_IF_ERROR(head_.FlushLogs(/*sync=*/true));
+  TOCSIN_RETURN_IF_ERROR(head_.RotateLogs());
   const std::shared_ptr<const Version> version = store_.Current();
   for (size_t s = 0; s < head_.shard_count(); ++s) {
     size_t removed = 0;

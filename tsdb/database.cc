@@ -1,6 +1,7 @@
 #include "tsdb/database.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <chrono>
 #include <utility>
@@ -119,6 +120,8 @@ class DatabaseImpl final : public Database {
   }
   void SetPolicy(StoragePolicy policy) override { compactor_->SetPolicy(policy); }
   StoragePolicy policy() const override { return compactor_->policy(); }
+  LoadProgress load_progress() const override;
+  bool AwaitLoaded() override;
   DatabaseCounters counters() const override;
   DatabaseSizes sizes() const override;
   DatabaseStats Stats(size_t limit) const override { return HeadStats(*head_, limit); }
@@ -129,6 +132,9 @@ class DatabaseImpl final : public Database {
   Result<uint64_t> LoadSeed();
   Status OpenHead(uint64_t seed);
   void StartThreads();
+  void NoteReplay(const ReplayResult& result);
+  void LoadOlderRows();
+  void StartLoader();
 
   Options options_;
   DiskBudget budget_;
@@ -140,7 +146,17 @@ class DatabaseImpl final : public Database {
   std::unique_ptr<Head> head_;
   Mutex compact_mutex_;
   std::unique_ptr<Compactor> compactor_;
-  DatabaseCounters recovery_;  // fixed after Start
+
+  // Loading of older rows. `wal-load` holds compact_mutex_ from before Start returns until it is
+  // done.
+  std::unique_ptr<Replay> replay_;
+  Thread loader_;
+  std::atomic<bool> stop_loading_{false};
+  mutable Mutex load_mutex_;
+  CondVar load_changed_;
+  enum class Load : uint8_t { kNotBegun, kRunning, kDone, kStopped };
+  Load load_ GUARDED_BY(load_mutex_) = Load::kDone;
+  DatabaseCounters recovery_ GUARDED_BY(load_mutex_);
 
   Periodic wal_write_;
   Periodic wal_sync_;
@@ -200,23 +216,72 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
 
   const int64_t began = env_.MonotonicNanos();
   const std::shared_ptr<const Version> version = store_->Current();
-  const ReplayResult replay =
-      ReplayLogs(env_, inventory, version->sealed, options_.replay_threads, head_.get());
+  const uint64_t missing_files = inventory.missing_files;
+  replay_ = std::make_unique<Replay>(env_, std::move(inventory), version, options_.replay_threads,
+                                     head_.get());
+  NoteReplay(replay_->Restore());
   for (const WindowUse& cut : version->sealed.cuts()) head_->RaiseCommitNumber(cut.commit);
-  for (const auto& [path, reason] : replay.damaged_files) quarantine_.Note(path, reason);
-  recovery_.replay_ms = (env_.MonotonicNanos() - began) / 1'000'000;
-  recovery_.replayed_rows = replay.rows;
-  recovery_.replayed_samples = replay.samples;
-  recovery_.replay_damaged_places = replay.damaged_places;
-  recovery_.replay_torn_tails = replay.torn_tails;
-  recovery_.replay_lost_frames = replay.lost_frames;
-  recovery_.replay_missing_log_files = inventory.missing_files;
-  head_->StartLogs();
+  {
+    MutexLock lock(load_mutex_);
+    recovery_.replay_ms = (env_.MonotonicNanos() - began) / 1'000'000;
+    recovery_.replay_missing_log_files = missing_files;
+  }
   // A commit acknowledged from now on needs its file's beginning: the first flush writes both. On a
   // full disk there is none yet: appenders are refused until a later one succeeds, queries work.
-  if (const Status status = head_->FlushLogs(/*sync=*/false); !status.ok())
+  if (const Status status = head_->StartLogs(); !status.ok())
     LogError("tsdb", "write-ahead log cannot be begun", {{"err", status}});
   return Status::Ok();
+}
+
+void DatabaseImpl::NoteReplay(const ReplayResult& result) {
+  for (const auto& [path, reason] : result.damaged_files) quarantine_.Note(path, reason);
+  MutexLock lock(load_mutex_);
+  recovery_.replayed_rows += result.rows;
+  recovery_.replayed_samples += result.samples;
+  recovery_.replay_damaged_places += result.damaged_places;
+  recovery_.replay_torn_tails += result.torn_tails;
+  recovery_.replay_lost_frames += result.lost_frames;
+}
+
+void DatabaseImpl::LoadOlderRows() {
+  const int64_t began = env_.MonotonicNanos();
+  NoteReplay(replay_->LoadOlder(stop_loading_));
+  const bool stopped = replay_->has_older();
+  MutexLock lock(load_mutex_);
+  recovery_.replay_ms += (env_.MonotonicNanos() - began) / 1'000'000;
+  load_ = stopped ? Load::kStopped : Load::kDone;
+  load_changed_.NotifyAll();
+}
+
+void DatabaseImpl::StartLoader() {
+  MutexLock lock(load_mutex_);
+  load_ = Load::kNotBegun;
+  loader_ = Thread("wal-load", [this] {
+    MutexLock nothing_is_sealed(compact_mutex_);
+    {
+      MutexLock load_lock(load_mutex_);
+      load_ = Load::kRunning;
+      load_changed_.NotifyAll();
+    }
+    LoadOlderRows();
+    LogInfo("tsdb", "older rows are loaded", {{"rows", counters().replayed_rows}});
+  });
+  while (load_ == Load::kNotBegun) load_changed_.Wait(load_mutex_);
+}
+
+LoadProgress DatabaseImpl::load_progress() const {
+  LoadProgress progress;
+  progress.files = replay_->files_total();
+  progress.files_done = replay_->files_done();
+  MutexLock lock(load_mutex_);
+  progress.complete = load_ == Load::kDone;
+  return progress;
+}
+
+bool DatabaseImpl::AwaitLoaded() {
+  MutexLock lock(load_mutex_);
+  while (load_ != Load::kDone && load_ != Load::kStopped) load_changed_.Wait(load_mutex_);
+  return load_ == Load::kDone;
 }
 
 Status DatabaseImpl::Start() {
@@ -239,12 +304,20 @@ Status DatabaseImpl::Start() {
   compactor_ = std::make_unique<Compactor>(env_, options_.dir, *head_, *store_, quarantine_,
                                            budget_, compactor);
   compactor_->SetPolicy(options_.policy);
+  const bool early = options_.open_early && options_.background && replay_->has_older();
+  if (early) {
+    StartLoader();
+  } else {
+    LoadOlderRows();
+  }
+  const DatabaseCounters recovered = counters();
   LogInfo("tsdb", "database open",
           {{"segments", store_->Current()->segments.size()},
-           {"replayed_rows", recovery_.replayed_rows},
-           {"replay_ms", recovery_.replay_ms},
-           {"damaged_places", recovery_.replay_damaged_places},
-           {"put_aside", quarantine_.files()}});
+           {"replayed_rows", recovered.replayed_rows},
+           {"replay_ms", recovered.replay_ms},
+           {"damaged_places", recovered.replay_damaged_places},
+           {"put_aside", quarantine_.files()},
+           {"loading", early}});
   if (options_.background) StartThreads();
   return Status::Ok();
 }
@@ -279,6 +352,8 @@ void DatabaseImpl::StartThreads() {
 Status DatabaseImpl::Close() {
   if (closed_) return Status::Ok();
   closed_ = true;
+  stop_loading_.store(true, std::memory_order_relaxed);
+  if (loader_.joinable()) loader_.Join();
   compact_.Stop();
   wal_write_.Stop();
   wal_sync_.Stop();
@@ -294,7 +369,11 @@ Status DatabaseImpl::Close() {
 }
 
 DatabaseCounters DatabaseImpl::counters() const {
-  DatabaseCounters result = recovery_;
+  DatabaseCounters result;
+  {
+    MutexLock lock(load_mutex_);
+    result = recovery_;
+  }
   const HeadCounters& head = head_->counters();
   const auto read = [](const std::atomic<uint64_t>& v) {
     return v.load(std::memory_order_relaxed);

@@ -65,6 +65,9 @@ struct DatabaseOptions {
   bool background = true;  // threads wal-write, wal-sync, compact
 
   size_t replay_threads = 2;  // at start
+  // Open returns once appends are possible (every slot's last state is known) and the rows of older
+  // log files are loaded behind it: AwaitLoaded. Needs `background`.
+  bool open_early = false;
   int64_t wal_write_interval_ms = 100;
   int64_t wal_sync_interval_ms = 1000;  // 0: never synced but for Durability::kSynced
   // The weakest durability any commit gets: kSynced makes every commit wait for the disk.
@@ -101,7 +104,7 @@ struct DatabaseCounters {
   uint64_t segments_deleted_by_retention = 0;  // the next two together
   uint64_t segments_deleted_by_time = 0;
   uint64_t segments_deleted_by_size = 0;
-  // Recovery, fixed after Open but for quarantined_files.
+  // Recovery, fixed once everything is loaded, but for quarantined_files.
   int64_t replay_ms = 0;
   uint64_t replayed_rows = 0;
   uint64_t replayed_samples = 0;       // changed values decoded
@@ -110,6 +113,13 @@ struct DatabaseCounters {
   uint64_t replay_lost_frames = 0;     // frames dropped for a gap before them, or without commit
   uint64_t replay_missing_log_files = 0;
   uint64_t quarantined_files = 0;
+};
+
+// Of the log files found at start.
+struct LoadProgress {
+  uint64_t files = 0;
+  uint64_t files_done = 0;
+  bool complete = true;
 };
 
 struct NameCount {
@@ -154,6 +164,12 @@ class Database : public model::Appender, public model::Queryable {
   // WAL. Damage is put aside (quarantine/), counted and logged; it never makes Open fail.
   static Result<std::unique_ptr<Database>> Open(Options options);
   ~Database() override = default;  // closes if need be
+
+  // False until every row found at start can be read. Until then a snapshot lacks rows, nothing is
+  // sealed, merged or deleted, and whoever asks for that waits.
+  virtual LoadProgress load_progress() const = 0;
+  // Waits for it; false when the database is closed before.
+  virtual bool AwaitLoaded() = 0;
 
   // Flushes and syncs everything, stops the threads, gives the lock file back. Idempotent.
   virtual Status Close() = 0;

@@ -236,19 +236,29 @@ void Head::StartLogFile(Shard& shard) {
   shard.log.Appended();
 }
 
-void Head::StartLogs() {
+Status Head::StartLogs() {
   opened_ms_ = env_.NowMs();
+  Status first;
   for (const auto& shard : shards_) {
-    MutexLock lock(shard->mutex);
-    StartLogFile(*shard);
+    {
+      MutexLock lock(shard->mutex);
+      StartLogFile(*shard);
+    }
+    Status status = shard->log.FlushAll();
+    if (first.ok()) first = std::move(status);
   }
+  return first;
 }
 
-void Head::RotateLogs() {
+Status Head::RotateLogs() {
   for (const auto& shard : shards_) {
-    MutexLock lock(shard->mutex);
-    if (shard->log.file_has_samples()) StartLogFile(*shard);
+    {
+      MutexLock lock(shard->mutex);
+      if (shard->log.file_has_samples()) StartLogFile(*shard);
+    }
+    TOCSIN_RETURN_IF_ERROR(shard->log.SyncAll());
   }
+  return Status::Ok();
 }
 
 Status Head::FlushLogs(bool sync) {
@@ -264,15 +274,14 @@ Status Head::FlushLogs(bool sync) {
 // replay
 
 Source& Head::ReplaySource(const model::Origin& origin, const model::Labels& labels,
-                           uint64_t incarnation) {
+                           uint64_t incarnation, bool in_use, bool* added) {
   MutexLock lock(sources_mutex_);
-  bool added = false;
-  SourceId id = index_.AddSource(origin, labels, &added);
-  if (added) return AddSource(id, origin, labels, incarnation);
+  SourceId id = index_.AddSource(origin, labels, added);
+  if (*added) return AddSource(id, origin, labels, incarnation);
   Source* known = sources_.Get(id);
   if (known->incarnation == incarnation) return *known;
   Shard& shard = *shards_[known->shard];
-  {
+  if (!in_use) {
     MutexLock shard_lock(shard.mutex);
     if (!known->has_runs()) {
       std::erase(shard.sources, known);
@@ -281,15 +290,15 @@ Source& Head::ReplaySource(const model::Origin& origin, const model::Labels& lab
     }
   }
   if (known == nullptr) {
-    id = index_.AddSource(origin, labels, &added);
+    id = index_.AddSource(origin, labels, added);
     return AddSource(id, origin, labels, incarnation);
   }
-  // The older one still has samples that no segment holds: the newer one gets an address of its
-  // own. Queries join them by labels.
+  // The other one still has samples that no segment holds: this one gets an address of its own.
+  // Queries join them by labels.
   model::Origin other = origin;
   other.id += "#" + std::to_string(incarnation);
-  id = index_.AddSource(other, labels, &added);
-  if (!added) return *sources_.Get(id);
+  id = index_.AddSource(other, labels, added);
+  if (!*added) return *sources_.Get(id);
   auto* source = new Source(id, other, labels, known->shard, incarnation);
   CHECK(sources_.Append(source) == id);
   MutexLock shard_lock(shard.mutex);
@@ -358,7 +367,7 @@ void Head::RaiseNewest(model::Timestamp t) {
   }
 }
 
-void Head::FinishReplay() {
+void Head::FinishRestore() {
   const HeadIndex::Pin pin = index_.NewPin();
   size_t bytes = 0;
   for (const auto& shard : shards_) {
@@ -368,6 +377,7 @@ void Head::FinishReplay() {
         Page& page = source->writable_page(i);
         page.broken = false;
         page.RequireRun();
+        RaiseNewest(page.newest_ms());
         for (uint32_t at = 0; at < page.slots(); ++at) {
           const model::Slot slot = i * kFrameSlotsMax + at;
           if (pin.KeyAt(source->id, slot) != kNoId) {
@@ -382,6 +392,12 @@ void Head::FinishReplay() {
     }
   }
   run_bytes_.store(bytes, std::memory_order_relaxed);
+}
+
+void Head::TakeOlderRuns(Page& older, Page* live) {
+  const size_t before = live->run_bytes();
+  live->TakeOlderRuns(&older);
+  AccountRuns(before, live->run_bytes());
 }
 
 // ----------------------------------------------------------------------------------------------------------

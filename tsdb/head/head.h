@@ -98,9 +98,11 @@ class Head {
   EpochDomain::Pin NewPin() const { return epochs_.NewPin(); }
   const ExemplarRing& exemplars() const { return exemplars_; }
 
-  // --- replay; before anybody else uses the head ---
+  // --- replay; before anybody else uses the head, or under the mutex of the source's shard ---
+  // `in_use`: an incarnation that the head knows stays, whatever it holds. `*added`: the head did
+  // not know the source.
   Source& ReplaySource(const model::Origin& origin, const model::Labels& labels,
-                       uint64_t incarnation);
+                       uint64_t incarnation, bool in_use, bool* added);
   // Makes the page, with a key for each slot. kUnknownKey: the key's record was lost.
   static constexpr KeyId kUnknownKey = kNoId - 1;
   Page& ReplayLayout(Source& source, uint32_t page, uint32_t first_slot,
@@ -111,9 +113,15 @@ class Head {
   void RaiseCommitNumber(uint64_t commit);
   void RaiseNewest(model::Timestamp t);
   // Adds up what was replayed; forgets gaps: the next log file begins with every page's state.
-  void FinishReplay();
-  // Opens each shard's next log file, with a checkpoint.
-  void StartLogs();
+  void FinishRestore();
+  // Opens each shard's next log file, with a checkpoint, and hands it to the kernel; a shard at a
+  // time, since a checkpoint is as long as everything alive.
+  Status StartLogs();
+
+  // --- replay beside appends ---
+  // Puts the runs of `older`, the same page's earlier rows, in front of `live`'s. Under the shard's
+  // mutex.
+  void TakeOlderRuns(Page& older, Page* live);
 
   // --- sealing ---
   // Half hours that hold samples which `covered` does not cover, each with the highest commit.
@@ -132,8 +140,9 @@ class Head {
   // Frees slots that were released and whose samples have left memory and log, for other keys.
   // Precondition: as for RetireRuns.
   size_t RecycleSlots() NO_THREAD_SAFETY_ANALYSIS;
-  // Begins a new log file in shards whose file has samples, so that the old one can be dropped.
-  void RotateLogs() NO_THREAD_SAFETY_ANALYSIS;
+  // Begins a new log file in shards whose file has samples, so that the old one can be dropped, and
+  // syncs it, a shard at a time.
+  Status RotateLogs() NO_THREAD_SAFETY_ANALYSIS;
 
   // --- log ---
   Status FlushLogs(bool sync);

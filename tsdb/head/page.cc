@@ -407,6 +407,22 @@ void Page::RewindHistory(const std::vector<model::Timestamp>& kept, model::Times
   RefreshNewest();
 }
 
+void Page::TakeOlderRuns(Page* older) {
+  Run* first = older->first_run_.load(std::memory_order_relaxed);
+  if (first == nullptr) return;
+  older->last_run_->next.store(first_run_.load(std::memory_order_relaxed),
+                               std::memory_order_relaxed);
+  if (last_run_ == nullptr) {
+    last_run_ = older->last_run_;
+    run_required_ = true;
+  }
+  first_run_.store(first, std::memory_order_release);
+  run_bytes_ += older->run_bytes_;
+  older->first_run_.store(nullptr, std::memory_order_relaxed);
+  older->last_run_ = nullptr;
+  older->run_bytes_ = 0;
+}
+
 Run* Page::UnlinkFirstRun() {
   Run* run = first_run_.load(std::memory_order_relaxed);
   Run* following = run->next.load(std::memory_order_relaxed);

@@ -172,6 +172,8 @@ class Page {
                 const std::function<bool(model::Timestamp window_ms)>& sealed,
                 std::vector<WindowUse>* uses, uint64_t* items);
 
+  // Replay: takes over the runs of `older`, the same page's earlier rows, in front of its own.
+  void TakeOlderRuns(Page* older);
   // Frees the first run. Returns it; the caller keeps it until no reader can be in it.
   Run* UnlinkFirstRun();
   Run* first_run_for_writer() const { return first_run_.load(std::memory_order_relaxed); }
@@ -211,9 +213,10 @@ class Page {
   // duplicates. What codes refer to stays; what the samples at `kept` were is not known any more.
   void RewindHistory(const std::vector<model::Timestamp>& kept, model::Timestamp kept_full_ms);
 
-  uint32_t slots_logged = 0;  // slots whose keys the open log file knows
-  uint64_t log_number = 0;    // log file that has the state of this page
-  bool broken = false;        // replay only: a gap; wait for the next state record
+  uint32_t slots_logged = 0;                // slots whose keys the open log file knows
+  uint64_t log_number = 0;                  // log file that has the state of this page
+  bool broken = false;                      // replay only: a gap; wait for the next state record
+  uint32_t restored_sequence = UINT32_MAX;  // replay only: of the first state record there was
   // Bytes of all runs, mirrored into the database's gauge by the caller.
   size_t run_bytes() const { return run_bytes_; }
 

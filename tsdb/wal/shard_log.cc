@@ -51,6 +51,15 @@ void ShardLog::AdoptFiles(std::vector<LogFileInfo> files) {
   files_ = std::move(files);
 }
 
+void ShardLog::NoteReplayed(const std::vector<LogFileInfo>& files) {
+  MutexLock io(io_mutex_);
+  for (LogFileInfo& known : files_) {
+    for (const LogFileInfo& file : files) {
+      if (known.number == file.number) known = file;
+    }
+  }
+}
+
 Status ShardLog::failure() const {
   MutexLock io(io_mutex_);
   return failure_;

@@ -38,6 +38,7 @@ struct LogFileInfo {
   uint32_t number = 0;
   std::string path;
   uint64_t bytes = 0;
+  uint64_t last_commit = 0;  // the highest commit number in it
   std::vector<WindowUse> uses;
 };
 
@@ -73,6 +74,8 @@ class ShardLog {
   // --- anywhere else ---
   // Files found at start, in ascending order; new ones get higher numbers.
   void AdoptFiles(std::vector<LogFileInfo> files);
+  // What replay has read in some of them by now.
+  void NoteReplayed(const std::vector<LogFileInfo>& files);
   // Hands everything appended up to `position` to the kernel / the disk.
   Status Flush(uint64_t position);
   Status Sync(uint64_t position);

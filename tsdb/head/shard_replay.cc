@@ -1,0 +1,269 @@
+#include "tsdb/head/shard_replay.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/mutex.h"
+
+namespace tocsin::tsdb {
+
+void KeyIdMap::Set(KeyId from, KeyId to) {
+  auto& part = parts_[from / kPart];
+  if (part == nullptr) {
+    part = std::make_unique<std::array<KeyId, kPart>>();
+    part->fill(Head::kUnknownKey);
+  }
+  (*part)[from % kPart] = to;
+}
+
+KeyId KeyIdMap::Get(KeyId from) const {
+  const auto found = parts_.find(from / kPart);
+  return found == parts_.end() ? Head::kUnknownKey : (*found->second)[from % kPart];
+}
+
+bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, LogFileInfo* file) {
+  LogReader reader(bytes, file->bytes);
+  if (!reader.header()) return true;
+  base_ms_ = reader.header()->base_ms;
+  if (reader.header()->epoch != epoch_) {
+    epoch_ = reader.header()->epoch;
+    sources_.clear();
+    keys_.Clear();
+  }
+  DropPending();
+  poisoned_ = false;
+  std::string_view record;
+  bool after_damage = false;
+  bool sound = true;
+  while (reader.Next(&record, &after_damage)) {
+    if (after_damage) poisoned_ = true;
+    const Status status = Apply(record, file);
+    if (status.ok()) continue;
+    // Bytes with a good checksum that make no sense: counted as damage, like lost ones.
+    sound = false;
+    ++result_.damaged_places;
+    poisoned_ = true;
+  }
+  DropPending();
+  first_file_ = false;
+  result_.damaged_places += reader.damaged_places();
+  if (reader.torn_tail()) {
+    ++result_.torn_tails;
+    LogInfo("tsdb", "log file ends within a write; what was being written is cut",
+            {{"file", file->path}});
+  }
+  return sound && reader.damaged_places() == 0;
+}
+
+void ShardReplay::DropPending() {
+  pending_.clear();
+  bytes_.clear();
+  // A checkpoint's states are much longer than any batch.
+  static constexpr size_t kKeptBytesMax = 1 << 20;
+  if (bytes_.capacity() > kKeptBytesMax) std::string().swap(bytes_);
+}
+
+Status ShardReplay::Apply(std::string_view record, LogFileInfo* file) {
+  const auto type = static_cast<RecordType>(record.front());
+  const std::string_view payload = record.substr(1);
+  switch (type) {
+    case RecordType::kSource:
+      return ApplySource(payload);
+    case RecordType::kKey: {
+      auto key = ReadKeyRecord(payload);
+      if (!key) return std::move(key).error();
+      keys_.Set(key->id, head_.ReplayKey(key->labels));
+      return Status::Ok();
+    }
+    case RecordType::kLayout:
+      return ApplyLayout(payload);
+    case RecordType::kState:
+    case RecordType::kFrame:
+    case RecordType::kMark:
+    case RecordType::kExemplar:
+      return Stage(type, payload);
+    case RecordType::kCommit: {
+      auto commit = ReadCommitRecord(payload);
+      if (!commit) return std::move(commit).error();
+      Commit(*commit, file);
+      return Status::Ok();
+    }
+  }
+  return Status(Code::kCorruption, "unknown record type");
+}
+
+Status ShardReplay::ApplySource(std::string_view payload) {
+  auto source = ReadSourceRecord(payload);
+  if (!source) return std::move(source).error();
+  bool added = false;
+  Source& ours = head_.ReplaySource(source->origin, source->labels, source->incarnation,
+                                    /*in_use=*/older_, &added);
+  sources_[source->id] = &ours;
+  if (older_ && added) returned_.insert(&ours);
+  return Status::Ok();
+}
+
+Status ShardReplay::ApplyLayout(std::string_view payload) {
+  auto layout = ReadLayoutRecord(payload);
+  if (!layout) return std::move(layout).error();
+  Source* source = Find(layout->source);
+  if (source == nullptr) return Status::Ok();  // its record was lost; frames are counted
+  if (!older_ || returned_.contains(source)) {
+    for (KeyId& key : layout->keys) {
+      if (key != kNoId) key = keys_.Get(key);
+    }
+    MutexLock lock(head_.shard(source->shard).mutex);
+    head_.ReplayLayout(*source, layout->page, layout->first_slot, layout->keys);
+  }
+  if (older_) {
+    // Slots stand for what the head, which read the newest file, says: a slot gets another key only
+    // when no file has samples of the one before.
+    auto& pages = pages_[source];
+    while (pages.size() <= layout->page)
+      pages.push_back(std::make_unique<Page>(source->id, static_cast<uint32_t>(pages.size())));
+    Page& page = *pages[layout->page];
+    const auto slots = static_cast<uint32_t>(layout->first_slot + layout->keys.size());
+    if (page.slots() < slots) page.Resize(slots);
+  }
+  return Status::Ok();
+}
+
+Status ShardReplay::Stage(RecordType type, std::string_view payload) {
+  Pending pending{type, nullptr, 0, 0, 0, bytes_.size(), 0};
+  std::string_view bytes = payload;
+  if (type == RecordType::kFrame) {
+    auto frame = ReadFrameRecord(payload, base_ms_);
+    if (!frame) return std::move(frame).error();
+    pending.source = Find(frame->source);
+    pending.page = frame->page;
+    pending.sequence = frame->sequence;
+    pending.row_ms = frame->row_ms;
+    bytes = frame->body;
+  } else if (type == RecordType::kState) {
+    auto head = ReadStateRecordHead(payload);
+    if (!head) return std::move(head).error();
+    pending.source = Find(head->source);
+    pending.page = head->page;
+  } else if (type == RecordType::kExemplar) {
+    auto exemplar = ReadExemplarRecord(payload);
+    if (!exemplar) return std::move(exemplar).error();
+    pending.source = Find(exemplar->source);
+  }
+  pending.size = bytes.size();
+  bytes_.append(bytes);
+  pending_.push_back(pending);
+  return Status::Ok();
+}
+
+void ShardReplay::Commit(const LoggedCommit& commit, LogFileInfo* file) {
+  // A batch of several shards may be incomplete: another shard's part never reached its log, and
+  // the batch was not acknowledged. Its rows here stay nevertheless. Frames and state records that
+  // were written, and acknowledged, after it build on them; without them, they would be lost too.
+  // Whoever sends it again completes it. Its marks would claim rows that are not there: they wait
+  // until all shards are read.
+  bytes_.append(kFrameSlack, '\0');
+  for (const Pending& pending : pending_) {
+    switch (pending.type) {
+      case RecordType::kFrame:
+        if (!poisoned_) {
+          ApplyFrame(pending, commit.commit, file);
+          break;
+        }
+        // A part of its batch is gone. Its page must not go on as if it had been read.
+        ++result_.lost_frames;
+        if (Page* page = PageOf(pending)) page->broken = true;
+        break;
+      case RecordType::kState:
+        ApplyState(pending);
+        break;
+      case RecordType::kMark:
+        if (older_) break;  // the newest checkpoint has them all
+        if (auto mark = ReadMarkRecord(BytesOf(pending)))
+          marks_.push_back(
+              {std::string(mark->key), std::string(mark->bytes), commit.commit, commit.shards});
+        break;
+      default:
+        if (older_ || pending.source == nullptr) break;
+        if (auto exemplar = ReadExemplarRecord(BytesOf(pending)))
+          head_.ReplayExemplar(*pending.source, exemplar->slot, exemplar->exemplar);
+    }
+  }
+  DropPending();
+  poisoned_ = false;
+  last_commit_ = std::max(last_commit_, commit.commit);
+  file->last_commit = std::max(file->last_commit, commit.commit);
+}
+
+Page* ShardReplay::PageOf(const Pending& pending) {
+  if (pending.source == nullptr) return nullptr;
+  if (!older_) {
+    return pending.page < pending.source->page_count()
+               ? &pending.source->writable_page(pending.page)
+               : nullptr;
+  }
+  const auto found = pages_.find(pending.source);
+  return found != pages_.end() && pending.page < found->second.size()
+             ? found->second[pending.page].get()
+             : nullptr;
+}
+
+void ShardReplay::ApplyState(const Pending& pending) {
+  Page* page = PageOf(pending);
+  if (page == nullptr) return;
+  const uint32_t before = page->sequence;
+  const bool may_be_first = before == 0 && first_file_;
+  const auto last_ms = may_be_first ? std::vector<model::Timestamp>() : page->LastTimestamps();
+  const model::Timestamp last_full_ms = page->last_full_ms;
+  page->broken = !ApplyStateRecord(BytesOf(pending), base_ms_, page).ok();
+  if (page->restored_sequence == UINT32_MAX) page->restored_sequence = page->sequence;
+  if (page->broken || page->sequence <= before || may_be_first) return;
+  // The state counts frames that never came: a file before, or its end, is gone, although each file
+  // begins with the states of all that is alive. Their samples are not stored, so a copy that is
+  // sent again must not be taken for a duplicate.
+  result_.lost_frames += page->sequence - before;
+  page->RewindHistory(last_ms, last_full_ms);
+}
+
+void ShardReplay::ApplyFrame(const Pending& pending, uint64_t commit, LogFileInfo* file) {
+  Page* page = PageOf(pending);
+  if (page == nullptr || page->broken) {
+    ++result_.lost_frames;
+    return;
+  }
+  if (pending.sequence <= page->sequence) return;  // known already
+  if (pending.sequence != page->sequence + 1) {
+    page->broken = true;
+    ++result_.lost_frames;
+    return;
+  }
+  const auto sealed = [&](model::Timestamp window_ms) {
+    return sealed_.CoversWindow(window_ms, commit);
+  };
+  const Status status =
+      page->Replay(BytesOf(pending), pending.row_ms, commit, sealed, &file->uses, &result_.samples);
+  if (!status.ok()) {
+    page->broken = true;
+    ++result_.lost_frames;
+    return;
+  }
+  ++result_.rows;
+  head_.RaiseNewest(pending.row_ms);
+}
+
+void ShardReplay::TakeOlder() {
+  for (auto& [source, pages] : pages_) {
+    MutexLock lock(head_.shard(source->shard).mutex);
+    for (const auto& page : pages) {
+      if (page->number >= source->page_count()) continue;  // nothing alive is in it
+      Page& live = source->writable_page(page->number);
+      if (live.restored_sequence != UINT32_MAX && live.restored_sequence > page->sequence)
+        result_.lost_frames += live.restored_sequence - page->sequence;
+      head_.TakeOlderRuns(*page, &live);
+    }
+  }
+  pages_.clear();
+}
+
+}  // namespace tocsin::tsdb
