@@ -23,9 +23,14 @@ class FaultEnv::Writer final : public WritableFile {
   }
   Status Sync() override {
     MutexLock lock(env_.mu_);
-    TOCSIN_RETURN_IF_ERROR(EnterAlive(kSyncOp));
+    if (Status status = EnterAlive(kSyncOp); !status.ok()) {
+      if (generation_ == env_.generation_) env_.NoteFailedSync(path_);
+      return status;
+    }
     TOCSIN_RETURN_IF_ERROR(file_->Sync());
-    env_.synced_bytes_[path_] = file_->size();
+    // Of the file, whichever handle wrote it.
+    const Result<uint64_t> size = env_.target_.FileSize(path_);
+    env_.synced_bytes_[path_] = size ? *size : file_->size();
     return Status::Ok();
   }
   Status Close() override {
@@ -87,6 +92,27 @@ Status FaultEnv::Enter(FileOps op) {
   return status;
 }
 
+void FaultEnv::NoteFailedSync(const std::string& path) {
+  const Result<uint64_t> size = target_.FileSize(path);
+  const auto state = synced_bytes_.find(path);
+  if (!size || state == synced_bytes_.end() || *size <= state->second) return;
+  const auto [range, fresh] = dropped_.try_emplace(path, state->second, *size);
+  if (!fresh) range->second.second = std::max(range->second.second, *size);
+}
+
+void FaultEnv::DropUnwritten(const std::string& path, uint64_t begin, uint64_t end) {
+  Result<std::string> bytes = target_.ReadFile(path);
+  if (!bytes) return;
+  end = std::min<uint64_t>(end, bytes->size());
+  if (begin >= end) return;
+  std::fill(bytes->begin() + static_cast<ptrdiff_t>(begin),
+            bytes->begin() + static_cast<ptrdiff_t>(end), '\0');
+  const auto file = target_.NewWritableFile(path, WriteMode::kTruncate);
+  CHECK(file.has_value());
+  CHECK((*file)->Append(*bytes).ok());
+  CHECK((*file)->Close().ok());
+}
+
 Status FaultEnv::EnterUnlocked(FileOps op) {
   MutexLock lock(mu_);
   return Enter(op);
@@ -104,6 +130,7 @@ Result<std::unique_ptr<WritableFile>> FaultEnv::NewWritableFile(const std::strin
   }
   if (!existed || mode == WriteMode::kTruncate) {
     synced_bytes_[path] = 0;
+    dropped_.erase(path);
   } else {
     synced_bytes_.try_emplace(path, file->size());
   }
@@ -139,6 +166,11 @@ Status FaultEnv::Rename(const std::string& from, const std::string& to) {
   TOCSIN_RETURN_IF_ERROR(target_.Rename(from, to));
   if (!is_file) return Status::Ok();
   synced_bytes_.erase(to);
+  dropped_.erase(to);
+  if (const auto range = dropped_.find(from); range != dropped_.end()) {
+    dropped_[to] = range->second;
+    dropped_.erase(range);
+  }
   if (const auto state = synced_bytes_.find(from); state != synced_bytes_.end()) {
     synced_bytes_[to] = state->second;
     synced_bytes_.erase(state);
@@ -153,6 +185,7 @@ Status FaultEnv::Remove(const std::string& path) {
   TOCSIN_RETURN_IF_ERROR(Enter(kRemoveOp).Annotate("remove " + path));
   std::optional<SavedFile> removed = Save(path);
   TOCSIN_RETURN_IF_ERROR(target_.Remove(path));
+  dropped_.erase(path);
   synced_bytes_.erase(path);
   if (removed) {
     name_changes_[std::string(DirName(path))].push_back(
@@ -167,6 +200,10 @@ Status FaultEnv::Truncate(const std::string& path, uint64_t size) {
   TOCSIN_RETURN_IF_ERROR(target_.Truncate(path, size));
   if (const auto state = synced_bytes_.find(path); state != synced_bytes_.end()) {
     state->second = std::min(state->second, size);
+  }
+  if (const auto range = dropped_.find(path); range != dropped_.end()) {
+    range->second.second = std::min(range->second.second, size);
+    if (range->second.first >= range->second.second) dropped_.erase(range);
   }
   return Status::Ok();
 }
@@ -206,6 +243,8 @@ void FaultEnv::PowerCut(Cut cut, uint64_t seed) {
   name_changes_.clear();
   for (const auto& [path, synced_bytes] : synced_bytes_) CutFile(path, synced_bytes, cut);
   synced_bytes_.clear();
+  for (const auto& [path, range] : dropped_) DropUnwritten(path, range.first, range.second);
+  dropped_.clear();
 }
 
 std::optional<FaultEnv::SavedFile> FaultEnv::Save(const std::string& path) {

@@ -9,7 +9,8 @@
 //
 // What a power cut keeps. Of a file: all bytes up to its last Sync; kTorn also keeps a random part
 // of what follows, its last bytes possibly garbage. Of a directory: creations, renames and removals
-// up to the last SyncDir; kTorn also keeps a random first part of the later ones. Simplified:
+// up to the last SyncDir; kTorn also keeps a random first part of the later ones. After a Sync that
+// failed, what it was asked for reads as zeros then, even if a later Sync succeeded. Simplified:
 // creating directories and renaming whole directories lasts at once, and emptying a file by
 // WriteMode::kTruncate or Truncate() is never undone.
 //
@@ -22,6 +23,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/env.h"
@@ -113,6 +115,8 @@ class FaultEnv final : public Env {
 
   // Counts the operation; the fault's status when it is its turn.
   Status Enter(FileOps op) REQUIRES(mu_);
+  void NoteFailedSync(const std::string& path) REQUIRES(mu_);
+  void DropUnwritten(const std::string& path, uint64_t begin, uint64_t end) REQUIRES(mu_);
   Status EnterUnlocked(FileOps op);
   std::optional<SavedFile> Save(const std::string& path) REQUIRES(mu_);
   void Restore(const std::string& path, const SavedFile& saved) REQUIRES(mu_);
@@ -128,6 +132,8 @@ class FaultEnv final : public Env {
   std::mt19937_64 random_ GUARDED_BY(mu_);
   // Files written through this Env: how many of their bytes a power cut keeps.
   std::map<std::string, uint64_t> synced_bytes_ GUARDED_BY(mu_);
+  // Of these files: [begin, end) never reached the disk, whatever is synced later.
+  std::map<std::string, std::pair<uint64_t, uint64_t>> dropped_ GUARDED_BY(mu_);
   std::map<std::string, std::vector<NameChange>> name_changes_ GUARDED_BY(mu_);  // by directory
 };
 

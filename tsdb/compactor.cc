@@ -95,7 +95,7 @@ Status Compactor::Release() {
         [&](const WindowUse& use) {
           return version->sealed.CoversWindow(use.window_ms, use.commit);
         },
-        &removed));
+        LogKeep{}, &removed));
   }
   RetireRuns();
   return Status::Ok();

@@ -212,6 +212,7 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
   head.source_series_limit = options_.source_series_limit;
   head.exemplars_max = options_.exemplars_max;
   head.budget = &budget_;
+  head.compress_log = options_.wal_compression;
   head_ = std::make_unique<Head>(env_, std::move(head));
 
   const int64_t began = env_.MonotonicNanos();
@@ -392,6 +393,7 @@ DatabaseCounters DatabaseImpl::counters() const {
     result.wal_bytes_written += log.bytes_written();
     result.wal_write_failures += log.write_failures();
     result.wal_syncs += log.syncs();
+    result.wal_sync_failures += log.sync_failures();
   }
   const CompactorCounters& compactor = compactor_->counters();
   // Late duplicates are only told when rows are put in order.

@@ -69,6 +69,7 @@ struct DatabaseOptions {
   // log files are loaded behind it: AwaitLoaded. Needs `background`.
   bool open_early = false;
   int64_t wal_write_interval_ms = 100;
+  bool wal_compression = false;         // LZ4
   int64_t wal_sync_interval_ms = 1000;  // 0: never synced but for Durability::kSynced
   // The weakest durability any commit gets: kSynced makes every commit wait for the disk.
   model::Durability minimum_durability = model::Durability::kGrouped;
@@ -95,6 +96,7 @@ struct DatabaseCounters {
   uint64_t wal_bytes_written = 0;
   uint64_t wal_write_failures = 0;
   uint64_t wal_syncs = 0;
+  uint64_t wal_sync_failures = 0;
   uint64_t wal_backpressure_waits = 0;
   uint64_t seals = 0;
   uint64_t seal_failures = 0;

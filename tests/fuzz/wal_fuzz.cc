@@ -7,6 +7,7 @@
 
 #include "tsdb/head/frame.h"
 #include "tsdb/head/page.h"
+#include "tsdb/wal/log_packing.h"
 #include "tsdb/wal/log_reader.h"
 #include "tsdb/wal/records.h"
 
@@ -14,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tocsin::tsdb;
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 4) {
+  switch (data[0] % 5) {
     case 0: {
       const std::string padded = std::string(bytes) + std::string(kFrameSlack, '\0');
       const auto frame = FrameView::Parse(std::string_view(padded).substr(0, bytes.size()));
@@ -36,7 +37,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       (void)ReadCommitRecord(bytes);
       (void)ReadMarkRecord(bytes);
       (void)ReadExemplarRecord(bytes);
+      (void)ReadSyncRecord(bytes);
       break;
+    case 3: {
+      std::string records;
+      (void)UnpackRecords(bytes, &records);
+      break;
+    }
     default: {
       LogReader reader(bytes);
       std::string_view record;

@@ -363,6 +363,47 @@ BOOST_AUTO_TEST_CASE(AnUnfinishedPushOfSeveralShardsCostsNothingAcknowledged) {
   }
 }
 
+// An fdatasync that failed has dropped what it was asked for; the next one claims success.
+BOOST_AUTO_TEST_CASE(NothingIsAcknowledgedAsSyncedOnTheWordOfASecondSync) {
+  for (const bool large : {false, true}) {
+    for (const Repeat repeat : {Repeat::kOnce, Repeat::kFromThenOn}) {
+      MemEnv memory;
+      FaultEnv env(memory);
+      auto db = *Database::Open(Options(env));
+      auto pusher = std::make_unique<Pusher>(*db, "a");
+      Stored want;
+      const auto push = [&](int i) {
+        const auto result = pusher->Push(kNow + i, i, Durability::kSynced);
+        if (result.status.ok())
+          want[{pusher->name(), kNow + i}] = std::bit_cast<uint64_t>(static_cast<double>(i));
+        return result.status.ok();
+      };
+      BOOST_REQUIRE(push(0));
+      if (large) {  // more than the copy of unsynced bytes in memory holds
+        for (int i = 1; i < 60'000; ++i)
+          BOOST_REQUIRE(pusher->Push(kNow + i, i * 0.37, Durability::kKernel).status.ok());
+      }
+      env.FailAfter(0, Status(Code::kIo, "failed write-back"), kSyncOp, repeat);
+      const bool first = push(100'000);
+      BOOST_TEST(first == (repeat == Repeat::kOnce));  // a rewritten file is as good
+      BOOST_TEST(push(100'001) == (repeat == Repeat::kOnce));
+      env.ClearFault();
+      BOOST_TEST(push(100'002));
+      // Sent again: acknowledged with its original.
+      BOOST_TEST(push(100'000));
+      BOOST_TEST(db->counters().wal_sync_failures > 0u);
+      pusher->Close();
+      Die(env, &db, /*power_cut=*/true);
+      const Stored got = Reopen(env);
+      for (const auto& [place, bits] : want) {
+        const auto found = got.find(place);
+        BOOST_REQUIRE_MESSAGE(found != got.end(), "lost " << place.second - kNow);
+        BOOST_TEST(found->second == bits);
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(ADatabaseOpensOnAFullDiskAndServes) {
   MemEnv memory;
   FaultEnv env(memory);

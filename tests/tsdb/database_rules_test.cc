@@ -489,7 +489,7 @@ BOOST_AUTO_TEST_CASE(MarksAndExemplarsSurviveARestart) {
     BOOST_REQUIRE(found.has_value());
     BOOST_TEST(*found == mark.bytes);
     BOOST_TEST(!store.db->FindMark("other").has_value());
-    if (pass < 2) {
+    {
       auto exemplars = *store.db->Pin()->Exemplars({}, {});
       BOOST_REQUIRE_EQUAL(exemplars.size(), 1u);
       BOOST_TEST(exemplars[0].series_labels.ToString() == "a{job=\"j\"}");

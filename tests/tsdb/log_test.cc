@@ -1,14 +1,17 @@
 // Log files: what LogWriter writes LogReader reads, and what is damaged stays without consequence
 // for the rest.
 #include <boost/test/unit_test.hpp>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/fault_env.h"
 #include "base/mem_env.h"
 #include "tsdb/head/frame.h"
+#include "tsdb/wal/log_packing.h"
 #include "tsdb/wal/log_reader.h"
 #include "tsdb/wal/log_writer.h"
 #include "tsdb/wal/records.h"
@@ -180,6 +183,95 @@ BOOST_AUTO_TEST_CASE(AFailedWriteIsCutBackAndWrittenAgain) {
       BOOST_TEST(read.damaged_places == 0u);
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(AFileIsReadBlockByBlockAndFollowedWhileItGrows) {
+  MemEnv env;
+  BOOST_REQUIRE(env.CreateDirs("/wal").ok());
+  LogWriter writer(env, kPath, Header());
+  std::mt19937_64 random(3);
+  std::vector<std::string> want;
+  std::vector<std::string> got;
+  std::unique_ptr<RandomAccessFile> file;
+  std::unique_ptr<LogReader> reader;
+  for (size_t i = 0; i < 400; ++i) {
+    std::string stream;
+    for (uint64_t n = random() % 4; n > 0; --n) {
+      want.push_back(Record(want.size(), random() % 15 == 0 ? random() % 90'000 : random() % 500));
+      PutString(stream, want.back());
+    }
+    BOOST_REQUIRE(writer.Write(stream).ok());
+    if (writer.size() == 0) continue;
+    if (reader == nullptr) {
+      file = *env.NewRandomAccessFile(kPath);
+      reader = std::make_unique<LogReader>(*file, writer.size());
+    }
+    reader->Extend(writer.size());
+    std::string_view record;
+    bool after_damage = false;
+    while (reader->Next(&record, &after_damage)) got.emplace_back(record);
+    BOOST_REQUIRE_EQUAL(got.size(), want.size());
+  }
+  BOOST_TEST((got == want));
+  BOOST_TEST(reader->damaged_places() == 0u);
+  BOOST_TEST(!reader->torn_tail());
+}
+
+BOOST_AUTO_TEST_CASE(PackedRecordsComeBack) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 30; ++round) {
+    MemEnv env;
+    BOOST_REQUIRE(env.CreateDirs("/wal").ok());
+    LogWriter writer(env, kPath, Header());
+    std::vector<std::string> want;
+    size_t plain_bytes = 0;
+    for (int i = 0; i < 40; ++i) {
+      std::string stream;
+      for (uint64_t n = random() % 200; n > 0; --n) {
+        want.push_back(
+            Record(want.size(), random() % 100 == 0 ? random() % 3'000'000 : random() % 500));
+        PutString(stream, want.back());
+      }
+      plain_bytes += stream.size();
+      std::string packed;
+      PackRecords(stream, &packed);
+      BOOST_REQUIRE(packed.size() <= stream.size());
+      BOOST_REQUIRE(writer.Write(packed).ok());
+    }
+    const std::string bytes = *env.ReadFile(kPath);
+    const Read read = ReadAll(bytes);
+    BOOST_TEST((read.records == want));
+    BOOST_TEST(read.damaged_places == 0u);
+    BOOST_TEST(bytes.size() < plain_bytes);
+    std::string hurt = bytes;
+    for (int n = 0; n < 3; ++n) hurt[random() % hurt.size()] ^= 0x10;
+    BOOST_TEST(IsSubsequence(ReadAll(hurt).records, want));
+  }
+  // Sound fragments with nonsense in them.
+  for (int round = 0; round < 2000; ++round) {
+    std::string payload;
+    PutVarint(payload, random() % 3'000'000);
+    for (uint64_t n = random() % 50; n > 0; --n) payload += static_cast<char>(random());
+    std::string records;
+    (void)UnpackRecords(payload, &records);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(FilesOfVersionOneAreReadAndNewerOnesNamed) {
+  const Log log = MakeLog(12, 500);
+  const auto of_version = [&log](char version) {
+    std::string bytes = log.bytes;
+    for (size_t at = 0; at < bytes.size(); at += kLogBlockBytes) {
+      bytes[at + 4] = version;
+      SetFixed32(bytes, at + kLogBlockHeaderBytes - 4,
+                 Crc32c(std::string_view(bytes).substr(at, kLogBlockHeaderBytes - 4)));
+    }
+    return bytes;
+  };
+  BOOST_TEST((ReadAll(of_version(1)).records == log.records));
+  LogReader newer(of_version(kLogVersion + 1));
+  BOOST_TEST(newer.newer());
+  BOOST_TEST(!newer.header());
 }
 
 BOOST_AUTO_TEST_CASE(AStateRecordGivesThePageBack) {

@@ -29,8 +29,10 @@ Head::Head(Env& env, HeadOptions options)
       index_(options_.fingerprint_seed),
       sources_(epochs_),
       exemplars_(options_.exemplars_max) {
-  for (uint32_t i = 0; i < options_.shards; ++i)
+  for (uint32_t i = 0; i < options_.shards; ++i) {
     shards_.push_back(std::make_unique<Shard>(i, env_, options_));
+    shards_.back()->log.FollowCommits(&commit_number_);
+  }
 }
 
 Head::~Head() {
@@ -226,8 +228,14 @@ void Head::StartLogFile(Shard& shard) {
       LogDictionary(shard, *source, page);
     }
   }
+  // Every file knows the exemplars and marks: there is a bound to them, and the older file will be
+  // dropped.
+  exemplars_.ForEach([&](SourceId id, model::Slot slot, const model::Exemplar& exemplar) {
+    const Source* source = sources_.Get(id);
+    if (source != nullptr && source->shard == shard.number)
+      PutExemplarRecord(shard.log.buffer(), id, slot, exemplar);
+  });
   {
-    // Every file knows the marks: they are few, and the older file will be dropped.
     MutexLock lock(marks_mutex_);
     for (const auto& [key, bytes] : marks_) PutMarkRecord(shard.log.buffer(), key, bytes);
   }

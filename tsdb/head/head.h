@@ -51,6 +51,7 @@ struct HeadOptions {
   uint64_t source_series_limit = 0;
   size_t exemplars_max = 0;
   const DiskBudget* budget = nullptr;  // null = everything is let in
+  bool compress_log = false;
 };
 
 struct HeadCounters {
@@ -68,8 +69,8 @@ struct HeadCounters {
 struct Shard {
   Shard(uint32_t shard_number, Env& env, const HeadOptions& options)
       : number(shard_number),
-        log(env, options.log_dir, shard_number, options.shards, options.epoch, mutex, options.wal) {
-  }
+        log(env, options.log_dir, shard_number, options.shards, options.epoch, mutex, options.wal,
+            options.compress_log) {}
 
   const uint32_t number;
   Mutex mutex;

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/log.h"
 #include "base/thread.h"
 #include "tsdb/head/shard_replay.h"
 #include "tsdb/wal/log_reader.h"
@@ -25,6 +26,28 @@ void RunParallel(size_t threads, size_t count, const std::function<void(size_t)>
   for (Thread& thread : pool) thread.Join();
 }
 
+// Commit numbers of a process run begin at a multiple of this.
+constexpr uint64_t kRunStride = uint64_t{1} << 24;
+
+// The file's first record says that the one before is on the disk whole.
+bool SaysPreviousIsSynced(LogReader& reader, uint32_t number) {
+  std::string_view record;
+  bool after_damage = false;
+  if (!reader.Next(&record, &after_damage) || after_damage ||
+      static_cast<RecordType>(record.front()) != RecordType::kSync)
+    return false;
+  const auto sync = ReadSyncRecord(record.substr(1));
+  return sync && sync->number + 1 == number;
+}
+
+void Cut(Env& env, uint64_t bytes, LogFileInfo* file) {
+  if (const Status status = env.Truncate(file->path, bytes); !status.ok()) {
+    LogWarn("tsdb", "a torn log file cannot be cut", {{"err", status}});
+    return;
+  }
+  file->bytes = bytes;
+}
+
 }  // namespace
 
 Result<LogInventory> ListLogs(Env& env, const std::string& directory) {
@@ -39,6 +62,12 @@ Result<LogInventory> ListLogs(Env& env, const std::string& directory) {
   for (const std::string& name : *names) {
     uint32_t shard = 0;
     uint32_t number = 0;
+    if (name.ends_with(".log.tmp")) {
+      // A file that was being written anew; the original is still there.
+      if (const Status status = env.Remove(JoinPath(directory, name)); !status.ok())
+        LogWarn("tsdb", "leftover cannot be removed", {{"file", name}, {"err", status}});
+      continue;
+    }
     if (!ParseLogFileName(name, &shard, &number)) continue;
     LogFileInfo file;
     file.number = number;
@@ -61,6 +90,7 @@ Result<LogInventory> ListLogs(Env& env, const std::string& directory) {
           file.path, file.bytes < kLogBlockHeaderBytes ? "" : "no sound block in the file");
       continue;
     }
+    file.previous_synced = SaysPreviousIsSynced(reader, number);
     shard_count = std::max<uint32_t>(shard_count, reader.header()->shard_count);
     shards[shard].files.push_back(std::move(file));
   }
@@ -120,7 +150,8 @@ bool Replay::CheckpointIsWhole(const LogFileInfo& file) const {
 size_t Replay::FirstFileToRestore(size_t shard) const {
   const std::vector<LogFileInfo>& files = inventory_.shards[shard].files;
   size_t first = files.empty() ? 0 : files.size() - 1;
-  while (first > 0 && !CheckpointIsWhole(files[first])) --first;
+  // What the checkpoint says must not speak of rows that the files before have lost.
+  while (first > 0 && !(files[first].previous_synced && CheckpointIsWhole(files[first]))) --first;
   return first;
 }
 
@@ -128,12 +159,17 @@ void Replay::ReplayFiles(ShardReplay& replay, size_t shard, size_t begin, size_t
                          const std::atomic<bool>* stop, ReplayResult* result) {
   for (size_t i = begin; i < end; ++i) {
     if (stop != nullptr && stop->load(std::memory_order_relaxed)) return;
-    LogFileInfo& file = inventory_.shards[shard].files[i];
+    std::vector<LogFileInfo>& files = inventory_.shards[shard].files;
+    LogFileInfo& file = files[i];
+    const bool whole = i + 1 < files.size() && files[i + 1].previous_synced &&
+                       files[i + 1].number == file.number + 1;
     if (auto opened = env_.NewRandomAccessFile(file.path); !opened) {
       result->damaged_files.emplace_back(file.path, opened.error().message());
-    } else if (!replay.ReplayFile(**opened, &file)) {
+    } else if (!replay.ReplayFile(**opened, whole, &file)) {
       result->damaged_files.emplace_back(file.path, "damage inside, skipped");
     }
+    // The next file will say that this one is on the disk: it had better be sound.
+    if (replay.torn_at() && i + 1 == files.size()) Cut(env_, *replay.torn_at(), &file);
     files_done_.fetch_add(1, std::memory_order_relaxed);
   }
 }
@@ -166,6 +202,9 @@ ReplayResult Replay::Restore() {
     head_.shard(s).log.AdoptFiles(inventory_.shards[s].files);
     total.Add(std::move(results[s]));
   }
+  // Rows that a power cut took from the log had numbers, too, and somebody may have seen them.
+  if (total.rows > 0)
+    head_.RaiseCommitNumber((head_.commit_number() / kRunStride + 1) * kRunStride);
   head_.FinishRestore();
   return total;
 }

@@ -1,6 +1,7 @@
 #include "tsdb/head/shard_replay.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/bytes.h"
@@ -23,7 +24,27 @@ KeyId KeyIdMap::Get(KeyId from) const {
   return found == parts_.end() ? Head::kUnknownKey : (*found->second)[from % kPart];
 }
 
-bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, LogFileInfo* file) {
+namespace {
+
+// How much of a file was on the disk for sure: what its last sync record says. UINT64_MAX: there is
+// none, so nobody can tell.
+uint64_t SyncedBytes(const RandomAccessFile& bytes, const LogFileInfo& file) {
+  LogReader reader(bytes, file.bytes);
+  std::string_view record;
+  bool after_damage = false;
+  uint64_t synced = 0;
+  while (reader.Next(&record, &after_damage)) {
+    if (static_cast<RecordType>(record.front()) != RecordType::kSync) continue;
+    const auto sync = ReadSyncRecord(record.substr(1));
+    if (sync && sync->number == file.number) synced = std::max(synced, sync->bytes);
+  }
+  return synced == 0 ? UINT64_MAX : synced;
+}
+
+}  // namespace
+
+bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, bool whole, LogFileInfo* file) {
+  torn_at_.reset();
   LogReader reader(bytes, file->bytes);
   if (!reader.header()) return true;
   base_ms_ = reader.header()->base_ms;
@@ -34,10 +55,22 @@ bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, LogFileInfo* file) {
   }
   DropPending();
   poisoned_ = false;
+  std::optional<uint64_t> synced;
+  if (whole) synced = file->bytes;
+  const auto was_synced = [&] {
+    if (!synced) synced = SyncedBytes(bytes, *file);
+    return reader.damage_offset() < *synced;
+  };
   std::string_view record;
   bool after_damage = false;
   bool sound = true;
+  bool torn = false;
+  uint64_t damaged_places = 0;
   while (reader.Next(&record, &after_damage)) {
+    // Behind what was synced anything may be missing: the log ends at the first hole.
+    torn = after_damage && !was_synced();
+    if (torn) break;
+    damaged_places = reader.damaged_places();
     if (after_damage) poisoned_ = true;
     const Status status = Apply(record, file);
     if (status.ok()) continue;
@@ -46,15 +79,23 @@ bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, LogFileInfo* file) {
     ++result_.damaged_places;
     poisoned_ = true;
   }
+  if (!torn) damaged_places = reader.damaged_places();
+  if (reader.torn_tail()) {
+    if (!synced) synced = SyncedBytes(bytes, *file);
+    torn = *synced == UINT64_MAX || !was_synced();
+    damaged_places += torn ? 0 : 1;
+  }
   DropPending();
   first_file_ = false;
-  result_.damaged_places += reader.damaged_places();
-  if (reader.torn_tail()) {
+  result_.damaged_places += damaged_places;
+  if (torn) {
     ++result_.torn_tails;
+    torn_at_ = reader.damage_offset();
     LogInfo("tsdb", "log file ends within a write; what was being written is cut",
-            {{"file", file->path}});
+            {{"file", file->path}, {"at", reader.damage_offset()}, {"bytes", file->bytes}});
   }
-  return sound && reader.damaged_places() == 0;
+  if (!reader.status().ok()) LogWarn("tsdb", "log file: read fails", {{"err", reader.status()}});
+  return sound && damaged_places == 0;
 }
 
 void ShardReplay::DropPending() {
@@ -79,6 +120,9 @@ Status ShardReplay::Apply(std::string_view record, LogFileInfo* file) {
     }
     case RecordType::kLayout:
       return ApplyLayout(payload);
+    case RecordType::kSync:
+    case RecordType::kPacked:
+      return Status::Ok();
     case RecordType::kState:
     case RecordType::kFrame:
     case RecordType::kMark:
@@ -186,6 +230,7 @@ void ShardReplay::Commit(const LoggedCommit& commit, LogFileInfo* file) {
         break;
       default:
         if (older_ || pending.source == nullptr) break;
+        if (commit.shards == 0 && !first_file_) break;  // a checkpoint's: read where they were new
         if (auto exemplar = ReadExemplarRecord(BytesOf(pending)))
           head_.ReplayExemplar(*pending.source, exemplar->slot, exemplar->exemplar);
     }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -49,8 +50,11 @@ class ShardReplay {
   ShardReplay(Head& head, const SealedCuts& sealed, Into into, ReplayResult* result)
       : head_(head), sealed_(sealed), older_(into == Into::kOlderPages), result_(*result) {}
 
-  // False when the file has damage inside.
-  bool ReplayFile(const RandomAccessFile& bytes, LogFileInfo* file);
+  // False when the file has damage inside. `whole`: the next file says that all of it was on the
+  // disk.
+  bool ReplayFile(const RandomAccessFile& bytes, bool whole, LogFileInfo* file);
+  // Of the file read last: where a write was cut short; nothing behind it counts.
+  std::optional<uint64_t> torn_at() const { return torn_at_; }
   // The highest commit number read.
   uint64_t last_commit() const { return last_commit_; }
   std::vector<StagedMark>& marks() { return marks_; }
@@ -99,6 +103,7 @@ class ShardReplay {
   std::string bytes_;      // of what is pending
   bool poisoned_ = false;  // a part of the batch being read was lost
   bool first_file_ = true;
+  std::optional<uint64_t> torn_at_;
   uint64_t last_commit_ = 0;
   std::vector<StagedMark> marks_;
   // Into::kOlderPages.

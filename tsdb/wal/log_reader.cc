@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "tsdb/wal/log_packing.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -195,8 +196,24 @@ bool LogReader::NextRecord(std::string_view* record) {
   return false;
 }
 
+bool LogReader::NextUnpacked(std::string_view* record) {
+  if (unpacked_rest_.empty()) return false;
+  ByteReader reader(unpacked_rest_);
+  *record = reader.String();
+  if (!reader.ok() || record->empty()) {  // no writer of ours makes such a one
+    unpacked_rest_ = {};
+    report_damage_ = true;
+    ++damaged_places_;
+    return false;
+  }
+  unpacked_rest_ = reader.rest();
+  return true;
+}
+
 bool LogReader::Next(std::string_view* record, bool* after_damage) {
   if (!header_) return false;
+  *after_damage = false;
+  if (NextUnpacked(record)) return true;
   while (true) {
     if (!synchronised_ || fragment_.empty()) {
       const bool had_place = synchronised_;
@@ -204,6 +221,16 @@ bool LogReader::Next(std::string_view* record, bool* after_damage) {
       if ((!had_place || !synchronised_) && !EnterFragment()) continue;
     }
     if (NextRecord(record)) {
+      if (static_cast<uint8_t>(record->front()) == kPackedRecordType) {
+        unpacked_rest_ = {};
+        if (UnpackRecords(record->substr(1), &unpacked_)) {
+          unpacked_rest_ = unpacked_;
+        } else {
+          ++damaged_places_;
+          report_damage_ = true;
+        }
+        if (!NextUnpacked(record)) continue;
+      }
       *after_damage = report_damage_;
       report_damage_ = false;
       return true;

@@ -57,6 +57,8 @@ class LogReader {
   // Goes to the next record that begins in the fragment; false when none does.
   bool EnterFragment();
   bool NextRecord(std::string_view* record);
+  // The next of the records that were packed into one.
+  bool NextUnpacked(std::string_view* record);
   // The record's length; false when the stream breaks off.
   bool ReadLength(uint64_t* length);
   bool Assemble(uint64_t length, std::string_view* record);
@@ -82,6 +84,8 @@ class LogReader {
   uint64_t damage_offset_ = 0;
   uint16_t first_record_ = kNoRecord;
   std::string assembled_;
+  std::string unpacked_;
+  std::string_view unpacked_rest_;
   uint64_t damaged_places_ = 0;
 };
 

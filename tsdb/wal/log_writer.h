@@ -21,15 +21,23 @@ class LogWriter {
   // A new file at `path` (an old one there is emptied); made by the first Write.
   LogWriter(Env& env, std::string path, const LogFileHeader& header);
 
-  // Hands whole records (each: varint length, bytes) to the kernel.
-  Status Write(std::string_view records);
+  // Hands whole records (each: varint length, bytes) to the kernel. `copy`, if any, gets the same
+  // bytes as the file.
+  Status Write(std::string_view records, std::string* copy = nullptr);
+  // Through the handle that everything was written with.
+  Status Sync();
   Status Close();
+  // Somebody put another file with the same bytes in the place of this one.
+  void Reopen() { file_.reset(); }
 
   const std::string& path() const { return path_; }
   uint64_t size() const { return good_bytes_; }
 
  private:
-  void Frame(std::string_view records);
+  Status Open();
+  // Puts fragments of records[*done …] at the file's place `position` into out_, up to about
+  // kPieceBytes. `*next_record`: where the first record begins that did not yet.
+  void FramePiece(std::string_view records, uint64_t position, size_t* done, size_t* next_record);
 
   Env& env_;
   const std::string path_;

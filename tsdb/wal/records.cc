@@ -197,6 +197,13 @@ void PutExemplarRecord(std::string& out, SourceId source, model::Slot slot,
   PutRecord(out, RecordType::kExemplar, payload);
 }
 
+void PutSyncRecord(std::string& out, uint32_t number, uint64_t bytes) {
+  std::string payload;
+  PutVarint(payload, number);
+  PutVarint(payload, bytes);
+  PutRecord(out, RecordType::kSync, payload);
+}
+
 Result<LoggedSource> ReadSourceRecord(std::string_view payload) {
   ByteReader reader(payload);
   LoggedSource record;
@@ -273,6 +280,15 @@ Result<LoggedMark> ReadMarkRecord(std::string_view payload) {
   record.key = reader.String();
   if (!reader.ok()) return Error(Damaged("mark"));
   record.bytes = reader.rest();
+  return record;
+}
+
+Result<LoggedSync> ReadSyncRecord(std::string_view payload) {
+  ByteReader reader(payload);
+  LoggedSync record;
+  record.number = reader.Varint32();
+  record.bytes = reader.Varint();
+  if (!reader.ok() || !reader.at_end()) return Error(Damaged("sync"));
   return record;
 }
 

@@ -4,6 +4,7 @@
 //   layout    keys of the slots of a page   state    every slot's last value and history
 //   frame     one row of one page           commit   closes the batch of the frames before it
 //   mark      opaque bytes of a batch       exemplar of a slot, part of a batch
+//   sync      how much of which file of the shard is on the disk
 //
 // Dictionary records (source, key, layout, state) take effect at once; frames, marks and exemplars
 // when their commit record comes. Ids are those of the process run that wrote the file
@@ -35,7 +36,9 @@ enum class RecordType : uint8_t {
   kCommit = 6,
   kMark = 7,
   kExemplar = 8,
-  // Spoken for: 9 sync, 10 packed records (LZ4), 11 tombstone, 12 clean stop.
+  kSync = 9,
+  kPacked = 10,  // other records, compressed; LogReader gives those
+  // Spoken for: 11 tombstone, 12 clean stop.
 };
 
 // --- writing: each appends one record, its length in front, to `out` ---
@@ -53,6 +56,9 @@ void PutCommitRecord(std::string& out, uint64_t commit, uint64_t shards);
 void PutMarkRecord(std::string& out, std::string_view key, std::string_view bytes);
 void PutExemplarRecord(std::string& out, SourceId source, model::Slot slot,
                        const model::Exemplar& exemplar);
+
+// The first `bytes` of the shard's file `number` are on the disk.
+void PutSyncRecord(std::string& out, uint32_t number, uint64_t bytes);
 
 // --- reading ---
 struct LoggedSource {
@@ -86,6 +92,10 @@ struct LoggedMark {
   std::string_view key;
   std::string_view bytes;
 };
+struct LoggedSync {
+  uint32_t number = 0;
+  uint64_t bytes = 0;
+};
 struct LoggedExemplar {
   SourceId source = 0;
   model::Slot slot = 0;
@@ -98,6 +108,7 @@ Result<LoggedLayout> ReadLayoutRecord(std::string_view payload);
 Result<LoggedFrame> ReadFrameRecord(std::string_view payload, model::Timestamp base_ms);
 Result<LoggedCommit> ReadCommitRecord(std::string_view payload);
 Result<LoggedMark> ReadMarkRecord(std::string_view payload);
+Result<LoggedSync> ReadSyncRecord(std::string_view payload);
 Result<LoggedExemplar> ReadExemplarRecord(std::string_view payload);
 
 struct StateRecordHead {

@@ -3,17 +3,23 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
+#include "tsdb/wal/log_packing.h"
+#include "tsdb/wal/log_reader.h"
+#include "tsdb/wal/records.h"
+
 namespace tocsin::tsdb {
 
 ShardLog::ShardLog(Env& env, std::string dir, uint32_t shard, uint32_t shard_count, uint64_t epoch,
-                   Mutex& mutex, bool enabled)
+                   Mutex& mutex, bool enabled, bool compress)
     : env_(env),
       dir_(std::move(dir)),
       shard_(shard),
       shard_count_(shard_count),
       epoch_(epoch),
       mutex_(mutex),
-      enabled_(enabled) {
+      enabled_(enabled),
+      compress_(compress) {
   chunks_.emplace_back();
 }
 
@@ -39,6 +45,7 @@ void ShardLog::StartFile(model::Timestamp now_ms) {
   chunk.number = number_;
   chunk.base_ms = now_ms;
   chunk.closed_uses = std::exchange(uses_, {});
+  chunk.closed_commit = commit_number_->load(std::memory_order_acquire);
   chunks_.push_back(std::move(chunk));
   accounted_ = 0;
   file_begin_ = position_;
@@ -65,41 +72,104 @@ Status ShardLog::failure() const {
   return failure_;
 }
 
-void ShardLog::OpenNext(Chunk& chunk) {
-  if (writer_ != nullptr) {
-    LogFileInfo info;
-    info.number = open_number_;
-    info.path = writer_->path();
-    info.bytes = writer_->size();
-    info.uses = std::move(chunk.closed_uses);
-    files_.push_back(std::move(info));
+// ----------------------------------------------------------------------------------------------------------
+// writing
+
+// What an earlier process wrote may not be on the disk yet.
+void ShardLog::SyncAdoptedFile() {
+  if (adopted_synced_ || files_.empty()) return;
+  auto file = env_.NewWritableFile(files_.back().path, WriteMode::kAppend);
+  Status status = file ? (*file)->Sync() : file.error();
+  if (status.ok()) status = (*file)->Close();
+  adopted_synced_ = status.ok();
+  if (!status.ok()) LogWarn("tsdb", "an older log file cannot be synced", {{"err", status}});
+}
+
+Status ShardLog::FinishOpenFile() {
+  bool whole = true;
+  if (writer_->size() > synced_bytes_ && !doubtful_) {
+    const Status synced = writer_->Sync();
+    doubtful_ = !synced.ok();
+    if (doubtful_) sync_failures_.fetch_add(1, std::memory_order_relaxed);
   }
+  if (doubtful_) {
+    const Status rewritten = RewriteOpenFile();
+    whole = rewritten.ok();
+    if (rewritten.code() == Code::kCorruption) {
+      LogError("tsdb", "rows may be missing in the log", {{"err", rewritten}});
+    } else {
+      TOCSIN_RETURN_IF_ERROR(rewritten);
+    }
+  }
+  TOCSIN_RETURN_IF_ERROR(writer_->Close());
+  open_.bytes = writer_->size();
+  files_.push_back(std::move(open_));
+  adopted_synced_ = whole;
+  writer_.reset();
+  return Status::Ok();
+}
+
+void ShardLog::OpenNext(Chunk& chunk) {
   LogFileHeader header;
   header.shard = static_cast<uint8_t>(shard_);
   header.shard_count = static_cast<uint8_t>(shard_count_);
   header.epoch = epoch_;
   header.number = chunk.number;
   header.base_ms = chunk.base_ms;
-  writer_ =
-      std::make_unique<LogWriter>(env_, JoinPath(dir_, LogFileName(shard_, chunk.number)), header);
-  open_number_ = chunk.number;
-  unsynced_.push_back(writer_->path());
+  open_ = LogFileInfo();
+  open_.number = chunk.number;
+  open_.path = JoinPath(dir_, LogFileName(shard_, chunk.number));
+  writer_ = std::make_unique<LogWriter>(env_, open_.path, header);
+  synced_bytes_ = 0;
+  logged_synced_ = 0;
+  doubtful_ = false;
+  unsynced_copy_.clear();
+  copy_begin_ = 0;
+  copy_whole_ = true;
   directory_unsynced_ = true;
-  chunk.new_file = false;
+}
+
+Status ShardLog::WriteRecords(std::string_view records) {
+  const uint64_t before = writer_->size();
+  TOCSIN_RETURN_IF_ERROR(writer_->Write(records, copy_whole_ ? &unsynced_copy_ : nullptr));
+  if (unsynced_copy_.size() > kLogUnsyncedCopyMax) {
+    std::string().swap(unsynced_copy_);
+    copy_whole_ = false;
+  }
+  bytes_written_.fetch_add(writer_->size() - before, std::memory_order_relaxed);
+  return Status::Ok();
 }
 
 Status ShardLog::WriteChunk(Chunk& chunk) {
   if (chunk.new_file) {
-    if (writer_ != nullptr) TOCSIN_RETURN_IF_ERROR(writer_->Close());
+    if (writer_ != nullptr) {
+      open_.uses = chunk.closed_uses;
+      open_.last_commit = chunk.closed_commit;
+      TOCSIN_RETURN_IF_ERROR(FinishOpenFile());
+    }
+    SyncAdoptedFile();
     OpenNext(chunk);
+    chunk.new_file = false;
   }
   if (chunk.records.empty()) return Status::Ok();
-  const uint64_t before = writer_->size();
-  TOCSIN_RETURN_IF_ERROR(writer_->Write(chunk.records));
-  bytes_written_.fetch_add(writer_->size() - before, std::memory_order_relaxed);
-  if (std::find(unsynced_.begin(), unsynced_.end(), writer_->path()) == unsynced_.end())
-    unsynced_.push_back(writer_->path());
-  return Status::Ok();
+  std::string sync;
+  const bool first = writer_->size() == 0;
+  if (first && adopted_synced_ && !files_.empty()) {
+    PutSyncRecord(sync, files_.back().number, files_.back().bytes);
+  } else if (!first && synced_bytes_ > logged_synced_) {
+    PutSyncRecord(sync, open_.number, synced_bytes_);
+  }
+  if (!sync.empty()) {
+    TOCSIN_RETURN_IF_ERROR(WriteRecords(sync));
+    open_.previous_synced = open_.previous_synced || first;
+    logged_synced_ = synced_bytes_;
+  }
+  if (!compress_) return WriteRecords(chunk.records);
+  packed_.clear();
+  PackRecords(chunk.records, &packed_);
+  const Status status = WriteRecords(packed_);
+  if (packed_.capacity() > kLogBufferBytesMax) std::string().swap(packed_);
+  return status;
 }
 
 Status ShardLog::WriteLocked() {
@@ -113,6 +183,8 @@ Status ShardLog::WriteLocked() {
     chunks_.emplace_back();
     accounted_ = 0;
     taken_ = position_;
+    // Batches put their records into the buffer and are published under this mutex.
+    taken_commit_ = commit_number_->load(std::memory_order_acquire);
   }
   while (!writing_.empty()) {
     Chunk& chunk = writing_.front();
@@ -128,6 +200,7 @@ Status ShardLog::WriteLocked() {
     writing_.pop_front();
   }
   written_ = taken_;
+  written_commit_ = taken_commit_;
   failure_ = Status::Ok();
   failing_.store(false, std::memory_order_release);
   return Status::Ok();
@@ -146,46 +219,122 @@ Status ShardLog::FlushAll() {
   return WriteLocked();
 }
 
+// ----------------------------------------------------------------------------------------------------------
+// syncing
+
+void ShardLog::NoteSynced(uint64_t bytes) {
+  synced_bytes_ = std::max(synced_bytes_, bytes);
+  if (copy_whole_) {
+    unsynced_copy_.erase(0, static_cast<size_t>(synced_bytes_ - copy_begin_));
+  } else if (synced_bytes_ == writer_->size()) {
+    copy_whole_ = true;
+  }
+  copy_begin_ = synced_bytes_;
+}
+
+Status ShardLog::CopyOpenFile(const std::string& to) {
+  static constexpr size_t kPiece = size_t{1} << 20;
+  const uint64_t from_file = copy_whole_ ? copy_begin_ : writer_->size();
+  auto source = env_.NewRandomAccessFile(open_.path);
+  if (!source) return std::move(source).error();
+  auto target = env_.NewWritableFile(to, WriteMode::kTruncate);
+  if (!target) return std::move(target).error();
+  std::string piece;
+  for (uint64_t done = 0; done < from_file; done += piece.size()) {
+    piece.resize(static_cast<size_t>(std::min<uint64_t>(kPiece, from_file - done)));
+    auto read = (*source)->Read(done, piece.data(), piece.size());
+    if (!read) return std::move(read).error();
+    if (*read != piece.size()) return Status(Code::kCorruption, open_.path + ": is cut");
+    TOCSIN_RETURN_IF_ERROR((*target)->Append(piece));
+  }
+  if (copy_whole_) TOCSIN_RETURN_IF_ERROR((*target)->Append(unsynced_copy_));
+  TOCSIN_RETURN_IF_ERROR((*target)->Sync());
+  return (*target)->Close();
+}
+
+bool ShardLog::ReadsBackWhole(const std::string& path) const {
+  auto file = env_.NewRandomAccessFile(path);
+  if (!file || (*file)->size() != writer_->size()) return false;
+  LogReader reader(**file, writer_->size());
+  std::string_view record;
+  bool after_damage = false;
+  while (reader.Next(&record, &after_damage)) {
+  }
+  return reader.header() && reader.damaged_places() == 0 && !reader.torn_tail();
+}
+
+// kCorruption: the bytes that could not be synced are gone from memory, too.
+Status ShardLog::RewriteOpenFile() {
+  const std::string temporary = open_.path + ".tmp";
+  TOCSIN_RETURN_IF_ERROR(CopyOpenFile(temporary));
+  if (!ReadsBackWhole(temporary))
+    return Status(Code::kCorruption, open_.path + ": what could not be synced cannot be read back");
+  TOCSIN_RETURN_IF_ERROR(env_.Rename(temporary, open_.path));
+  writer_->Reopen();
+  ++open_.rewrites;
+  TOCSIN_RETURN_IF_ERROR(env_.SyncDir(dir_));
+  directory_unsynced_ = false;
+  doubtful_ = false;
+  NoteSynced(writer_->size());
+  LogWarn("tsdb", "log file written anew after a failed sync", {{"file", open_.path}});
+  return Status::Ok();
+}
+
+Status ShardLog::SyncFile(const std::string& path, uint32_t number, uint32_t rewrites) {
+  if (sync_file_ == nullptr || sync_file_number_ != number || sync_file_rewrites_ != rewrites) {
+    sync_file_.reset();
+    auto file = env_.NewWritableFile(path, WriteMode::kAppend);
+    if (!file) return std::move(file).error();
+    sync_file_ = *std::move(file);
+    sync_file_number_ = number;
+    sync_file_rewrites_ = rewrites;
+  }
+  const Status status = sync_file_->Sync();
+  if (!status.ok()) sync_file_.reset();
+  return status;
+}
+
 Status ShardLog::Sync(uint64_t position) {
   if (!enabled_) return Status::Ok();
   MutexLock sync(sync_mutex_);
   if (synced_ >= position) return Status::Ok();
-  std::vector<std::string> paths;
+  LogFileInfo file;
+  bool dirty = false;
   bool directory = false;
   uint64_t target = 0;
   {
     MutexLock io(io_mutex_);
     if (written_ < position || !writing_.empty()) TOCSIN_RETURN_IF_ERROR(WriteLocked());
+    if (doubtful_) TOCSIN_RETURN_IF_ERROR(RewriteOpenFile().Annotate("write-ahead log: sync"));
     target = written_;
-    paths = std::exchange(unsynced_, {});
+    if (writer_ != nullptr) {
+      file.number = open_.number;
+      file.path = open_.path;
+      file.rewrites = open_.rewrites;
+      file.bytes = writer_->size();
+      dirty = file.bytes > synced_bytes_;
+    }
     directory = std::exchange(directory_unsynced_, false);
   }
-  // Through handles of its own, so that nobody who writes waits for the disk: fdatasync of any
-  // handle syncs the file.
   Status status;
-  for (const std::string& path : paths) {
-    auto file = env_.NewWritableFile(path, WriteMode::kAppend);
-    if (!file) {
-      status = std::move(file).error();
-      break;
-    }
-    status = (*file)->Sync();
-    if (!status.ok()) break;
-    status = (*file)->Close();
-    if (!status.ok()) break;
-  }
+  if (dirty) status = SyncFile(file.path, file.number, file.rewrites);
+  const bool file_failed = !status.ok();
   if (status.ok() && directory) status = env_.SyncDir(dir_);
+  MutexLock io(io_mutex_);
   if (!status.ok()) {
-    MutexLock io(io_mutex_);
-    for (std::string& path : paths) {
-      if (std::find(unsynced_.begin(), unsynced_.end(), path) == unsynced_.end())
-        unsynced_.push_back(std::move(path));
-    }
+    sync_failures_.fetch_add(1, std::memory_order_relaxed);
     directory_unsynced_ = directory_unsynced_ || directory;
-    return status.Annotate("write-ahead log: sync");
+    const bool same_file = writer_ != nullptr && file.number == open_.number;
+    if (file_failed && same_file) {
+      doubtful_ = true;
+      if (RewriteOpenFile().ok()) status = Status::Ok();
+    }
+    if (!status.ok()) return status.Annotate("write-ahead log: sync");
+  } else if (dirty && file.number == open_.number) {
+    NoteSynced(file.bytes);
   }
   synced_ = target;
-  if (!paths.empty()) syncs_.fetch_add(1, std::memory_order_relaxed);
+  if (dirty) syncs_.fetch_add(1, std::memory_order_relaxed);
   return Status::Ok();
 }
 
@@ -205,21 +354,29 @@ Status ShardLog::Close() {
   return writer_ == nullptr ? Status::Ok() : writer_->Close();
 }
 
+// ----------------------------------------------------------------------------------------------------------
+// files
+
 Status ShardLog::DropCovered(const std::function<bool(const WindowUse&)>& covered,
-                             size_t* removed) {
+                             const LogKeep& keep, size_t* removed) {
   *removed = 0;
-  MutexLock sync(sync_mutex_);  // nobody syncs a file that is being removed
   std::vector<LogFileInfo> drop;
   {
     MutexLock io(io_mutex_);
     // A file goes only when every older one has gone: replay of a commit that spans shards relies
     // on a log being complete from its first file on.
-    while (!files_.empty() &&
-           std::all_of(files_.front().uses.begin(), files_.front().uses.end(), covered)) {
-      drop.push_back(std::move(files_.front()));
-      files_.erase(files_.begin());
-      std::erase(unsynced_, drop.back().path);
+    const auto end = std::find_if(files_.begin(), files_.end(), [&](const LogFileInfo& file) {
+      return !std::all_of(file.uses.begin(), file.uses.end(), covered);
+    });
+    uint64_t kept_bytes = 0;
+    for (auto file = files_.begin(); file != end; ++file) kept_bytes += file->bytes;
+    while (drop.size() < static_cast<size_t>(end - files_.begin())) {
+      const LogFileInfo& file = files_[drop.size()];
+      if (file.last_commit > keep.commit && kept_bytes <= keep.bytes_max) break;
+      kept_bytes -= file.bytes;
+      drop.push_back(file);
     }
+    files_.erase(files_.begin(), files_.begin() + static_cast<ptrdiff_t>(drop.size()));
   }
   for (const LogFileInfo& file : drop) {
     TOCSIN_RETURN_IF_ERROR(env_.Remove(file.path));
@@ -228,9 +385,31 @@ Status ShardLog::DropCovered(const std::function<bool(const WindowUse&)>& covere
   return Status::Ok();
 }
 
+LogView ShardLog::View() const {
+  LogView view;
+  MutexLock io(io_mutex_);
+  view.complete_commit = written_commit_;
+  const auto add = [&view](const LogFileInfo& file) {
+    LogFileInfo copy;
+    copy.number = file.number;
+    copy.path = file.path;
+    copy.bytes = file.bytes;
+    copy.last_commit = file.last_commit;
+    copy.rewrites = file.rewrites;
+    view.files.push_back(std::move(copy));
+  };
+  for (const LogFileInfo& file : files_) add(file);
+  if (writer_ != nullptr && writer_->size() > 0) {
+    add(open_);
+    view.files.back().bytes = writer_->size();
+    view.files.back().last_commit = UINT64_MAX;
+  }
+  return view;
+}
+
 uint32_t ShardLog::oldest_number() const {
   MutexLock io(io_mutex_);
-  return files_.empty() ? open_number_ : files_.front().number;
+  return files_.empty() ? open_.number : files_.front().number;
 }
 
 void ShardLog::AppendUses(std::vector<WindowUse>* uses) const {
