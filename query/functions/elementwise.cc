@@ -71,22 +71,32 @@ void ClampMax(const Scalars& scalars, Batch* batch, size_t row) {
 
 // Seconds since the epoch as a UTC calendar date and time of day.
 struct Calendar {
-  date::sys_days day;
-  date::year_month_day ymd;
-  date::hh_mm_ss<std::chrono::seconds> time;
+  int64_t year;
+  date::year_month_day ymd;  // of a year with the same calendar
+  date::sys_days day;        // of that year
+  std::chrono::seconds time;
 };
 
-Calendar CalendarOf(double seconds) {
-  // Far outside of any calendar, and not a number: like the reference's conversion to an integer,
-  // but with a defined answer.
-  static constexpr double kLimit = 9e15;
-  const double clamped = std::isnan(seconds) ? 0 : std::min(std::max(seconds, -kLimit), kLimit);
-  const std::chrono::seconds since{static_cast<int64_t>(clamped)};
-  const auto day = std::chrono::floor<date::days>(since);
+// The reference's conversion (Go's time.Unix on amd64): truncated to int64, what does not fit is
+// the least of them; any year, and below the earliest one it wraps to the latest.
+Calendar CalendarOf(double value) {
+  static constexpr double kTwoTo63 = 9223372036854775808.0;
+  const bool fits = value >= -kTwoTo63 && value < kTwoTo63;  // false for NaN
+  const int64_t seconds = fits ? static_cast<int64_t>(value) : std::numeric_limits<int64_t>::min();
+  // Counted from the first day of a year that begins a cycle of 400, as 2001 does.
+  static constexpr int64_t kFirstYear = -292'277'022'399;
+  static constexpr uint64_t kEpochFromFirstYear = 9'223'372'028'715'321'600u;
+  static constexpr uint64_t kDaySeconds = 86'400;
+  static constexpr uint64_t kCycleDays = 146'097;
+  const uint64_t absolute = static_cast<uint64_t>(seconds) + kEpochFromFirstYear;
+  const uint64_t days = absolute / kDaySeconds;
   Calendar calendar;
-  calendar.day = date::sys_days(day);
+  calendar.day = date::sys_days(date::year(2001) / date::January / 1) +
+                 date::days(static_cast<int>(days % kCycleDays));
   calendar.ymd = date::year_month_day(calendar.day);
-  calendar.time = date::hh_mm_ss<std::chrono::seconds>(since - day);
+  calendar.year = kFirstYear + static_cast<int64_t>(days / kCycleDays) * 400 +
+                  (static_cast<int>(calendar.ymd.year()) - 2001);
+  calendar.time = std::chrono::seconds(static_cast<int64_t>(absolute % kDaySeconds));
   return calendar;
 }
 
@@ -103,8 +113,7 @@ int64_t DaysInMonth(const Calendar& c) {
 }
 
 MapOperator::RowMap FindCalendar(std::string_view name) {
-  if (name == "year")
-    return Calendric([](const Calendar& c) { return static_cast<int>(c.ymd.year()); });
+  if (name == "year") return Calendric([](const Calendar& c) { return c.year; });
   if (name == "month")
     return Calendric([](const Calendar& c) { return static_cast<unsigned>(c.ymd.month()); });
   if (name == "day_of_month")
@@ -113,9 +122,9 @@ MapOperator::RowMap FindCalendar(std::string_view name) {
     return Calendric([](const Calendar& c) { return date::weekday(c.day).c_encoding(); });
   if (name == "day_of_year") return Calendric(DayOfYear);
   if (name == "days_in_month") return Calendric(DaysInMonth);
-  if (name == "hour") return Calendric([](const Calendar& c) { return c.time.hours().count(); });
+  if (name == "hour") return Calendric([](const Calendar& c) { return c.time.count() / 3600; });
   if (name == "minute")
-    return Calendric([](const Calendar& c) { return c.time.minutes().count(); });
+    return Calendric([](const Calendar& c) { return c.time.count() / 60 % 60; });
   return {};
 }
 

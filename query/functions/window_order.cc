@@ -9,9 +9,12 @@
 namespace tocsin::query {
 namespace {
 
+// Which of equal values counts: 0 and -0 are equal, and times differ.
+enum class OfEqual { kFirst, kLast };
+
 // Indices of the candidates for the extreme of the current window, best first. NaN is never a
-// candidate. Of equal values the later one wins.
-template <typename Better>
+// candidate.
+template <typename Better, OfEqual kOfEqual>
 class ExtremeQueue {
  public:
   ExtremeQueue(std::span<const double> values, std::vector<uint32_t>* buffer)
@@ -22,9 +25,8 @@ class ExtremeQueue {
   size_t Window(uint32_t begin, uint32_t end) {
     for (; next_ < end; ++next_) {
       if (std::isnan(values_[next_])) continue;
-      while (queue_.size() > head_ && !Better()(values_[queue_.back()], values_[next_])) {
+      while (queue_.size() > head_ && Beats(values_[next_], values_[queue_.back()]))
         queue_.pop_back();
-      }
       queue_.push_back(next_);
     }
     while (head_ < queue_.size() && queue_[head_] < begin) ++head_;
@@ -32,22 +34,26 @@ class ExtremeQueue {
   }
 
  private:
+  static bool Beats(double later, double earlier) {
+    return kOfEqual == OfEqual::kFirst ? Better()(later, earlier) : !Better()(earlier, later);
+  }
+
   const std::span<const double> values_;
   std::vector<uint32_t>& queue_;
   size_t head_ = 0;
   uint32_t next_ = 0;
 };
 
-template <typename Better>
-Status Extreme(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
-               bool want_time) {
+template <typename Better, OfEqual kOfEqual>
+Status Extreme(const WindowCall& call, const WindowInput& in, const WindowOutput& out) {
   AnnotateIgnoredHistograms(call, in);
-  ExtremeQueue<Better> queue(in.column->values, &in.scratch->indices);
+  ExtremeQueue<Better, kOfEqual> queue(in.column->values, &in.scratch->indices);
   for (size_t t = 0; t < call.times.size(); ++t) {
     if (in.FloatsIn(t) == 0) continue;
     size_t best = queue.Window(in.floats->begin[t], in.floats->end[t]);
     // Nothing but NaN: the reference then goes from NaN to NaN up to the last.
     if (best == SIZE_MAX) best = in.floats->end[t] - 1;
+    const bool want_time = kOfEqual == OfEqual::kLast;
     out.Set(t, want_time ? static_cast<double>(in.column->timestamps[best]) / 1000
                          : in.column->values[best]);
   }
@@ -124,10 +130,19 @@ void SortForQuantile(std::vector<double>* values) {
   std::sort(values->begin(), values->end(), NanFirst());
 }
 
-TOCSIN_WINDOW_KERNEL(MinOverTime) { return Extreme<std::less<double>>(call, in, out, false); }
-TOCSIN_WINDOW_KERNEL(MaxOverTime) { return Extreme<std::greater<double>>(call, in, out, false); }
-TOCSIN_WINDOW_KERNEL(TsOfMinOverTime) { return Extreme<std::less<double>>(call, in, out, true); }
-TOCSIN_WINDOW_KERNEL(TsOfMaxOverTime) { return Extreme<std::greater<double>>(call, in, out, true); }
+TOCSIN_WINDOW_KERNEL(MinOverTime) {
+  return Extreme<std::less<double>, OfEqual::kFirst>(call, in, out);
+}
+TOCSIN_WINDOW_KERNEL(MaxOverTime) {
+  return Extreme<std::greater<double>, OfEqual::kFirst>(call, in, out);
+}
+// The time of the last of them.
+TOCSIN_WINDOW_KERNEL(TsOfMinOverTime) {
+  return Extreme<std::less<double>, OfEqual::kLast>(call, in, out);
+}
+TOCSIN_WINDOW_KERNEL(TsOfMaxOverTime) {
+  return Extreme<std::greater<double>, OfEqual::kLast>(call, in, out);
+}
 
 TOCSIN_WINDOW_KERNEL(QuantileOverTime) {
   AnnotateIgnoredHistograms(call, in);

@@ -68,30 +68,6 @@ class BroadcastCursor final : public Cursor {
   Batch once_;
 };
 
-class MergeCursor final : public Cursor {
- public:
-  MergeCursor(QueryContext* context, size_t steps, std::unique_ptr<Cursor> child,
-              const std::vector<std::vector<uint32_t>>* members)
-      : context_(context), steps_(steps), child_(std::move(child)), members_(members) {}
-  Status Read(size_t first, size_t count, Batch* out) override {
-    TOCSIN_RETURN_IF_ERROR(out->Reset(count, steps_, &context_->memory));
-    for (size_t s = 0; s < count; ++s) {
-      for (const uint32_t member : (*members_)[first + s]) {
-        TOCSIN_RETURN_IF_ERROR(child_->Read(member, 1, &one_));
-        TOCSIN_RETURN_IF_ERROR(MergeRow(one_, 0, out, s));
-      }
-    }
-    return Status::Ok();
-  }
-
- private:
-  QueryContext* const context_;
-  const size_t steps_;
-  const std::unique_ptr<Cursor> child_;
-  const std::vector<std::vector<uint32_t>>* const members_;
-  Batch one_;
-};
-
 }  // namespace
 
 Status MapOperator::Open() {
@@ -114,20 +90,38 @@ std::unique_ptr<Cursor> StepInvariantOperator::NewCursor() const {
 Status MergeEqualLabelsOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(child_->Open());
   std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
+  std::vector<uint32_t> target;
   for (size_t s = 0; s < child_->series_count(); ++s) {
     const auto [it, added] =
-        ids.try_emplace(child_->LabelsAt(s), static_cast<uint32_t>(members_.size()));
-    if (added) members_.emplace_back();
-    members_[it->second].push_back(static_cast<uint32_t>(s));
+        ids.try_emplace(child_->LabelsAt(s), static_cast<uint32_t>(first_members_.size()));
+    if (added) first_members_.push_back(static_cast<uint32_t>(s));
+    target.push_back(it->second);
   }
-  distinct_ = members_.size() == child_->series_count();
-  if (distinct_) members_.clear();
+  distinct_ = first_members_.size() == child_->series_count();
+  if (!distinct_) return Merge(target);
+  first_members_.clear();
+  return Status::Ok();
+}
+
+// At once, not when somebody reads: two points at one step are an error also when nobody does.
+Status MergeEqualLabelsOperator::Merge(const std::vector<uint32_t>& target) {
+  TOCSIN_RETURN_IF_ERROR(merged_.Reset(first_members_.size(), grid_.count, &context_->memory));
+  const auto cursor = child_->NewCursor();
+  Batch batch;
+  const size_t morsel = MorselSeries(grid_.count);
+  for (size_t first = 0; first < target.size(); first += morsel) {
+    TOCSIN_RETURN_IF_ERROR(context_->CheckRunning());
+    const size_t count = std::min(morsel, target.size() - first);
+    TOCSIN_RETURN_IF_ERROR(cursor->Read(first, count, &batch));
+    for (size_t s = 0; s < count; ++s)
+      TOCSIN_RETURN_IF_ERROR(MergeRow(batch, s, &merged_, target[first + s]));
+  }
   return Status::Ok();
 }
 
 std::unique_ptr<Cursor> MergeEqualLabelsOperator::NewCursor() const {
   if (distinct_) return child_->NewCursor();
-  return std::make_unique<MergeCursor>(context_, grid_.count, child_->NewCursor(), &members_);
+  return NewCopyCursor(&merged_, context_);
 }
 
 Status DuplicateLabelsError() {

@@ -88,21 +88,25 @@ class MergeEqualLabelsOperator final : public Operator {
 
   Status Open() override;
   size_t series_count() const override {
-    return distinct_ ? child_->series_count() : members_.size();
+    return distinct_ ? child_->series_count() : first_members_.size();
   }
   model::Labels LabelsAt(size_t series) const override {
-    return child_->LabelsAt(distinct_ ? series : members_[series].front());
+    return child_->LabelsAt(distinct_ ? series : first_members_[series]);
   }
   bool DropsName(size_t series) const override {
-    return child_->DropsName(distinct_ ? series : members_[series].front());
+    return child_->DropsName(distinct_ ? series : first_members_[series]);
   }
   bool HasSingleName() const override { return true; }
   std::unique_ptr<Cursor> NewCursor() const override;
 
  private:
+  Status Merge(const std::vector<uint32_t>& target);
+
   const OperatorPtr child_;
   bool distinct_ = true;
-  std::vector<std::vector<uint32_t>> members_;  // children of each series; only when not distinct
+  // Only when not distinct.
+  std::vector<uint32_t> first_members_;  // the first child of each series
+  Batch merged_;
 };
 
 // "vector cannot contain metrics with the same labelset"

@@ -48,8 +48,8 @@ bool NaturalLess(std::string_view a, std::string_view b) {
 
 Status SortOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(child_->Open());
-  const bool instant = context_->grid.count == 1 && context_->is_instant;
-  if (!instant) context_->annotations.SortInRangeQuery(spec_.position);
+  const bool instant = grid_.count == 1 && context_->is_instant;
+  if (!context_->is_instant) context_->annotations.SortInRangeQuery(spec_.position);
   Batch all;
   TOCSIN_RETURN_IF_ERROR(ReadAll(*child_, &all));
   std::vector<uint32_t> order;
@@ -84,6 +84,10 @@ Status SortOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(data_.Reset(order.size(), grid_.count, &context_->memory));
   for (size_t i = 0; i < order.size(); ++i) {
     data_.CopyRow(all, order[i], i);
+    if (spec_.key == SortKey::kValue && data_.has_histograms(i)) {  // only floats have an order
+      PointKind* kinds = data_.kinds(i);
+      std::replace(kinds, kinds + grid_.count, PointKind::kHistogram, PointKind::kAbsent);
+    }
     labels_.push_back(std::move(labels[order[i]]));
     drops_name_.push_back(child_->DropsName(order[i]));
   }

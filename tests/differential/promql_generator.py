@@ -1,0 +1,236 @@
+"""Random PromQL over the metrics of dataset.py: typed trees, so that a query that differs can be shrunk.
+
+A Node is a piece of text with holes for its children and a type: v(ector), m(atrix), s(calar), q (a string). Whatever is
+generated is meant to parse and to pass the type check; what then fails (many-to-many joins, say) must fail for both servers.
+"""
+
+import random
+
+METRICS = {
+    "c_total": ["job", "instance", "mode"],
+    "d_total": ["job", "instance"],
+    "g": ["job", "instance"],
+    "g2": ["job", "zone"],
+    "build_info": ["instance", "version"],
+    "special": ["n"],
+    "sparse": ["instance"],
+    "h_bucket": ["instance", "le"],
+    "h_count": ["instance"],
+    "h_sum": ["instance"],
+}
+LABEL_VALUES = {
+    "job": ["api", "db"],
+    "instance": ["a", "b", "c"],
+    "mode": ["idle", "user", "iowait", "nice"],
+    "zone": ["z1", "z2"],
+    "version": ["1", "2"],
+    "n": ["0", "1", "2", "3", "4"],
+    "le": ["0.1", "1", "10", "+Inf"],
+}
+LABELS = ["job", "instance", "mode", "zone", "n"]
+# Whole seconds, while query times end in .5 s and samples do not: no sample lies on an edge (see dataset.py).
+RANGES = ["30s", "1m", "2m", "5m", "7m", "20m", "1h"]
+STEPS = ["15s", "30s", "1m", "2m", "7s"]
+OFFSETS = ["10s", "1m", "5m", "13m", "-30s", "-2m"]
+
+MATH = ["abs", "ceil", "floor", "exp", "sqrt", "ln", "log2", "log10", "sgn", "sin", "cos", "tan", "atan", "asinh", "deg", "rad", "acos"]
+OVER_TIME = [
+    "rate", "increase", "delta", "irate", "idelta", "deriv", "changes", "resets", "avg_over_time", "min_over_time",
+    "max_over_time", "sum_over_time", "count_over_time", "stddev_over_time", "stdvar_over_time", "last_over_time",
+    "present_over_time", "absent_over_time",
+]
+AGGREGATIONS = ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"]
+ARITHMETIC = ["+", "-", "*", "/", "%", "^", "atan2"]
+COMPARISONS = ["==", "!=", "<", "<=", ">", ">="]
+
+
+class Node:
+    def __init__(self, type_, text, *children):
+        self.type, self.text, self.children = type_, text, list(children)
+
+    def __str__(self):
+        return self.text.format(*self.children) if self.children else self.text
+
+    def nodes(self):
+        yield self
+        for child in self.children:
+            yield from child.nodes()
+
+    def replaced(self, old, new):
+        if self is old:
+            return new
+        if not self.children:
+            return self
+        return Node(self.type, self.text, *(c.replaced(old, new) for c in self.children))
+
+
+def leaf(type_, text):
+    """Braces stand for themselves in a leaf."""
+    return Node(type_, text)
+
+
+class Generator:
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def query(self):
+        return self.scalar(3) if self.random.random() < 0.03 else self.vector(self.random.choice([1, 2, 2, 3, 3, 4]))
+
+    # --- helpers ---
+    def pick(self, choices):
+        return self.random.choice(choices)
+
+    def chance(self, p):
+        return self.random.random() < p
+
+    def labels(self, most=2):
+        return ", ".join(self.random.sample(LABELS, self.random.randint(0, most)))
+
+    def matchers(self, metric):
+        found = []
+        for label in METRICS[metric]:
+            if not self.chance(0.3):
+                continue
+            value = self.pick(LABEL_VALUES[label] + ["", "none"])
+            kind = self.pick(["=", "!=", "=~", "!~"])
+            if kind in ("=~", "!~"):
+                value = self.pick([value.replace("+", "\\\\+"), ".*", ".+", "a|b", "i.*", "(?i:API)", "[a-b]", "^db$", "z[12]?"])
+            found.append(f'{label}{kind}"{value}"')
+        return "{" + ",".join(found) + "}" if found or self.chance(0.05) else ""
+
+    def modifiers(self):
+        text = ""
+        if self.chance(0.1):
+            text += " offset " + self.pick(OFFSETS)
+        if self.chance(0.06):
+            text += " @ " + self.pick(["start()", "end()", "TIME"])
+        return text
+
+    def selector(self):
+        metric = self.pick(list(METRICS))
+        if self.chance(0.03):
+            return '{__name__=~"g|g2|sparse"}'
+        return metric + self.matchers(metric)
+
+    # --- types ---
+    def vector(self, depth):
+        if depth <= 0:
+            return leaf("v", self.selector() + self.modifiers())
+        kinds = [self.of_range] * 5 + [self.aggregate] * 4 + [self.binary] * 5 + [self.math] * 2 + [self.other] * 2
+        return self.pick(kinds)(depth - 1)
+
+    def matrix(self, depth):
+        if depth > 0 and self.chance(0.25):
+            return Node("m", "({})" + f"[{self.pick(RANGES)}:{self.pick(STEPS + [''])}]" + self.modifiers(), self.vector(depth - 1))
+        return leaf("m", f"{self.selector()}[{self.pick(RANGES)}]" + self.modifiers())
+
+    def scalar(self, depth):
+        choice = self.random.random()
+        if depth <= 0 or choice < 0.6:
+            return leaf("s", self.pick(["0", "1", "2", "0.5", "-1.5", "100", "1e3", "pi()", "time()", "3.14", "NaN", "Inf"]))
+        if choice < 0.8:
+            return Node("s", "scalar({})", self.vector(depth - 1))
+        return Node("s", "({} " + self.pick(["+", "-", "*", "/", "%"]) + " {})", self.scalar(depth - 1), self.scalar(depth - 1))
+
+    # --- vectors ---
+    def of_range(self, depth):
+        choice = self.random.random()
+        if choice < 0.08:
+            return Node("v", "quantile_over_time({}, {})", leaf("s", self.pick(["0", "0.5", "0.9", "1", "-1", "2"])), self.matrix(depth))
+        if choice < 0.13:
+            return Node("v", "predict_linear({}, {})", self.matrix(depth), leaf("s", self.pick(["60", "3600", "-60"])))
+        function = self.pick(OVER_TIME)
+        if function in ("rate", "increase"):  # of what is far from 0 only: see promql_diff.py
+            metric = self.pick(["c_total", "d_total", "h_bucket", "h_count", "h_sum"])
+            return Node("v", function + "({})", leaf("m", f"{metric}{self.matchers(metric)}[{self.pick(RANGES)}]" + self.modifiers()))
+        return Node("v", function + "({})", self.matrix(depth))
+
+    def aggregate(self, depth):
+        grouping = self.pick(["", "by", "by", "without"])
+        clause = f" {grouping} ({self.labels()}) " if grouping else ""
+        choice = self.random.random()
+        inner = self.vector(depth)
+        if choice < 0.1:
+            return Node("v", f"quantile{clause}({{}}, {{}})", leaf("s", self.pick(["0", "0.25", "0.5", "0.99", "1.5", "-1"])), inner)
+        if choice < 0.18:
+            return Node("v", f"{self.pick(['topk', 'bottomk'])}{clause}({{}}, {{}})", leaf("s", self.pick(["1", "2", "5", "0"])), inner)
+        if choice < 0.24:
+            return Node("v", f'count_values{clause}("value", {{}})', inner)
+        return Node("v", f"{self.pick(AGGREGATIONS)}{clause}({{}})", inner)
+
+    def binary(self, depth):
+        choice = self.random.random()
+        if choice < 0.3:
+            op = self.pick(ARITHMETIC + COMPARISONS)
+            flag = " bool" if op in COMPARISONS and self.chance(0.4) else ""
+            sides = [self.vector(depth), self.scalar(depth)]
+            self.random.shuffle(sides)
+            return Node("v", f"({{}} {op}{flag} {{}})", *sides)
+        matching = ""
+        if self.chance(0.6):
+            matching = f" {self.pick(['on', 'ignoring'])} ({self.labels(2)})"
+        if choice < 0.5:
+            return Node("v", f"({{}} {self.pick(['and', 'or', 'unless'])}{matching} {{}})", self.vector(depth), self.vector(depth))
+        op = self.pick(ARITHMETIC + COMPARISONS)
+        flag = " bool" if op in COMPARISONS and self.chance(0.4) else ""
+        if matching and self.chance(0.5):
+            matching += f" {self.pick(['group_left', 'group_right'])} ({self.pick(['', 'version', 'zone'])})"
+        left = self.vector(depth)
+        right = left if self.chance(0.25) else self.vector(depth)
+        return Node("v", f"({{}} {op}{flag}{matching} {{}})", left, right)
+
+    def math(self, depth):
+        choice = self.random.random()
+        inner = self.vector(depth)
+        if choice < 0.1:
+            return Node("v", "clamp({}, {}, {})", inner, self.scalar(0), self.scalar(0))
+        if choice < 0.2:
+            return Node("v", self.pick(["clamp_min", "clamp_max"]) + "({}, {})", inner, self.scalar(0))
+        if choice < 0.3:
+            return Node("v", "round({}, {})", inner, leaf("s", self.pick(["1", "0.1", "5", "0.25"])))
+        if choice < 0.4:
+            return Node("v", "-{}", Node("v", "({})", inner))
+        return Node("v", self.pick(MATH) + "({})", inner)
+
+    def other(self, depth):
+        choice = self.random.random()
+        if choice < 0.15:
+            return Node("v", "absent({})", self.vector(depth))
+        if choice < 0.3:
+            return Node("v", "vector({})", self.scalar(depth))
+        if choice < 0.4:
+            return Node("v", "timestamp({})", self.vector(depth))
+        if choice < 0.55:
+            regex = self.pick(["(.*)", "(a|b)", "(.)(.*)", "x", "", ".+"])
+            to = self.pick(["$1", "x$1", "${{1}}y", "", "$2", "const"])
+            names = (self.pick(["dst", "job", "instance"]), self.pick(LABELS))
+            return Node("v", f'label_replace({{}}, "{names[0]}", "{to}", "{names[1]}", "{regex}")', self.vector(depth))
+        if choice < 0.65:
+            return Node("v", f'label_join({{}}, "dst", "{self.pick(["", "-", ","])}", "{self.pick(LABELS)}", "{self.pick(LABELS)}")', self.vector(depth))
+        if choice < 0.75:
+            return Node("v", self.pick(["sort", "sort_desc"]) + "({})", self.vector(depth))
+        if choice < 0.85:
+            return Node("v", self.pick(["hour", "minute", "day_of_week", "day_of_month", "month", "year", "days_in_month"]) + "({})", self.vector(depth))
+        inner = self.pick(["h_bucket", "rate(h_bucket[5m])", "sum by (le) (rate(h_bucket[5m]))", "increase(h_bucket[7m])"])
+        return Node("v", "histogram_quantile({}, {})", leaf("s", self.pick(["0", "0.5", "0.9", "0.99", "1", "-1", "2"])), leaf("v", inner))
+
+
+def shrink(node, differs):
+    """The smallest tree found, by putting children and leaves in the place of nodes, that still differs."""
+    progress = True
+    while progress:
+        progress = False
+        for old in list(node.nodes()):
+            candidates = [n for n in old.nodes() if n is not old and n.type == old.type]
+            if old.children and old.type == "v":
+                candidates += [leaf("v", m) for m in METRICS]
+            if old.type == "s" and old.text not in ("1", "0"):
+                candidates.append(leaf("s", "1"))
+            for new in candidates:
+                smaller = node.replaced(old, new)
+                if len(str(smaller)) < len(str(node)) and differs(smaller):
+                    node, progress = smaller, True
+                    break
+            if progress:
+                break
+    return node
