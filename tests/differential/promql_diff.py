@@ -136,7 +136,7 @@ KNOWN = [
     # 2.42 stops early where the same rows serve every step.
     (re.compile(r"predict_linear"), re.compile("@")),
     # count_values and topk above sums that differ in the last digit.
-    (re.compile(r"count_values|topk|bottomk|sgn|==|!=|round|floor|ceil|>|<|changes|resets|group|%"), re.compile(r"\b(sum|avg|stddev|stdvar|deriv|predict_linear|rate|increase|delta|exp|hour|minute|day_of_week|month|year|days_in_month|day_of_month|quantile|quantile_over_time|histogram_quantile|\^|sin|cos|tan|atan|asinh|acos|ln|log2|log10|sum_over_time|avg_over_time|stddev_over_time|stdvar_over_time)\b")),
+    (re.compile(r"count_values|topk|bottomk|sgn|==|!=|round|floor|ceil|>|<|changes|resets|group|%"), re.compile(r"\b(sum|avg|stddev|stdvar|deriv|predict_linear|rate|increase|delta|exp|hour|minute|day_of_week|month|year|days_in_month|day_of_month|quantile|quantile_over_time|histogram_quantile|time|\^|sin|cos|tan|atan|asinh|acos|ln|log2|log10|sum_over_time|avg_over_time|stddev_over_time|stdvar_over_time)\b")),
 ]
 
 
