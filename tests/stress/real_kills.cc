@@ -38,6 +38,7 @@ class FastClockEnv final : public Env {
 
   int64_t NowMs() override { return now_ms_.load(); }
   int64_t MonotonicNanos() override { return real_.MonotonicNanos(); }
+  int64_t ThreadCpuNanos() override { return real_.ThreadCpuNanos(); }
   void SleepFor(int64_t duration_ms) override { real_.SleepFor(duration_ms); }
   void FillRandom(void* out, size_t count) override { real_.FillRandom(out, count); }
   Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path,
@@ -67,6 +68,7 @@ class FastClockEnv final : public Env {
   Status CreateDirs(const std::string& path) override { return real_.CreateDirs(path); }
   Status SyncDir(const std::string& path) override { return real_.SyncDir(path); }
   Result<uint64_t> FreeSpace(const std::string& path) override { return real_.FreeSpace(path); }
+  Result<uint64_t> DiskSize(const std::string& path) override { return real_.DiskSize(path); }
   Result<std::unique_ptr<FileLock>> LockFile(const std::string& path) override {
     return real_.LockFile(path);
   }
