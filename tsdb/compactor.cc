@@ -125,13 +125,19 @@ Status Compactor::CompactAll() {
 
 Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
   uint64_t input_bytes = 0;
+  uint64_t columns = 0;
   model::Timestamp newest = model::kMinTimestamp;
   for (const Version::Segment& input : inputs) {
     input_bytes += input->meta().file_bytes;
+    columns += input->meta().column_count;
     newest = std::max(newest, input->meta().range.max_ms);
   }
-  // The inputs go only when the output is there.
-  TOCSIN_RETURN_IF_ERROR(MakeRoom(input_bytes, inputs));
+  // The inputs go only when the output is there, which of noise may be the larger one: column facts,
+  // restarts of chunks.
+  const uint64_t room = input_bytes + columns * kMergedColumnGrowth;
+  TOCSIN_RETURN_IF_ERROR(MakeRoom(room, inputs));
+  // What cannot be in two places for a while stays in parts.
+  if (budget_.cap() != 0 && budget_.left() < room) return Status::Ok();
   const SegmentMeta meta = store_.NewMeta(level);
   DroppedSamples dropped;
   MergeOptions options;

@@ -29,6 +29,9 @@ inline constexpr int64_t kQuarterDayMs = kDayMs / 4;
 // many files.
 inline constexpr double kOverlayShare = 0.05;
 inline constexpr size_t kOverlayFilesMax = 16;
+// What a merged file may be larger than its inputs by, for each of their columns: mostly facts
+// (segment/facts.h), with the values before up to 64 resets.
+inline constexpr uint64_t kMergedColumnGrowth = 600;
 // A seal that failed (a full disk) is tried again after so long.
 inline constexpr int64_t kSealRetryMs = 15'000;
 // A source whose samples are all in segments is forgotten when nobody held it for so long.
