@@ -26,6 +26,8 @@ namespace {
 constexpr int64_t kMaintenanceIntervalMs = 1000;
 // Seals of many servers on one disk should not fall on the same second.
 constexpr uint64_t kStaggerMs = 30'000;
+// A seal or merge while a read-only database opens makes it look again; they are minutes apart.
+constexpr int kReadOnlyAttemptsMax = 10;
 
 // A thread that does something at an interval, or sooner when woken.
 class Periodic {
@@ -70,7 +72,7 @@ class DatabaseImpl final : public Database {
       : options_(std::move(options)),
         budget_env_(env, options_.dir, budget_),
         env_(budget_env_),
-        quarantine_(env, JoinPath(options_.dir, "quarantine")) {}
+        quarantine_(env, JoinPath(options_.dir, "quarantine"), options_.read_only) {}
   ~DatabaseImpl() override {
     if (const Status status = Close(); !status.ok())
       LogError("tsdb", "the database did not close cleanly", {{"err", status}});
@@ -81,6 +83,7 @@ class DatabaseImpl final : public Database {
   // --- Appender, Queryable ---
   Result<std::unique_ptr<model::SourceWriter>> OpenSource(const model::Origin& origin,
                                                           const model::Labels& labels) override {
+    TOCSIN_TRY(CheckWritable());
     return head_->OpenSource(origin, labels);
   }
   std::unique_ptr<model::AppendBatch> NewBatch() override { return head_->NewBatch(); }
@@ -101,14 +104,17 @@ class DatabaseImpl final : public Database {
   // --- Database ---
   Status Close() override;
   Status Compact() override {
+    TOCSIN_RETURN_IF_ERROR(CheckWritable());
     MutexLock lock(compact_mutex_);
     return compactor_->CompactAll();
   }
   Status Seal(model::TimeRange range) override {
+    TOCSIN_RETURN_IF_ERROR(CheckWritable());
     MutexLock lock(compact_mutex_);
     return compactor_->Seal(range);
   }
   Status RunMaintenance() override {
+    TOCSIN_RETURN_IF_ERROR(CheckWritable());
     MutexLock lock(compact_mutex_);
     return compactor_->RunRound();
   }
@@ -129,6 +135,11 @@ class DatabaseImpl final : public Database {
   std::vector<std::string> quarantined() const override { return quarantine_.list(); }
 
  private:
+  Status CheckWritable() const {
+    if (!options_.read_only) return Status::Ok();
+    return Status(Code::kPermissionDenied, "the database is open for reading only");
+  }
+  Status StartReadOnly();
   Result<uint64_t> LoadSeed();
   Status OpenHead(uint64_t seed);
   void StartThreads();
@@ -176,6 +187,7 @@ Result<uint64_t> DatabaseImpl::LoadSeed() {
     return Error(bytes.error());
   }
   const uint64_t seed = env_.RandomUint64();
+  if (options_.read_only) return seed;
   std::string out;
   PutFixed64(out, seed);
   TOCSIN_TRY(env_.WriteFileAtomically(path, out));
@@ -186,14 +198,14 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
   const std::string log_dir = JoinPath(options_.dir, "wal");
   LogInventory inventory;
   if (options_.wal) {
-    TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(log_dir));
+    if (!options_.read_only) TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(log_dir));
     TOCSIN_ASSIGN_OR_RETURN_STATUS(inventory, ListLogs(env_, log_dir));
   }
   for (const auto& [path, reason] : inventory.unreadable) {
-    if (reason.empty()) {
-      TOCSIN_RETURN_IF_ERROR(env_.Remove(path));
-    } else {
+    if (!reason.empty()) {
       quarantine_.Put(path, reason);
+    } else if (!options_.read_only) {
+      TOCSIN_RETURN_IF_ERROR(env_.Remove(path));
     }
   }
   // Records are routed by their file's shard: as long as there is a log, its count is kept.
@@ -201,7 +213,7 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
     options_.shards = std::bit_ceil(static_cast<uint32_t>(inventory.shards.size()));
   HeadOptions head;
   head.log_dir = log_dir;
-  head.wal = options_.wal;
+  head.wal = options_.wal && !options_.read_only;
   head.shards = options_.shards;
   head.epoch = env_.RandomUint64();
   head.fingerprint_seed = seed;
@@ -227,6 +239,7 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
     recovery_.replay_ms = (env_.MonotonicNanos() - began) / 1'000'000;
     recovery_.replay_missing_log_files = missing_files;
   }
+  if (options_.read_only) return Status::Ok();
   // A commit acknowledged from now on needs its file's beginning: the first flush writes both. On a
   // full disk there is none yet: appenders are refused until a later one succeeds, queries work.
   if (const Status status = head_->StartLogs(); !status.ok())
@@ -290,6 +303,7 @@ Status DatabaseImpl::Start() {
     return Status(Code::kInvalidArgument, "shards: " + std::to_string(options_.shards) +
                                               " is no power of two from 1 to 64");
   }
+  if (options_.read_only) return StartReadOnly();
   TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(options_.dir));
   TOCSIN_ASSIGN_OR_RETURN_STATUS(lock_, env_.LockFile(JoinPath(options_.dir, "lock")));
   TOCSIN_RETURN_IF_ERROR(budget_env_.CountFiles());
@@ -320,6 +334,35 @@ Status DatabaseImpl::Start() {
            {"put_aside", quarantine_.files()},
            {"loading", early}});
   if (options_.background) StartThreads();
+  return Status::Ok();
+}
+
+// A daemon beside us may seal what the log held while we read: then the two do not fit, and both
+// are read again.
+Status DatabaseImpl::StartReadOnly() {
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const uint64_t seed, LoadSeed());
+  const std::string segment_dir = JoinPath(options_.dir, "segments");
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto found, env_.Stat(options_.dir));
+  if (!found.is_directory) return Status(Code::kInvalidArgument, options_.dir + ": no directory");
+  for (int attempt = 1;; ++attempt) {
+    replay_.reset();
+    head_.reset();
+    quarantine_.Forget();
+    {
+      MutexLock lock(load_mutex_);
+      recovery_ = {};
+    }
+    store_ = std::make_unique<SegmentStore>(env_, segment_dir, seed, quarantine_);
+    const auto before = env_.ListDir(segment_dir);
+    TOCSIN_RETURN_IF_ERROR(store_->OpenReadOnly());
+    TOCSIN_RETURN_IF_ERROR(OpenHead(seed));
+    LoadOlderRows();
+    const auto after = env_.ListDir(segment_dir);
+    if (before.has_value() == after.has_value() && (!before || *before == *after)) break;
+    if (attempt == kReadOnlyAttemptsMax)
+      return Status(Code::kUnavailable, segment_dir + ": changes all the time");
+  }
+  compactor_ = std::make_unique<Compactor>(env_, *head_, *store_, quarantine_, CompactorOptions());
   return Status::Ok();
 }
 

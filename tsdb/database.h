@@ -63,6 +63,10 @@ struct DatabaseOptions {
   uint32_t shards = 8;
   bool wal = true;         // false: what is not sealed is lost at Close (test stores)
   bool background = true;  // threads wal-write, wal-sync, compact
+  // Looks without touching: no lock, no file made, changed, moved or removed, also beside a daemon
+  // that runs on the directory. Shows what it held while Open ran; commits, seals and merges are
+  // refused. A missing directory is kNotFound.
+  bool read_only = false;
 
   size_t replay_threads = 2;  // at start
   // Open returns once appends are possible (every slot's last state is known) and the rows of older

@@ -5,6 +5,7 @@
 namespace tocsin::tsdb {
 
 void Quarantine::Put(const std::string& path, std::string_view reason) {
+  if (read_only_) return Note(path, reason);
   Status status = env_.CreateDirs(directory_);
   std::string target = JoinPath(directory_, BaseName(path));
   for (int n = 1; status.ok() && env_.Exists(target); ++n)
@@ -26,6 +27,12 @@ void Quarantine::Note(const std::string& path, std::string_view reason) {
   if (!noted_.insert(path).second) return;
   LogWarn("tsdb", "damage in a file is skipped", {{"file", path}, {"err", reason}});
   list_.push_back(path + ": " + std::string(reason));
+}
+
+void Quarantine::Forget() {
+  MutexLock lock(mutex_);
+  list_.clear();
+  noted_.clear();
 }
 
 uint64_t Quarantine::files() const {

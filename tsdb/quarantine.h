@@ -16,7 +16,9 @@ namespace tocsin::tsdb {
 
 class Quarantine {
  public:
-  Quarantine(Env& env, std::string directory) : env_(env), directory_(std::move(directory)) {}
+  // `read_only`: nothing is moved, only listed.
+  Quarantine(Env& env, std::string directory, bool read_only = false)
+      : env_(env), directory_(std::move(directory)), read_only_(read_only) {}
 
   // Renames the file into the directory. When even that fails, the file stays where it is and is
   // listed all the same.
@@ -25,12 +27,16 @@ class Quarantine {
   // Listed and logged once a file.
   void Note(const std::string& path, std::string_view reason);
 
+  // Empties the list: what was read is read again from the beginning.
+  void Forget();
+
   uint64_t files() const;
   std::vector<std::string> list() const;  // "path: reason"
 
  private:
   Env& env_;
   const std::string directory_;
+  const bool read_only_;
   mutable Mutex mutex_;
   std::vector<std::string> list_ GUARDED_BY(mutex_);
   std::set<std::string> noted_ GUARDED_BY(mutex_);

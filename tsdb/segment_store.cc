@@ -20,41 +20,62 @@ bool SegmentOrder(const Version::Segment& a, const Version::Segment& b) {
 
 }  // namespace
 
-Status SegmentStore::Open() {
-  TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(directory_));
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::vector<std::string> names, env_.ListDir(directory_));
+Result<std::vector<Version::Segment>> SegmentStore::FindSegments(
+    std::vector<Version::Segment>* replaced, std::vector<std::string>* unfinished) {
+  TOCSIN_ASSIGN_OR_RETURN(const std::vector<std::string> names, env_.ListDir(directory_));
   std::vector<Version::Segment> found;
-  std::set<SegmentId> replaced;
+  std::set<SegmentId> replaced_ids;
   for (const std::string& name : names) {
     const std::string path = JoinPath(directory_, name);
     if (name.ends_with(kTemporarySuffix)) {
-      // A file that was being written: nothing refers to it.
-      if (const Status status = env_.Remove(path); !status.ok())
-        LogWarn("tsdb", "unfinished segment cannot be removed", {{"file", path}, {"err", status}});
+      unfinished->push_back(path);
       continue;
     }
     if (!name.ends_with(kSegmentSuffix)) continue;
     auto segment = SegmentReader::Open(env_, path, seed_);
     if (!segment) {
-      if (segment.error().code() == Code::kUnimplemented) return segment.error();
+      if (segment.error().code() == Code::kUnimplemented) return Error(segment.error());
       quarantine_.Put(path, segment.error().message());
       continue;
     }
     generation_ = std::max(generation_, (*segment)->meta().generation);
-    for (const SegmentId& id : (*segment)->meta().replaces) replaced.insert(id);
+    for (const SegmentId& id : (*segment)->meta().replaces) replaced_ids.insert(id);
     found.push_back(*std::move(segment));
   }
   std::vector<Version::Segment> kept;
   for (Version::Segment& segment : found) {
-    if (!replaced.contains(segment->meta().id)) {
-      kept.push_back(std::move(segment));
-      continue;
-    }
+    std::vector<Version::Segment>& to =
+        replaced_ids.contains(segment->meta().id) ? *replaced : kept;
+    to.push_back(std::move(segment));
+  }
+  return kept;
+}
+
+Status SegmentStore::Open() {
+  TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(directory_));
+  std::vector<Version::Segment> replaced;
+  std::vector<std::string> unfinished;
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(auto kept, FindSegments(&replaced, &unfinished));
+  for (const std::string& path : unfinished) {
+    // A file that was being written: nothing refers to it.
+    if (const Status status = env_.Remove(path); !status.ok())
+      LogWarn("tsdb", "unfinished segment cannot be removed", {{"file", path}, {"err", status}});
+  }
+  for (const Version::Segment& segment : replaced) {
     if (const Status status = env_.Remove(segment->path()); !status.ok())
       LogWarn("tsdb", "replaced segment cannot be removed",
               {{"file", segment->path()}, {"err", status}});
   }
   Publish(std::move(kept), nullptr);
+  return Status::Ok();
+}
+
+Status SegmentStore::OpenReadOnly() {
+  std::vector<Version::Segment> replaced;
+  std::vector<std::string> unfinished;
+  auto kept = FindSegments(&replaced, &unfinished);
+  if (!kept && kept.error().code() != Code::kNotFound) return std::move(kept).error();
+  Publish(kept ? *std::move(kept) : std::vector<Version::Segment>(), nullptr);
   return Status::Ok();
 }
 

@@ -32,6 +32,8 @@ class SegmentStore {
   // Opens what is there. Fails only when the directory cannot be read or made, or a file is of a
   // newer version.
   Status Open();
+  // The same without changing anything in the directory, which may be absent. Then only Current.
+  Status OpenReadOnly();
 
   std::shared_ptr<const Version> Current() const { return versions_.Current(); }
 
@@ -48,6 +50,10 @@ class SegmentStore {
   const std::string& directory() const { return directory_; }
 
  private:
+  // What is there; `*replaced` are those that others stand for, `*unfinished` files of writers that
+  // did not end.
+  Result<std::vector<Version::Segment>> FindSegments(std::vector<Version::Segment>* replaced,
+                                                     std::vector<std::string>* unfinished);
   void Publish(std::vector<Version::Segment> segments, std::weak_ptr<const Version>* old_version);
 
   Env& env_;
