@@ -8,6 +8,7 @@
 #include "daemon/serve.h"
 #include "daemon/tools/check.h"
 #include "daemon/tools/test_promql.h"
+#include "daemon/tools/tsdb.h"
 #include "daemon/version.h"
 
 namespace {
@@ -17,6 +18,7 @@ constexpr const char* kUsage =
     "flags)\n"
     "       tocsin check config|rules FILE…   check files, as promtool does\n"
     "       tocsin test promql PATH…          run PromQL test scripts\n"
+    "       tocsin tsdb COMMAND               import, export and look after a data directory\n"
     "       tocsin version\n";
 
 int Usage(int exit_code) {
@@ -52,6 +54,7 @@ int main(int argc, char** argv) {
   }
   if (command == "help") return Usage(0);
   if (command == "check") return RunCheck(tocsin::Env::Default(), args, Console::Standard());
+  if (command == "tsdb") return RunTsdb(tocsin::Env::Default(), args, Console::Standard());
   if (command == "test" && args.size() >= 2 && args[0] == "promql") {
     args.erase(args.begin());
     return TestPromql(args, [](std::string_view text) { fmt::print("{}", text); });

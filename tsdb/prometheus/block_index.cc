@@ -1,5 +1,7 @@
 #include "tsdb/prometheus/block_index.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "tsdb/prometheus/big_endian.h"
@@ -45,27 +47,43 @@ Status BlockIndex::OpenSymbols(uint64_t offset) {
   return in.ok() ? Status::Ok() : Damaged("symbols end early", offset);
 }
 
+Result<std::string_view> BlockIndex::Postings(uint64_t offset) const {
+  TOCSIN_ASSIGN_OR_RETURN(const std::string_view postings, Part(offset, "postings"));
+  if (postings.size() < 4 || postings.size() % 4 != 0 ||
+      LoadBig32(postings.data()) != (postings.size() - 4) / 4) {
+    return Error(Damaged("postings of another length than they say", offset));
+  }
+  return postings.substr(4);
+}
+
 Status BlockIndex::FindAllPostings(uint64_t table_offset) {
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view table,
                                  Part(table_offset, "postings offset table"));
+  std::vector<uint64_t> lists;
   ByteReader in(table);
   for (uint32_t left = ReadBig32(in); left > 0 && in.ok(); --left) {
-    const uint64_t strings = in.Varint();
-    if (strings != 2) break;
+    if (in.Varint() != 2) in.Fail();
     const std::string_view name = in.String();
     const std::string_view value = in.String();
     const uint64_t offset = in.Varint();
-    if (!name.empty() || !value.empty()) continue;
     if (!in.ok()) break;
-    TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view postings, Part(offset, "postings"));
-    if (postings.size() < 4 || LoadBig32(postings.data()) != (postings.size() - 4) / 4 ||
-        postings.size() % 4 != 0) {
-      return Damaged("postings of another length than they say", offset);
+    if (name.empty() && value.empty()) {
+      TOCSIN_ASSIGN_OR_RETURN_STATUS(all_, Postings(offset));
+      return Status::Ok();
     }
-    all_ = postings.substr(4);
-    return Status::Ok();
+    lists.push_back(offset);
   }
-  return Damaged("no list of all series in the table", table_offset);
+  if (!in.ok()) return Damaged("postings offset table ends early", table_offset);
+  // Every series is in the list of each of its labels.
+  std::sort(lists.begin(), lists.end());
+  lists.erase(std::unique(lists.begin(), lists.end()), lists.end());
+  for (const uint64_t offset : lists) {
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view list, Postings(offset));
+    for (size_t at = 0; at < list.size(); at += 4) gathered_.push_back(LoadBig32(list.data() + at));
+  }
+  std::sort(gathered_.begin(), gathered_.end());
+  gathered_.erase(std::unique(gathered_.begin(), gathered_.end()), gathered_.end());
+  return Status::Ok();
 }
 
 Result<BlockIndex> BlockIndex::Open(std::string_view bytes, int force_version) {

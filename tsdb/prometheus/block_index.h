@@ -41,8 +41,8 @@ class BlockIndex {
   static Result<BlockIndex> Open(std::string_view bytes, int force_version);
 
   int version() const { return version_; }
-  // Of all series, in order of their label sets.
-  uint64_t series_count() const { return all_.size() / 4; }
+  // Of all series. In order of their label sets, unless a file lacks the list of all.
+  uint64_t series_count() const { return gathered_.empty() ? all_.size() / 4 : gathered_.size(); }
   uint64_t series_ref(uint64_t i) const;
   // Either out may be null.
   Status ReadSeries(uint64_t ref, model::Labels* labels, std::vector<ChunkPlace>* chunks) const;
@@ -50,6 +50,7 @@ class BlockIndex {
  private:
   Status OpenSymbols(uint64_t offset);
   Status FindAllPostings(uint64_t table_offset);
+  Result<std::string_view> Postings(uint64_t offset) const;
   // The content of a part that is u32 length | content | u32 CRC.
   Result<std::string_view> Part(uint64_t offset, std::string_view what) const;
   Result<std::string_view> Symbol(uint32_t ref) const;
@@ -59,7 +60,8 @@ class BlockIndex {
   std::vector<uint32_t> symbol_places_;  // version 2, from the beginning of the content
   std::string_view symbols_;
   uint64_t symbols_end_ = 0;
-  std::string_view all_;  // postings of everything: u32 each
+  std::string_view all_;            // postings of everything: u32 each
+  std::vector<uint32_t> gathered_;  // in its place where it is missing
 };
 
 }  // namespace tocsin::tsdb

@@ -42,7 +42,10 @@ Result<ChunkView> ReadChunkAt(std::string_view file, uint64_t offset) {
 }
 
 Result<ChunkFiles> ChunkFiles::Open(Env& env, const std::string& directory) {
-  TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> names, env.ListDir(directory));
+  auto listed = env.ListDir(directory);
+  // A block without samples may have none.
+  if (!listed && listed.error().code() == Code::kNotFound) return ChunkFiles();
+  TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> names, std::move(listed));
   // 000001 is number 0 of references, and so on: a gap would shift all behind it.
   std::erase_if(names, [](const std::string& name) {
     return name.empty() || name.find_first_not_of("0123456789") != std::string::npos;

@@ -68,7 +68,7 @@ Result<uint64_t> SealAndNumber(Env& env, const std::string& dir) {
   options.dir = dir;
   options.env = &env;
   options.background = false;
-  options.retention_ms = 0;
+  options.policy.retention_ms = 0;
   TOCSIN_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, Database::Open(options));
   TOCSIN_TRY(database->Seal({}));
   const uint64_t commit = database->Pin()->commit_number() + 1;
@@ -219,15 +219,17 @@ Result<FoundBlocks> FindBlocks(Env& env, const std::string& directory, TimeRange
   TOCSIN_ASSIGN_OR_RETURN(const std::vector<std::string> names, env.ListDir(directory));
   std::vector<std::pair<BlockMeta, std::string>> found;
   std::set<std::string> replaced;
-  for (const std::string& name : names) {
-    if (!IsUlid(name)) continue;
+  // The directory of one block stands for itself.
+  const bool is_block = std::binary_search(names.begin(), names.end(), kBlockMetaFile);
+  for (const std::string& name : is_block ? std::vector<std::string>{directory} : names) {
+    if (!is_block && !IsUlid(name)) continue;
     const std::string path = JoinPath(directory, name);
     auto meta = ReadBlockMeta(env, path);
     if (!meta) {
-      report->refused_blocks.emplace_back(name, meta.error().message());
+      report->refused_blocks.emplace_back(BaseName(name), meta.error().message());
       continue;
     }
-    meta->ulid = name;
+    meta->ulid = BaseName(name);
     replaced.insert(meta->parents.begin(), meta->parents.end());
     found.emplace_back(*std::move(meta), path);
   }

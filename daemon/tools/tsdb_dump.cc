@@ -1,0 +1,150 @@
+// `tocsin tsdb dump`: every sample as text, series in label order.
+//   --match SELECTOR         only these series; several are or-ed
+//   --min-time, --max-time   only samples of this range
+//   --format promtool        {labels} value timestamp-in-ms, as `promtool tsdb dump` (default)
+//            openmetrics     what `create-blocks-from openmetrics` reads; floats only
+//            bits            as promtool, values as the 16 hexadecimal digits of their 64 bits
+// Numbers are the shortest text that reads back to the same double; NaNs differ only in `bits`.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <bit>
+
+#include "base/env.h"
+#include "base/number.h"
+#include "daemon/tools/tsdb.h"
+#include "query/histogram_math.h"
+#include "query/parser.h"
+#include "tsdb/database.h"
+
+namespace tocsin::daemon {
+namespace {
+
+constexpr size_t kFlushBytes = 1 << 16;
+
+enum class DumpFormat : uint8_t { kPromtool, kOpenMetrics, kBits };
+
+class Dumper {
+ public:
+  Dumper(DumpFormat format, const Console& console) : format_(format), console_(console) {}
+
+  Status Dump(const model::Snapshot& snapshot, const model::MatcherSet& matchers,
+              model::TimeRange range) {
+    model::SelectHints hints;
+    hints.sorted = true;
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto selection, snapshot.Select(matchers, range, hints));
+    const auto reader = selection->NewReader();
+    model::ColumnBatch batch;
+    for (size_t i = 0; i < selection->size(); ++i) {
+      TOCSIN_RETURN_IF_ERROR(reader->Read(i, 1, &batch));
+      DumpSeries(selection->LabelsAt(i), batch.columns[0]);
+    }
+    return Status::Ok();
+  }
+  void End() {
+    if (format_ == DumpFormat::kOpenMetrics) text_ += "# EOF\n";
+    Flush();
+    if (histograms_left_out_ > 0) {
+      console_.err(
+          fmt::format("left out: {} native histograms, which OpenMetrics text has no form for\n",
+                      histograms_left_out_));
+    }
+  }
+
+ private:
+  void DumpSeries(const model::Labels& labels, const model::Column& column) {
+    const std::string series =
+        format_ == DumpFormat::kOpenMetrics ? labels.ToString() : labels.ToBracedString();
+    size_t h = 0;
+    for (size_t f = 0; f < column.values.size(); ++f) {
+      for (; h < column.histograms.size() && column.histogram_timestamps[h] < column.timestamps[f];
+           ++h)
+        DumpHistogram(series, column.histogram_timestamps[h], *column.histograms[h]);
+      DumpFloat(series, column.timestamps[f], column.values[f]);
+    }
+    for (; h < column.histograms.size(); ++h)
+      DumpHistogram(series, column.histogram_timestamps[h], *column.histograms[h]);
+  }
+  void DumpFloat(const std::string& series, model::Timestamp t, double value) {
+    text_ += series;
+    text_ += ' ';
+    if (format_ == DumpFormat::kBits) {
+      text_ += fmt::format("{:016x}", std::bit_cast<uint64_t>(value));
+    } else {
+      text_ += FormatFloatGo(value);
+    }
+    if (format_ == DumpFormat::kOpenMetrics) {
+      // Seconds; the digits of the fraction are those of the milliseconds.
+      const auto magnitude = t < 0 ? 0 - static_cast<uint64_t>(t) : static_cast<uint64_t>(t);
+      text_ += fmt::format(" {}{}.{:03}\n", t < 0 ? "-" : "", magnitude / 1000, magnitude % 1000);
+    } else {
+      text_ += fmt::format(" {}\n", t);
+    }
+    if (text_.size() >= kFlushBytes) Flush();
+  }
+  void DumpHistogram(const std::string& series, model::Timestamp t, const model::Histogram& h) {
+    if (format_ == DumpFormat::kOpenMetrics) {
+      ++histograms_left_out_;
+      return;
+    }
+    text_ += fmt::format("{} {} {}\n", series, query::HistogramText(h), t);
+    if (text_.size() >= kFlushBytes) Flush();
+  }
+  void Flush() {
+    if (!text_.empty()) console_.out(text_);
+    text_.clear();
+  }
+
+  const DumpFormat format_;
+  const Console& console_;
+  std::string text_;
+  uint64_t histograms_left_out_ = 0;
+};
+
+}  // namespace
+
+int TsdbDump(Env& env, std::span<const std::string> args, const Console& console) {
+  std::string dir = "data/";
+  std::vector<std::string> selectors;
+  std::string min_time;
+  std::string max_time;
+  std::string format_name = "promtool";
+  const auto exit_code = ParseToolArgs(
+      "dump", "Prints every sample; also beside a running daemon.", args, console,
+      [&](CLI::App& app) {
+        app.add_option("--storage.tsdb.path,dir", dir, "the store (data/)");
+        app.add_option("--match", selectors, "only series of this selector; may be repeated")
+            ->allow_extra_args(false);
+        app.add_option("--min-time", min_time, "from here on (ms, s.fraction, RFC 3339)");
+        app.add_option("--max-time", max_time, "up to here");
+        app.add_option("--format", format_name, "promtool, openmetrics or bits")
+            ->check(CLI::IsMember({"promtool", "openmetrics", "bits"}));
+      });
+  if (exit_code) return *exit_code;
+  const auto range = ParseToolRange(min_time, max_time);
+  if (!range) return ToolError("dump", range.error(), console);
+  std::vector<model::MatcherSet> sets;
+  for (const std::string& selector : selectors) {
+    auto matchers = query::ParseMetricSelector(selector);
+    if (!matchers) return ToolError("dump", matchers.error().Annotate("--match"), console);
+    sets.push_back(*std::move(matchers));
+  }
+  if (sets.empty()) sets.emplace_back();
+  const auto database = OpenToLook(env, dir);
+  if (!database) return ToolError("dump", database.error(), console);
+  const DumpFormat format = format_name == "bits"          ? DumpFormat::kBits
+                            : format_name == "openmetrics" ? DumpFormat::kOpenMetrics
+                                                           : DumpFormat::kPromtool;
+  Dumper dumper(format, console);
+  const auto snapshot = (*database)->Pin();
+  for (const model::MatcherSet& matchers : sets) {
+    if (const Status status = dumper.Dump(*snapshot, matchers, *range); !status.ok())
+      return ToolError("dump", status, console);
+  }
+  dumper.End();
+  for (const std::string& damage : (*database)->quarantined())
+    console.err("left out: " + damage + "\n");
+  return (*database)->quarantined().empty() ? kToolDone : kToolIncomplete;
+}
+
+}  // namespace tocsin::daemon

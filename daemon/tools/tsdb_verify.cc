@@ -1,0 +1,67 @@
+// `tocsin tsdb verify`: reads every page and decodes every column of every segment, and replays the
+// log. Each damaged place is named; the exit code is 1 when there is one.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/env.h"
+#include "daemon/tools/progress.h"
+#include "daemon/tools/tsdb.h"
+#include "tsdb/database.h"
+#include "tsdb/segment/reader.h"
+
+namespace tocsin::daemon {
+
+int TsdbVerify(Env& env, std::span<const std::string> args, const Console& console) {
+  std::string dir = "data/";
+  const auto exit_code = ParseToolArgs(
+      "verify",
+      "Checks every checksum, decodes every column and replays the log; also beside a running "
+      "daemon.",
+      args, console,
+      [&](CLI::App& app) { app.add_option("--storage.tsdb.path,dir", dir, "the store (data/)"); });
+  if (exit_code) return *exit_code;
+  const auto database = OpenToLook(env, dir);
+  if (!database) return ToolError("verify", database.error(), console);
+  const std::string segment_dir = JoinPath(dir, "segments");
+  const std::vector<std::string> names =
+      env.ListDir(segment_dir).value_or(std::vector<std::string>());
+  Progress progress(env, console, Progress::OnTerminal());
+  uint64_t segments = 0;
+  uint64_t samples = 0;
+  uint64_t damaged = 0;
+  const auto note = [&](const std::string& what) {
+    progress.End();
+    console.out("damaged: " + what + "\n");
+    ++damaged;
+  };
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (!names[i].ends_with(tsdb::kSegmentSuffix)) continue;
+    progress.Show(names[i], i, names.size());
+    const std::string path = JoinPath(segment_dir, names[i]);
+    const auto segment = tsdb::SegmentReader::Open(env, path, 0);
+    // A daemon beside us may have merged it away.
+    if (!segment && segment.error().code() == Code::kNotFound) continue;
+    const Status sound = segment ? (*segment)->Verify() : Status(segment.error());
+    ++segments;
+    if (!sound.ok()) {
+      note(sound.message().find(path) == std::string::npos ? path + ": " + sound.message()
+                                                           : sound.message());
+      continue;
+    }
+    samples += (*segment)->meta().sample_count;
+  }
+  progress.End();
+  const tsdb::DatabaseCounters counters = (*database)->counters();
+  for (const std::string& place : (*database)->quarantined()) {
+    if (place.find(segment_dir) == std::string::npos) note(place);
+  }
+  if (counters.replay_missing_log_files > 0)
+    note(fmt::format("{} log files are missing", counters.replay_missing_log_files));
+  console.out(fmt::format("{} segments with {} samples and a log of {} rows: {}\n", segments,
+                          samples, counters.replayed_rows,
+                          damaged == 0 ? "sound" : fmt::format("{} damaged places", damaged)));
+  return damaged == 0 ? kToolDone : kToolFailed;
+}
+
+}  // namespace tocsin::daemon
