@@ -24,6 +24,7 @@ struct Command {
 
 constexpr std::array kCommands = {
     Command{"import", "import a Prometheus data directory", TsdbImport},
+    Command{"export", "write the store as Prometheus blocks", TsdbExport},
     Command{"list", "list the segments", TsdbList},
     Command{"dump", "print samples", TsdbDump},
     Command{"verify", "check every checksum and decode every column", TsdbVerify},

@@ -32,7 +32,8 @@ class Env;
 }
 namespace tocsin::tsdb {
 class Database;
-}
+struct ExportReport;
+}  // namespace tocsin::tsdb
 
 namespace tocsin::daemon {
 
@@ -46,6 +47,7 @@ int RunTsdb(Env& env, std::span<const std::string> args, const Console& console)
 
 // ---- one each file; `args` behind the command's name
 int TsdbDump(Env& env, std::span<const std::string> args, const Console& console);
+int TsdbExport(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbImport(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbList(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbVerify(Env& env, std::span<const std::string> args, const Console& console);
@@ -62,6 +64,8 @@ Result<model::Timestamp> ParseToolTime(std::string_view text);
 Result<model::TimeRange> ParseToolRange(std::string_view min_time, std::string_view max_time);
 // Columns aligned to the left.
 void PrintTable(const std::vector<std::vector<std::string>>& rows, const Console& console);
+// One line a block that was written, and their sum.
+void PrintBlocks(const tsdb::ExportReport& report, const Console& console);
 // Says what went wrong; the exit code for it.
 int ToolError(std::string_view command, const Status& status, const Console& console);
 // Opens the store for looking.

@@ -17,13 +17,12 @@ Result<DeletedRanges> ParseTombstones(std::string_view bytes) {
   };
   if (bytes.size() < 4 + 1 + 4 || LoadBig32(bytes.data()) != kTombstonesMagic)
     return damaged("no tombstones file of Prometheus");
-  const std::string_view checked = bytes.substr(4, bytes.size() - 8);
-  const uint32_t crc = LoadBig32(bytes.data() + bytes.size() - 4);
-  // The first versions left the version byte out of the sum.
-  if (Crc32c(checked) != crc && Crc32c(checked.substr(1)) != crc) return damaged("wrong checksum");
-  ByteReader in(checked);
-  if (in.Fixed8() != kTombstonesVersion)
+  const std::string_view checked = bytes.substr(5, bytes.size() - 9);
+  if (static_cast<uint8_t>(bytes[4]) != kTombstonesVersion)
     return Error(Code::kUnimplemented, "tombstones: version is not known");
+  if (Crc32c(checked) != LoadBig32(bytes.data() + bytes.size() - 4))
+    return damaged("wrong checksum");
+  ByteReader in(checked);
   DeletedRanges deleted;
   while (!in.at_end()) {
     const uint64_t series = in.Varint();

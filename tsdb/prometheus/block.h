@@ -1,7 +1,7 @@
 // A block of Prometheus: a directory named by a ULID with meta.json, index, chunks/ and tombstones.
 //
 // Tombstones file: magic 0x0130BA30, version 1 | per deletion: uvarint series, varint min, varint
-// max | CRC-32C of everything behind the magic.
+// max | CRC-32C of the deletions.
 //
 // Immutable and thread-safe.
 #pragma once

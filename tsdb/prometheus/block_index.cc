@@ -108,7 +108,9 @@ Result<BlockIndex> BlockIndex::Open(std::string_view bytes, int force_version) {
   return index;
 }
 
-uint64_t BlockIndex::series_ref(uint64_t i) const { return LoadBig32(all_.data() + i * 4); }
+uint64_t BlockIndex::series_ref(uint64_t i) const {
+  return gathered_.empty() ? LoadBig32(all_.data() + i * 4) : gathered_[i];
+}
 
 Result<std::string_view> BlockIndex::Symbol(uint32_t ref) const {
   ByteReader in;
