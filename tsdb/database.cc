@@ -362,7 +362,8 @@ Status DatabaseImpl::StartReadOnly() {
     if (attempt == kReadOnlyAttemptsMax)
       return Status(Code::kUnavailable, segment_dir + ": changes all the time");
   }
-  compactor_ = std::make_unique<Compactor>(env_, *head_, *store_, quarantine_, CompactorOptions());
+  compactor_ = std::make_unique<Compactor>(env_, options_.dir, *head_, *store_, quarantine_,
+                                           budget_, CompactorOptions());
   return Status::Ok();
 }
 

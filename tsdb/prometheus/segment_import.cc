@@ -371,7 +371,11 @@ Result<SegmentMeta> WriteImportSegment(Env& env, SampleStores stores, TimeRange 
   SegmentImport import(stores, range, counts);
   import.FindSeries();
   import.FindRows();
-  SegmentWriter writer(env, path, std::move(meta), {.sorted_input = true});
+  SegmentWriter::Options options;
+  options.sorted_input = true;
+  // As the merges that end at this level keep them.
+  options.facts = meta.level == kMaxSegmentLevel;
+  SegmentWriter writer(env, path, std::move(meta), std::move(options));
   TOCSIN_TRY(writer.Open());
   import.Write(writer, progress);
   return writer.Finish();
