@@ -7,10 +7,15 @@
 #include <random>
 
 #include "model/sample.h"
+#include "tests/tsdb/codec_shapes.h"
+#include "tsdb/codec/bits.h"
 #include "tsdb/codec/decimal.h"
+#include "tsdb/codec/entropy.h"
 #include "tsdb/codec/gorilla.h"
+#include "tsdb/codec/histogram_columns.h"
 #include "tsdb/codec/histograms.h"
 #include "tsdb/codec/integers.h"
+#include "tsdb/codec/ordered.h"
 #include "tsdb/codec/presence.h"
 #include "tsdb/codec/values.h"
 
@@ -20,77 +25,7 @@ namespace {
 using Doubles = std::vector<double>;
 using Integers = std::vector<int64_t>;
 
-bool SameBits(const Doubles& a, const Doubles& b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](double x, double y) {
-           return std::bit_cast<uint64_t>(x) == std::bit_cast<uint64_t>(y);
-         });
-}
-
-const Doubles kOdd = {0.0,
-                      -0.0,
-                      1.0,
-                      -1.0,
-                      0.1,
-                      1e-300,
-                      5e-324,
-                      1.7976931348623157e308,
-                      9007199254740991.0,
-                      9007199254740992.0,
-                      9007199254740994.0,
-                      9.2e18,
-                      9.3e18,
-                      -9.3e18,
-                      1e15,
-                      1e22,
-                      123456.789,
-                      std::numeric_limits<double>::infinity(),
-                      -std::numeric_limits<double>::infinity(),
-                      model::StaleMarker(),
-                      model::NormalNan(),
-                      std::bit_cast<double>(uint64_t{0xfff8000000000001}),
-                      std::bit_cast<double>(uint64_t{0x7ff0000000000001}),
-                      std::bit_cast<double>(~uint64_t{0})};
-
-struct Random {
-  std::mt19937_64 engine;
-  uint64_t Bits() { return engine(); }
-  double Below(uint64_t n) { return static_cast<double>(engine() % n); }
-  double Odd() { return kOdd[engine() % kOdd.size()]; }
-};
-
-struct Shape {
-  const char* name;
-  std::function<double(Random&, double row)> value;
-};
-
-const std::vector<Shape>& Shapes() {
-  static const std::vector<Shape> shapes = {
-      {"constant", [](Random&, double) { return 42.5; }},
-      {"steady counter", [](Random& r, double i) { return 1e6 + i * 100 + r.Below(20); }},
-      {"sparse counter", [](Random&, double i) { return std::floor(i / 37); }},
-      {"resets", [](Random& r, double i) { return std::fmod(i, 500) * 1000 + r.Below(7); }},
-      {"pages", [](Random& r, double) { return 4096 * (100000 + r.Below(64)); }},
-      {"tenths", [](Random& r, double) { return 20 + r.Below(50) / 10; }},
-      {"seconds", [](Random& r, double i) { return (i * 1500 + r.Below(300)) / 100; }},
-      {"walk", [](Random& r, double i) { return std::sin(i / 10) + r.Below(1000000) / 1e18; }},
-      {"stale runs",
-       [](Random& r, double i) {
-         return std::fmod(i, 50) < 10 ? model::StaleMarker() : r.Below(9);
-       }},
-      {"odd doubles", [](Random& r, double) { return r.Odd(); }},
-      {"sums", [](Random& r, double i) { return i * 0.1 + r.Below(9) * 0.001 * 3; }},
-      {"products", [](Random& r, double i) { return (i * 1000 + r.Below(900)) * 1e-3; }},
-      {"nanoseconds",
-       [](Random& r, double i) { return (i * 1e9 + r.Below(1u << 30)) / 1e3 / 1e6; }},
-      {"denormals", [](Random& r, double) { return 5e-324 * r.Below(99); }},
-      {"mostly integers",
-       [](Random& r, double) { return r.Below(10) == 0 ? r.Odd() : r.Below(1000); }},
-      {"bits", [](Random& r, double) { return std::bit_cast<double>(r.Bits()); }},
-      {"huge integers",
-       [](Random& r, double) { return static_cast<double>(static_cast<int64_t>(r.Bits())); }},
-  };
-  return shapes;
-}
+using namespace codec_shapes;
 
 BOOST_AUTO_TEST_SUITE(Codec_)
 
@@ -270,6 +205,123 @@ BOOST_AUTO_TEST_CASE(HistogramsComeBackInEveryField) {
     model::Histogram b = back;
     a.sum = b.sum = 0;
     BOOST_TEST((a == b));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ColumnsOfHistogramsComeBackInEveryField) {
+  const uint64_t seed = std::random_device()();
+  Random random{std::mt19937_64(seed)};
+  for (int round = 0; round < 300; ++round) {
+    BOOST_TEST_CONTEXT("round " << round << " seed " << seed) {
+      std::vector<model::Histogram> histograms;
+      const size_t count = 1 + random.engine() % 120;
+      // From all alike to all different.
+      const uint64_t change = 1 + random.engine() % 40;
+      for (size_t i = 0; i < count; ++i) {
+        if (i == 0 || random.engine() % change == 0) {
+          histograms.push_back(SomeHistogram(random, static_cast<double>(i)));
+        } else {
+          histograms.push_back(histograms.back());
+          for (double& bucket : histograms.back().positive_buckets) bucket += random.Below(3);
+        }
+        if (random.engine() % 50 == 0) histograms.back() = model::Histogram::Stale();
+        // What no histogram is comes back too.
+        if (round % 10 == 0 && i == count / 2) histograms.back().positive_buckets.push_back(1);
+        if (round % 10 == 1 && i == count / 2) histograms.back().positive_spans = {{0, 1}, {-1, 1}};
+      }
+      std::vector<const model::Histogram*> pointers;
+      for (const model::Histogram& h : histograms) pointers.push_back(&h);
+      for (const Effort effort : {Effort::kFast, Effort::kSmall}) {
+        std::string bytes;
+        EncodeHistograms(pointers, effort, &bytes);
+        std::vector<model::Histogram> back(count);
+        std::vector<model::Histogram*> out;
+        // Some are not asked for.
+        for (size_t i = 0; i < count; ++i) out.push_back(i % 3 == 1 ? nullptr : &back[i]);
+        BOOST_REQUIRE(DecodeHistograms(bytes, out));
+        for (size_t i = 0; i < count; ++i) {
+          if (out[i] != nullptr) BOOST_TEST(SameBits(back[i], histograms[i]));
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ColumnsOfHistogramsAreSmallerThanHistogramsOneByOne) {
+  Random random{std::mt19937_64(3)};
+  model::Histogram h;
+  h.integer = true;
+  h.schema = 3;
+  h.positive_spans = {{-10, 40}};
+  h.positive_buckets.assign(40, 0);
+  std::vector<model::Histogram> histograms;
+  for (int row = 0; row < 120; ++row) {
+    for (int n = 0; n < 20; ++n) ++h.positive_buckets[random.engine() % 40];
+    h.count += 20;
+    h.sum += 20 * 0.125;
+    histograms.push_back(h);
+  }
+  std::string strings;
+  std::vector<const model::Histogram*> pointers;
+  for (const model::Histogram& one : histograms) {
+    EncodeHistogram(one, &strings);
+    pointers.push_back(&one);
+  }
+  std::string columns;
+  EncodeHistograms(pointers, Effort::kFast, &columns);
+  BOOST_TEST_MESSAGE("120 histograms of 40 buckets: " << strings.size() << " bytes one by one, "
+                                                      << columns.size() << " in columns");
+  BOOST_TEST(columns.size() * 4 < strings.size());
+}
+
+BOOST_AUTO_TEST_CASE(UnpackingIsTheSameWithAndWithoutAvx2) {
+  std::mt19937_64 random(5);
+  for (unsigned width = 1; width <= 64; ++width) {
+    for (const size_t count : {1, 7, 8, 9, 64, 127, 128}) {
+      std::vector<uint64_t> values(count);
+      for (uint64_t& v : values) v = width == 64 ? random() : random() >> (64 - width);
+      std::string bytes;
+      PackBits(values, width, &bytes);
+      BOOST_TEST(bytes.size() == (count * width + 7) / 8);
+      bytes.resize(bytes.size() + kUnpackSlack);
+      std::vector<uint64_t> fast(count);
+      std::vector<uint64_t> plain(count);
+      UnpackBits(bytes.data(), width, count, fast.data());
+      UnpackBitsPlain(bytes.data(), width, count, plain.data());
+      BOOST_TEST(fast == values);
+      BOOST_TEST(plain == values);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(EntropyCodedNumbersComeBack) {
+  std::mt19937_64 random(6);
+  for (int round = 0; round < 400; ++round) {
+    BOOST_TEST_CONTEXT("round " << round) {
+      const size_t count = 1 + random() % 1100;
+      std::vector<uint64_t> numbers(count);
+      TokenCounts counts{};
+      for (uint64_t& u : numbers) {
+        // From few small numbers to all widths.
+        u = round % 4 == 0   ? random() % 3
+            : round % 4 == 1 ? random() >> (random() % 64)
+            : round % 4 == 2 ? 1000 + random() % 50
+                             : (random() % 100 == 0 ? random() : 0);
+        ++counts[TokenOf(u)];
+      }
+      const EntropyPlan plan = PlanEntropy(counts);
+      std::string bytes;
+      EncodeEntropy(numbers, plan, &bytes);
+      // The plan is what the chooser goes by.
+      BOOST_TEST(static_cast<double>(bytes.size()) * 8 <=
+                 1.05 * static_cast<double>(plan.bits) + 80);
+      const std::vector<char> exact(bytes.begin(), bytes.end());
+      ByteReader in({exact.data(), exact.size()});
+      std::vector<uint64_t> back(count);
+      BOOST_REQUIRE(DecodeEntropy(&in, count, back.data()));
+      BOOST_TEST(in.at_end());
+      BOOST_TEST(back == numbers);
+    }
   }
 }
 

@@ -80,6 +80,28 @@ void EncodeHistogram(const model::Histogram& h, std::string* out) {
   PutNumbers(out, h.custom_values);
 }
 
+void EncodeShape(const model::Histogram& h, std::string* out) {
+  PutFixed8(*out, static_cast<uint8_t>((h.integer ? 1 : 0) | static_cast<unsigned>(h.hint) << 1));
+  PutSignedVarint(*out, h.schema);
+  PutNumber(out, h.zero_threshold);
+  PutSpans(out, h.positive_spans);
+  PutSpans(out, h.negative_spans);
+  PutNumbers(out, h.custom_values);
+}
+
+bool DecodeShape(ByteReader* in, model::Histogram* h) {
+  const uint8_t head = in->Fixed8();
+  if (head > kHeadMax) return false;
+  h->integer = (head & 1) != 0;
+  h->hint = static_cast<model::CounterResetHint>(head >> 1);
+  const int64_t schema = in->SignedVarint();
+  if (schema != static_cast<int32_t>(schema)) return false;
+  h->schema = static_cast<int32_t>(schema);
+  h->zero_threshold = ReadNumber(in);
+  return in->ok() && ReadSpans(in, &h->positive_spans) && ReadSpans(in, &h->negative_spans) &&
+         ReadNumbers(in, &h->custom_values);
+}
+
 bool DecodeHistogram(ByteReader* in, model::Histogram* h) {
   const uint8_t head = in->Fixed8();
   if (head > kHeadMax) return false;

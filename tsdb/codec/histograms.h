@@ -19,6 +19,10 @@
 namespace tocsin::tsdb {
 
 void EncodeHistogram(const model::Histogram& histogram, std::string* out);
+// All but the numbers that change from one to the next (count, sum, zero count, populations): head,
+// schema, zero threshold, spans, custom values. The decoder leaves the numbers as they are.
+void EncodeShape(const model::Histogram& histogram, std::string* out);
+[[nodiscard]] bool DecodeShape(ByteReader* in, model::Histogram* out);
 // Reads exactly what EncodeHistogram wrote. Does not Validate(): spans and buckets may disagree if
 // the bytes were made so. Memory stays within a small multiple of the bytes.
 [[nodiscard]] bool DecodeHistogram(ByteReader* in, model::Histogram* out);

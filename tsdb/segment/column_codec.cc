@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "tsdb/codec/histograms.h"
+#include "tsdb/codec/histogram_columns.h"
 #include "tsdb/codec/integers.h"
 #include "tsdb/codec/presence.h"
 #include "tsdb/codec/values.h"
@@ -86,12 +86,7 @@ bool EncodeChunk(const PartInput& part, std::span<const uint32_t> rows, uint32_t
     out->append(starts);
   }
   if (!part.histograms.empty()) {
-    std::string one;
-    for (size_t i = first; i < first + count; ++i) {
-      one.clear();
-      EncodeHistogram(*part.histograms[i], &one);
-      PutString(*out, one);
-    }
+    EncodeHistograms(part.histograms.subspan(first, count), part.effort, out);
   } else if (!part.constant) {
     const size_t start = out->size();
     ValueEncoding encoding{.effort = part.effort, .reference = {}};

@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "base/bytes.h"
-#include "tsdb/codec/histograms.h"
+#include "tsdb/codec/histogram_columns.h"
 #include "tsdb/codec/integers.h"
 #include "tsdb/codec/presence.h"
 #include "tsdb/codec/values.h"
@@ -385,6 +385,7 @@ Status SegmentCursor::Impl::ReadHistograms(const ColumnRef& ref, std::string_vie
   std::vector<Timestamp> all_starts;
   std::vector<Timestamp> starts;
   std::vector<const Histogram*> histograms;
+  std::vector<Histogram*> wanted;  // of a chunk; null outside the window
   rows.clear();
   for (uint64_t c = 0; c < chunks.size(); ++c) {
     if (chunks[c].empty()) continue;
@@ -405,16 +406,16 @@ Status SegmentCursor::Impl::ReadHistograms(const ColumnRef& ref, std::string_vie
       starts.insert(starts.end(), all_starts.begin() + static_cast<ptrdiff_t>(kept.begin),
                     all_starts.begin() + static_cast<ptrdiff_t>(kept.end));
     }
-    for (size_t i = 0; i < kept.count; ++i) {
-      const std::string_view bytes = chunk.String();
-      if (!chunk.ok()) return damaged();
-      if (i < kept.begin || i >= kept.end) continue;
-      Histogram* histogram = batch->NewHistogram();
-      ByteReader one(bytes);
-      if (!DecodeHistogram(&one, histogram) || !one.at_end()) return damaged();
-      histograms.push_back(histogram);
+    wanted.assign(kept.count, nullptr);
+    for (size_t i = kept.begin; i < kept.end; ++i) {
+      wanted[i] = batch->NewHistogram();
+      histograms.push_back(wanted[i]);
     }
-    if (!chunk.at_end()) return damaged();
+    const bool in_columns = (flags & kHistogramColumns) != 0;
+    if (!chunk.ok() || !(in_columns ? DecodeHistograms(chunk.rest(), wanted)
+                                    : DecodeHistogramStrings(&chunk, wanted))) {
+      return damaged();
+    }
   }
   const size_t count = histograms.size();
   if (rows.size() != count) return damaged();

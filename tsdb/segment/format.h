@@ -36,7 +36,10 @@ inline constexpr uint8_t kColumnMayHoldStale = 8;  // a staleness marker is amon
 inline constexpr uint8_t kColumnStarts = 16;       // floats have start timestamps
 inline constexpr uint8_t kColumnFull = 32;         // a float at every row of the axis
 inline constexpr uint8_t kColumnOwnAxis = 64;      // an axis other than the source's rows
-inline constexpr uint8_t kColumnReference = 128;  // floats are told by another column; version 2
+inline constexpr uint8_t kColumnReference = 128;   // floats are told by another column; version 2
+
+// In the flags of a histogram part: its chunks are those of histogram_columns.h; since version 3.
+inline constexpr uint8_t kHistogramColumns = 128;
 
 // Columns told by columns told by columns …: so many steps at most, for one that is read alone.
 inline constexpr unsigned kReferenceDepthMax = 16;

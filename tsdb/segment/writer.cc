@@ -337,9 +337,9 @@ void SegmentWriter::Impl::EncodeHistograms(uint32_t source, const Column& column
                                            std::string* out) {
   const uint32_t axis = PlaceOnAxis(source, column.histogram_timestamps, &places);
   const bool starts = AnySet(column.histogram_start_timestamps);
-  PutFixed8(*out,
-            static_cast<uint8_t>((starts ? kColumnStarts : 0) | (places.full ? kColumnFull : 0) |
-                                 (axis != 0 ? kColumnOwnAxis : 0)));
+  PutFixed8(*out, static_cast<uint8_t>(kHistogramColumns | (starts ? kColumnStarts : 0) |
+                                       (places.full ? kColumnFull : 0) |
+                                       (axis != 0 ? kColumnOwnAxis : 0)));
   if (axis != 0) PutVarint(*out, axis);
   EncodePart({.axis_rows = sources[source].axis_rows[axis],
               .places = &places,
