@@ -151,7 +151,9 @@ void AppendStats(std::string& out, const query::QueryStats& stats, bool per_step
   AppendNumber(out, R"(,"innerEvalTime":)", stats.inner_eval_seconds);
   AppendNumber(out, R"(,"execQueueTime":)", stats.queue_seconds);
   AppendNumber(out, R"(,"execTotalTime":)", stats.exec_total_seconds);
-  out += R"(},"samples":{)";
+  out += R"(},"resolution":)";
+  AppendJsonString(out, stats.resolution, JsonEscape::kPlain);
+  out += R"(,"samples":{)";
   if (per_step && !stats.samples_per_step.empty()) {
     out += R"("totalQueryableSamplesPerStep":[)";
     for (size_t i = 0; i < stats.samples_per_step.size(); ++i) {

@@ -39,7 +39,7 @@ struct ServeFlags {
   int64_t retention_ms = 0;  // --storage.tsdb.retention.time; 15 days when not given
   bool retention_given = false;
   uint64_t retention_bytes = 0;  // 0 = no limit
-  bool synced_writes = false;  // --storage.durability=sync
+  bool synced_writes = false;    // --storage.durability=sync
 
   int64_t alert_outage_tolerance_ms = 0;
   int64_t alert_for_grace_period_ms = 0;

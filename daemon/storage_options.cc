@@ -34,6 +34,7 @@ tsdb::StoragePolicy StoragePolicyOf(const ServeFlags& flags, const Config& confi
     policy.free_space_floor_bytes = ours.free_space_floor->bytes;
     policy.free_space_floor_disk_share = ours.free_space_floor->disk_share;
   }
+  policy.rollups = ours.rollups;
   policy.compaction_cpu_share = ours.compaction_cpu_share.value_or(policy.compaction_cpu_share);
   return policy;
 }

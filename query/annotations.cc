@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/duration.h"
 #include "base/number.h"
 #include "model/labels.h"
 
@@ -40,6 +41,16 @@ void AnnotationSink::Add(bool warning, std::string_view message, PositionRange p
   text += Place(position);
   MutexLock lock(mu_);
   (warning ? warnings_ : infos_).insert(std::move(text));
+}
+
+void AnnotationSink::Thinned(model::Timestamp until, int64_t bucket_ms) {
+  std::string text = fmt::format(
+      "Tocsin warning: raw samples up to {} are past their retention; the answer before that is an "
+      "estimate from {} rollups (exact ones need range, step, offset and times that are multiples "
+      "of the rollup's resolution, and a function that it keeps the facts for)",
+      TimeText(until), FormatDuration(bucket_ms));
+  MutexLock lock(mu_);
+  warnings_.insert(std::move(text));
 }
 
 void AnnotationSink::InvalidQuantile(double value, PositionRange position) {

@@ -38,6 +38,10 @@ class AnnotationSink {
   void CounterResetCollision(std::string_view operation, PositionRange position);
   void IncompatibleBucketLayout(std::string_view op, PositionRange position);
 
+  // Raw samples up to `until` are past their retention: the answer is made of the few that rollups
+  // of `bucket_ms` have kept of them.
+  void Thinned(model::Timestamp until, int64_t bucket_ms);
+
   void PossibleNonCounter(std::string_view metric, PositionRange position);
   void PossibleNonCounterType(std::string_view metric, std::string_view type,
                               PositionRange position);

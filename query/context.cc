@@ -1,6 +1,9 @@
 #include "query/context.h"
 
 #include <algorithm>
+#include <set>
+
+#include "base/duration.h"
 
 namespace tocsin::query {
 namespace {
@@ -74,6 +77,24 @@ Result<std::shared_ptr<const model::SeriesSelection>> QueryContext::Select(
     selection = std::move(made);
   }
   return selection;
+}
+
+std::string QueryContext::ReportResolution() {
+  MutexLock lock(mu_);
+  std::set<int64_t, std::greater<>> buckets;
+  for (const auto& [key, selection] : selections_) {
+    if (selection == nullptr) continue;
+    const model::Resolution resolution = selection->resolution();
+    buckets.insert(resolution.bucket_ms);
+    if (resolution.thinned_bucket_ms > 0)
+      annotations.Thinned(resolution.thinned_until_ms, resolution.thinned_bucket_ms);
+  }
+  std::string found;
+  for (const int64_t bucket_ms : buckets) {
+    if (!found.empty()) found += ", ";
+    found += bucket_ms == 0 ? "raw" : FormatDuration(bucket_ms);
+  }
+  return found.empty() ? "raw" : found;
 }
 
 }  // namespace tocsin::query

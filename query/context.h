@@ -42,6 +42,10 @@ class QueryContext {
                                                                model::TimeRange range,
                                                                const model::SelectHints& hints);
 
+  // Once everything is read: what the selections were answered from, and a warning about those of
+  // which rollups are all that is left.
+  std::string ReportResolution();
+
   // Samples used by one series at each step of `at`; by step only on the query's own grid.
   // samples_at(step) is asked for when per-step numbers are wanted, `total` counts always.
   template <typename SamplesAt>

@@ -180,6 +180,7 @@ Result<QueryResult> Engine::Impl::Execute(const model::Queryable& store, std::st
     return Error(Code::kResourceExhausted, "out of memory");
   }
   result.memory = held;
+  result.stats.resolution = context.ReportResolution();
   result.annotations = context.annotations.Take();
   result.stats.inner_eval_seconds = SecondsSince(prepared);
   result.stats.exec_total_seconds = SecondsSince(begun);

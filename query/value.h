@@ -87,7 +87,9 @@ struct QueryStats {
   int64_t samples_read = 0;  // samples decoded from storage
   int64_t peak_samples = 0;
   int64_t peak_bytes = 0;
-  bool histograms_read = false;             // native ones, by any selector
+  bool histograms_read = false;  // native ones, by any selector
+  // What the selectors read, coarsest first: "raw", "5m", "1h", "1h, raw".
+  std::string resolution = "raw";
   std::vector<StepCount> samples_per_step;  // only when asked for
 };
 

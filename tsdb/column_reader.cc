@@ -83,8 +83,8 @@ PageReader* SelectionReader::ReaderOf(uint32_t source_id, uint32_t page_number) 
       .first->second.get();
 }
 
-Status SelectionReader::ReadPart(const Selection::Address& address, model::ColumnBatch* batch,
-                                 model::Column* column) {
+Status SelectionReader::ReadPart(const Selection::Address& address, model::TimeRange range,
+                                 model::ColumnBatch* batch, model::Column* column) {
   if (address.segment == Selection::Address::kHead) {
     const auto slot = static_cast<model::Slot>(address.ref.offset);
     PageReader* reader = ReaderOf(address.ref.source, slot / kFrameSlotsMax);
@@ -96,7 +96,7 @@ Status SelectionReader::ReadPart(const Selection::Address& address, model::Colum
   if (cursors_.size() <= address.segment) cursors_.resize(address.segment + 1);
   auto& cursor = cursors_[address.segment];
   if (cursor == nullptr) cursor = std::make_unique<SegmentCursor>(segment);
-  Status status = cursor->Read(address.ref, selection_.range(), batch, column);
+  Status status = cursor->Read(address.ref, range, batch, column);
   if (status.ok()) return status;
   *column = model::Column();
   return selection_.snapshot().SkipDamage(segment, std::move(status));
@@ -104,7 +104,7 @@ Status SelectionReader::ReadPart(const Selection::Address& address, model::Colum
 
 Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* batch,
                                    model::Column* column) {
-  if (selection_.facts_plan().any()) {
+  if (selection_.facts_plan().any_facts()) {
     TOCSIN_ASSIGN_OR_RETURN_STATUS(const bool found, ReadSeriesFacts(first, i, batch, column));
     if (found) return Status::Ok();
   }
@@ -112,10 +112,12 @@ Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* b
   for (uint32_t a = selection_.first_address(first + i); a != kNoId;
        a = selection_.address(a).next) {
     model::Column part;
-    if (a == head_addresses_[i]) {
+    if (selection_.address(a).in_rollup()) {
+      TOCSIN_RETURN_IF_ERROR(ReadThinned(selection_.address(a), batch, &part));
+    } else if (a == head_addresses_[i]) {
       part = head_parts_[i];
     } else {
-      TOCSIN_RETURN_IF_ERROR(ReadPart(selection_.address(a), batch, &part));
+      TOCSIN_RETURN_IF_ERROR(ReadPart(selection_.address(a), selection_.range(), batch, &part));
     }
     if (!part.values.empty() || !part.histograms.empty()) parts_.push_back(part);
   }

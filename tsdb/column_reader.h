@@ -32,9 +32,11 @@ class SelectionReader final : public model::ColumnReader {
   // rollup/series_facts.cc. False: the series has no facts, or must be read as samples.
   Result<bool> ReadSeriesFacts(size_t first, size_t i, model::ColumnBatch* batch,
                                model::Column* column);
+  // Each appends to runs_. False: there is nothing that the wish can do with.
   Result<bool> ReadColumnFacts(const Selection::Address& address, model::ColumnBatch* batch);
-  Status ReadPart(const Selection::Address& address, model::ColumnBatch* batch,
-                  model::Column* column);
+  // Of the samples in `range`; the head gives those of the selection's range.
+  Status ReadPart(const Selection::Address& address, model::TimeRange range,
+                  model::ColumnBatch* batch, model::Column* column);
   PageReader* ReaderOf(uint32_t source, uint32_t page);
   void Merge(model::ColumnBatch* batch, model::Column* column);
   void MergeFloats(model::ColumnBatch* batch, model::Column* column);
@@ -44,8 +46,16 @@ class SelectionReader final : public model::ColumnReader {
   std::unordered_map<uint64_t, std::unique_ptr<PageReader>> pages_;
   std::vector<std::unique_ptr<SegmentCursor>> cursors_;      // by segment, made on first use
   std::vector<std::unique_ptr<FactsReader>> facts_readers_;  // likewise
-  std::vector<model::Facts> runs_;                           // of the series being read
-  std::vector<model::Column> head_parts_;                    // of the series of this call
+  Result<bool> ReadRollup(const Selection::Address& address, model::ColumnBatch* batch);
+  // The samples that a gone segment's rollup has kept.
+  Status ReadThinned(const Selection::Address& address, model::ColumnBatch* batch,
+                     model::Column* column);
+  Status ReadBuckets(const Selection::Address& address, model::ColumnBatch* batch);
+
+  std::vector<std::unique_ptr<RollupCursor>> rollup_cursors_;  // by rollup, made on first use
+  std::vector<model::Facts> buckets_;                          // of the rollup column being read
+  std::vector<model::Facts> runs_;                             // of the series being read
+  std::vector<model::Column> head_parts_;                      // of the series of this call
   std::vector<uint32_t> head_addresses_;  // which address each is of; kNoId: none was read
   std::vector<model::Column> parts_;      // of the series being read, by precedence
   // The last concatenation of timestamps: neighbours mostly join the very same arrays.

@@ -244,7 +244,10 @@ Status Compactor::MakeRoom(uint64_t bytes, std::span<const Version::Segment> spa
 Status Compactor::ApplyRetention() {
   const StoragePolicy policy = this->policy();
   retention_.Watch(policy);
-  TOCSIN_RETURN_IF_ERROR(retention_.DropExpired(policy, HeldByHead()));
+  const Retention::Held held = [this, by_head = HeldByHead()](const SegmentMeta& meta) {
+    return (hold_expired && hold_expired(meta)) || by_head(meta);
+  };
+  TOCSIN_RETURN_IF_ERROR(retention_.DropExpired(policy, held));
   // A log that takes a quarter of the cap is sealed ahead of time: segments can be deleted.
   uint64_t log_bytes = 0;
   for (size_t s = 0; s < head_.shard_count(); ++s) log_bytes += head_.shard(s).log.total_bytes();

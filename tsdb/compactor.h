@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <vector>
@@ -72,6 +73,9 @@ class Compactor {
   Status Seal(model::TimeRange range);
   // Seals everything and merges each day into one segment.
   Status CompactAll();
+
+  // Files that retention by time leaves alone for now: rollups are made of them first.
+  std::function<bool(const SegmentMeta&)> hold_expired;
 
   // Thread-safe.
   void SetPolicy(StoragePolicy policy);

@@ -17,6 +17,7 @@
 #include "tsdb/head/replay.h"
 #include "tsdb/head_stats.h"
 #include "tsdb/quarantine.h"
+#include "tsdb/rollup/rollup_store.h"
 #include "tsdb/segment_store.h"
 #include "tsdb/snapshot.h"
 
@@ -95,7 +96,10 @@ class DatabaseImpl final : public Database {
     }
   }
   std::unique_ptr<model::Snapshot> Pin() const override {
-    return std::make_unique<DatabaseSnapshot>(*head_, store_->Current(), quarantine_);
+    // In this order: rollup_store.h.
+    std::shared_ptr<const RollupSet> rollups = rollups_->Current();
+    return std::make_unique<DatabaseSnapshot>(*head_, store_->Current(), quarantine_,
+                                              std::move(rollups));
   }
   uint64_t ChangeNumber(model::TimeRange range) const override {
     return head_->ChangeNumber(range);
@@ -106,7 +110,8 @@ class DatabaseImpl final : public Database {
   Status Compact() override {
     TOCSIN_RETURN_IF_ERROR(CheckWritable());
     MutexLock lock(compact_mutex_);
-    return compactor_->CompactAll();
+    TOCSIN_RETURN_IF_ERROR(compactor_->CompactAll());
+    return RunRollups(SIZE_MAX);
   }
   Status Seal(model::TimeRange range) override {
     TOCSIN_RETURN_IF_ERROR(CheckWritable());
@@ -116,7 +121,10 @@ class DatabaseImpl final : public Database {
   Status RunMaintenance() override {
     TOCSIN_RETURN_IF_ERROR(CheckWritable());
     MutexLock lock(compact_mutex_);
-    return compactor_->RunRound();
+    const Status compacted = compactor_->RunRound();
+    // A day a round: the next round's seals do not wait for a month of them.
+    const Status rolled = RunRollups(1);
+    return compacted.ok() ? rolled : compacted;
   }
   Status FlushWal(bool sync) override { return head_->FlushLogs(sync); }
   std::optional<std::string> FindMark(std::string_view key) const override {
@@ -146,6 +154,10 @@ class DatabaseImpl final : public Database {
   void NoteReplay(const ReplayResult& result);
   void LoadOlderRows();
   void StartLoader();
+  // Rolls up at most so many days.
+  Status RunRollups(size_t days_max) REQUIRES(compact_mutex_);
+  // From where the ages of rollups are counted: a clock that runs ahead deletes nothing.
+  model::Timestamp RollupTime(const Version& version) const;
 
   Options options_;
   DiskBudget budget_;
@@ -154,6 +166,8 @@ class DatabaseImpl final : public Database {
   mutable Quarantine quarantine_;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<SegmentStore> store_;
+  std::unique_ptr<RollupStore> rollups_;
+  std::atomic<bool> stopping_ = false;
   std::unique_ptr<Head> head_;
   Mutex compact_mutex_;
   std::unique_ptr<Compactor> compactor_;
@@ -311,6 +325,9 @@ Status DatabaseImpl::Start() {
   store_ =
       std::make_unique<SegmentStore>(env_, JoinPath(options_.dir, "segments"), seed, quarantine_);
   TOCSIN_RETURN_IF_ERROR(store_->Open());
+  rollups_ =
+      std::make_unique<RollupStore>(env_, JoinPath(options_.dir, "rollups"), seed, quarantine_);
+  TOCSIN_RETURN_IF_ERROR(rollups_->Open());
   TOCSIN_RETURN_IF_ERROR(OpenHead(seed));
   CompactorOptions compactor;
   compactor.seal_delay_ms = kSealDelayMs + static_cast<int64_t>(seed % kStaggerMs);
@@ -319,6 +336,9 @@ Status DatabaseImpl::Start() {
   compactor_ = std::make_unique<Compactor>(env_, options_.dir, *head_, *store_, quarantine_,
                                            budget_, compactor);
   compactor_->SetPolicy(options_.policy);
+  compactor_->hold_expired = [this](const SegmentMeta& meta) {
+    return rollups_->Awaits(meta, compactor_->policy(), RollupTime(*store_->Current()));
+  };
   const bool early = options_.open_early && options_.background && replay_->has_older();
   if (early) {
     StartLoader();
@@ -353,6 +373,10 @@ Status DatabaseImpl::StartReadOnly() {
       recovery_ = {};
     }
     store_ = std::make_unique<SegmentStore>(env_, segment_dir, seed, quarantine_);
+    // In this order: rollup_store.h.
+    rollups_ =
+        std::make_unique<RollupStore>(env_, JoinPath(options_.dir, "rollups"), seed, quarantine_);
+    TOCSIN_RETURN_IF_ERROR(rollups_->OpenReadOnly());
     const auto before = env_.ListDir(segment_dir);
     TOCSIN_RETURN_IF_ERROR(store_->OpenReadOnly());
     TOCSIN_RETURN_IF_ERROR(OpenHead(seed));
@@ -365,6 +389,26 @@ Status DatabaseImpl::StartReadOnly() {
   compactor_ = std::make_unique<Compactor>(env_, options_.dir, *head_, *store_, quarantine_,
                                            budget_, CompactorOptions());
   return Status::Ok();
+}
+
+model::Timestamp DatabaseImpl::RollupTime(const Version& version) const {
+  model::Timestamp newest = model::kMinTimestamp;
+  for (const Version::Segment& segment : version.segments)
+    newest = std::max(newest, segment->meta().range.max_ms);
+  const std::shared_ptr<const RollupSet> rollups = rollups_->Current();
+  for (const auto& rollup : *rollups) newest = std::max(newest, rollup->range().max_ms);
+  return std::min(env_.NowMs(), newest);
+}
+
+Status DatabaseImpl::RunRollups(size_t days_max) {
+  const std::shared_ptr<const Version> version = store_->Current();
+  // Of a cap on bytes rollups may have the half; their days go oldest first, too.
+  const uint64_t rollups_max = budget_.cap() / 2;
+  if (const uint64_t bytes = rollups_->bytes(); rollups_max > 0 && bytes > rollups_max)
+    TOCSIN_RETURN_IF_ERROR(rollups_->RemoveOldest(bytes - rollups_max));
+  return rollups_->RunRound(
+      *version, compactor_->policy(), RollupTime(*version), options_.metric_type,
+      [this] { return stopping_.load(); }, days_max);
 }
 
 void DatabaseImpl::StartThreads() {
@@ -399,6 +443,7 @@ Status DatabaseImpl::Close() {
   closed_ = true;
   stop_loading_.store(true, std::memory_order_relaxed);
   if (loader_.joinable()) loader_.Join();
+  stopping_ = true;
   compact_.Stop();
   wal_write_.Stop();
   wal_sync_.Stop();
@@ -456,6 +501,10 @@ DatabaseCounters DatabaseImpl::counters() const {
   result.segments_deleted_by_size = read(retention.size_deletions);
   result.segments_deleted_by_retention =
       result.segments_deleted_by_time + result.segments_deleted_by_size;
+  const RollupCounters& rollups = rollups_->counters();
+  result.rollups_written = read(rollups.written);
+  result.rollup_failures = read(rollups.failures);
+  result.rollups_deleted = read(rollups.deleted);
   result.quarantined_files = quarantine_.files();
   return result;
 }
@@ -469,6 +518,12 @@ DatabaseSizes DatabaseImpl::sizes() const {
     result.wal_bytes += head_->shard(s).log.total_bytes();
   const std::shared_ptr<const Version> version = store_->Current();
   result.segments = version->segments.size();
+  const std::shared_ptr<const RollupSet> rollups = rollups_->Current();
+  for (const auto& rollup : *rollups) {
+    result.rollup_bytes += rollup->file_bytes();
+    ++result.rollups;
+    result.lowest_ms = std::min(result.lowest_ms, rollup->range().min_ms);
+  }
   for (const Version::Segment& segment : version->segments) {
     result.segment_bytes += segment->meta().file_bytes;
     if (segment->meta().range.min_ms <= segment->meta().range.max_ms)

@@ -6,7 +6,8 @@
 //   …
 //   (*database)->Close();                                             // flushes; a fast next start
 //
-// Directory:   lock · seed · wal/<shard>-<number>.log · segments/*.seg · quarantine/*
+// Directory:   lock · seed · wal/<shard>-<number>.log · segments/*.seg · rollups/*.rol ·
+//              quarantine/*
 //
 // Sealing: windows are UTC half hours. Window W is written as an L0 segment kSealDelayMs after its
 // end (or earlier when the head outgrows head_bytes_max), then its rows leave memory and log. When
@@ -29,6 +30,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -84,6 +86,9 @@ struct DatabaseOptions {
   // Frames, restarts and late rows in memory; above it windows are sealed ahead of time.
   uint64_t head_bytes_max = uint64_t{512} << 20;
   size_t exemplars_max = 100'000;
+
+  // What exposition says of a metric's type, for rollups; null: nobody knows.
+  std::function<model::MetricType(std::string_view metric_name)> metric_type;
 };
 
 // Everything ever counted since Open. For self metrics (tocsin_tsdb_…) and tests.
@@ -110,6 +115,9 @@ struct DatabaseCounters {
   uint64_t segments_deleted_by_retention = 0;  // the next two together
   uint64_t segments_deleted_by_time = 0;
   uint64_t segments_deleted_by_size = 0;
+  uint64_t rollups_written = 0;  // files
+  uint64_t rollup_failures = 0;
+  uint64_t rollups_deleted = 0;  // past their retention
   // Recovery, fixed once everything is loaded, but for quarantined_files.
   int64_t replay_ms = 0;
   uint64_t replayed_rows = 0;
@@ -156,9 +164,11 @@ struct DatabaseSizes {
   uint64_t wal_bytes = 0;
   uint64_t segment_bytes = 0;
   uint64_t segments = 0;
+  uint64_t rollup_bytes = 0;
+  uint64_t rollups = 0;
   model::Timestamp lowest_ms = model::kMaxTimestamp;  // of all that is stored
-  uint64_t disk_bytes = 0;      // every file of the database
-  uint64_t disk_bytes_max = 0;  // what retention allows; 0 = no limit
+  uint64_t disk_bytes = 0;                            // every file of the database
+  uint64_t disk_bytes_max = 0;                        // what retention allows; 0 = no limit
   bool below_free_space_floor = false;
 };
 

@@ -86,7 +86,10 @@ void SegmentStore::Publish(std::vector<Version::Segment> segments,
   for (const Version::Segment& segment : segments) {
     for (const SegmentCut& cut : segment->meta().cuts)
       version->sealed.Raise(cut.window_start_ms, cut.commit);
+    version->replaced.insert(version->replaced.end(), segment->meta().replaces.begin(),
+                             segment->meta().replaces.end());
   }
+  std::sort(version->replaced.begin(), version->replaced.end());
   version->segments = std::move(segments);
   std::weak_ptr<const Version> old = versions_.Publish(std::move(version));
   if (old_version != nullptr) *old_version = std::move(old);

@@ -67,7 +67,7 @@ Result<std::unique_ptr<Selection>> Selection::Make(const DatabaseSnapshot& snaps
   // The head first: its order, source by source, is the one in which timestamps are shared.
   TOCSIN_TRY(selection->SelectHead(matchers, &joiner));
   selection->facts_plan_ =
-      FactsPlan(snapshot.version(), range, selection->head_range_, hints.facts);
+      FactsPlan(snapshot.version(), snapshot.rollups(), range, selection->head_range_, hints);
   TOCSIN_TRY(selection->SelectSegments(matchers, &joiner));
   if (joiner.joined()) selection->OrderAddresses();
   if (hints.sorted) selection->Sort();
@@ -120,13 +120,21 @@ Status Selection::SelectSegments(const model::MatcherSet& matchers, Joiner* join
     TOCSIN_RETURN_IF_ERROR(
         snapshot_.SkipDamage(segment, SelectSegment(segment, s, matchers, joiner)));
   }
+  const std::vector<FactsPlan::Rollup>& rollups = facts_plan_.rollups();
+  for (uint32_t r = 0; r < rollups.size(); ++r) {
+    const SegmentReader& file = rollups[r].file->segment();
+    TOCSIN_RETURN_IF_ERROR(
+        snapshot_.SkipDamage(file, SelectSegment(file, Address::kRollups + r, matchers, joiner)));
+  }
   return Status::Ok();
 }
 
 Status Selection::SelectSegment(const SegmentReader& segment, uint32_t number,
                                 const model::MatcherSet& matchers, Joiner* joiner) {
+  // Rollups are looked back at further than the range says.
+  const model::TimeRange range = number < Address::kRollups ? range_ : model::TimeRange();
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::vector<ColumnRef> columns,
-                                 segment.Select(matchers, range_));
+                                 segment.Select(matchers, range));
   uint32_t source = kNoId;
   Fingerprint source_fingerprint;
   for (const ColumnRef& ref : columns) {
@@ -144,7 +152,6 @@ Status Selection::SelectSegment(const SegmentReader& segment, uint32_t number,
 // origin), within one by cut, the head last.
 void Selection::OrderAddresses() {
   const HeadIndex::Pin& pin = snapshot_.index();
-  const auto& segments = snapshot_.version().segments;
   struct Place {
     Fingerprint source;
     uint64_t origin;
@@ -163,7 +170,7 @@ void Selection::OrderAddresses() {
         place.source = pin.SourceFingerprint(address.ref.source);
         place.origin = pin.SourceOriginHash(address.ref.source);
       } else {
-        const SegmentReader& segment = *segments[address.segment];
+        const SegmentReader& segment = FileOf(address);
         place.source = segment.SourceFingerprint(address.ref.source).value_or(Fingerprint());
         if (const auto origin = segment.SourceOrigin(address.ref.source); origin)
           place.origin = OriginHash(*origin, snapshot_.head().index().fingerprint_seed());
@@ -191,20 +198,38 @@ void Selection::Sort() {
   series_ = std::move(sorted);
 }
 
+void Selection::NoteThinned(const FactsPlan::Rollup& rollup) const {
+  const auto raise = [](std::atomic<int64_t>& value, int64_t to) {
+    int64_t now = value.load(std::memory_order_relaxed);
+    while (now < to && !value.compare_exchange_weak(now, to, std::memory_order_relaxed)) {
+    }
+  };
+  raise(thinned_bucket_ms_, rollup.file->info().bucket_ms);
+  raise(thinned_until_ms_, rollup.file->range().max_ms);
+}
+
+model::Resolution Selection::resolution() const {
+  model::Resolution resolution = facts_plan_.resolution();
+  resolution.thinned_bucket_ms =
+      std::max(resolution.thinned_bucket_ms, thinned_bucket_ms_.load(std::memory_order_relaxed));
+  resolution.thinned_until_ms =
+      std::max(resolution.thinned_until_ms, thinned_until_ms_.load(std::memory_order_relaxed));
+  return resolution;
+}
+
+const SegmentReader& Selection::FileOf(const Address& address) const {
+  if (address.in_rollup()) return facts_plan_.rollups()[address.rollup()].file->segment();
+  return *snapshot_.version().segments[address.segment];
+}
+
 model::Labels Selection::SourcePart(const Address& address) const {
   if (address.segment == Address::kHead) return snapshot_.index().SourceLabels(address.ref.source);
-  return snapshot_.version()
-      .segments[address.segment]
-      ->SourceLabels(address.ref.source)
-      .value_or(model::Labels());
+  return FileOf(address).SourceLabels(address.ref.source).value_or(model::Labels());
 }
 
 model::Labels Selection::KeyPart(const Address& address) const {
   if (address.segment == Address::kHead) return snapshot_.index().KeyLabels(address.ref.key);
-  return snapshot_.version()
-      .segments[address.segment]
-      ->KeyLabels(address.ref.key)
-      .value_or(model::Labels());
+  return FileOf(address).KeyLabels(address.ref.key).value_or(model::Labels());
 }
 
 model::Labels Selection::LabelsAt(size_t series) const {

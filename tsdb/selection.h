@@ -3,6 +3,7 @@
 // Thread-safe once built; a reader belongs to one thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -18,9 +19,14 @@ class Selection final : public model::SeriesSelection {
   // One place where samples of a series are: a column of a segment, or a slot of the head.
   struct Address {
     static constexpr uint32_t kHead = UINT32_MAX;
+    // From here on numbers are of rollups in the plan.
+    static constexpr uint32_t kRollups = 1U << 30;
     uint32_t segment;  // index into the version's segments, or kHead
     uint32_t next;     // the series' next address; kNoId ends
     ColumnRef ref;     // head: source, key, slot in `offset`
+
+    bool in_rollup() const { return segment >= kRollups && segment != kHead; }
+    uint32_t rollup() const { return segment - kRollups; }
   };
 
   static Result<std::unique_ptr<Selection>> Make(const DatabaseSnapshot& snapshot,
@@ -37,6 +43,9 @@ class Selection final : public model::SeriesSelection {
 
   const DatabaseSnapshot& snapshot() const { return snapshot_; }
   model::TimeRange range() const { return range_; }
+  model::Resolution resolution() const override;
+  // A series was read from what this rollup has kept of its samples though facts were wished for.
+  void NoteThinned(const FactsPlan::Rollup& rollup) const;
   const FactsPlan& facts_plan() const { return facts_plan_; }
   const Address& address(uint32_t i) const { return addresses_[i]; }
   uint32_t first_address(size_t series) const { return series_[series]; }
@@ -52,6 +61,8 @@ class Selection final : public model::SeriesSelection {
                        const model::MatcherSet& matchers, Joiner* joiner);
   void Sort();
   void OrderAddresses();
+  // Of an address that is not in the head.
+  const SegmentReader& FileOf(const Address& address) const;
   model::Labels SourcePart(const Address& address) const;
   model::Labels KeyPart(const Address& address) const;
 
@@ -62,6 +73,8 @@ class Selection final : public model::SeriesSelection {
   // Holds every sample of the pages that were selected.
   model::TimeRange head_range_{model::kMaxTimestamp, model::kMinTimestamp};
   FactsPlan facts_plan_;
+  mutable std::atomic<int64_t> thinned_bucket_ms_{0};
+  mutable std::atomic<model::Timestamp> thinned_until_ms_{model::kMinTimestamp};
 };
 
 }  // namespace tocsin::tsdb

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "tsdb/rollup/facts_plan.h"
 #include "tsdb/selection.h"
 
 namespace tocsin::tsdb {
@@ -38,9 +39,10 @@ model::Labels JoinLabels(const model::Labels& a, const model::Labels& b) {
 }
 
 DatabaseSnapshot::DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version,
-                                   Quarantine& quarantine)
+                                   Quarantine& quarantine, std::shared_ptr<const RollupSet> rollups)
     : head_(head),
       quarantine_(quarantine),
+      rollups_(rollups != nullptr ? std::move(rollups) : std::make_shared<const RollupSet>()),
       version_(std::move(version)),
       commit_(head.commit_number()),
       epoch_(head.NewPin()),
@@ -58,6 +60,17 @@ Status DatabaseSnapshot::SkipDamage(const SegmentReader& segment, Status status)
   if (status.code() != Code::kCorruption) return status.Annotate(segment.path());
   quarantine_.Note(segment.path(), status.message());
   return Status::Ok();
+}
+
+std::vector<const SegmentReader*> DatabaseSnapshot::Files(model::TimeRange range) const {
+  std::vector<const SegmentReader*> files;
+  for (const Version::Segment& segment : version_->segments) {
+    if (segment->meta().range.Overlaps(range)) files.push_back(segment.get());
+  }
+  // The set holds them as long as this snapshot lives.
+  for (const auto& rollup : GoneRollups(*version_, *rollups_, range))
+    files.push_back(&rollup->segment());
+  return files;
 }
 
 bool DatabaseSnapshot::HeadMeets(model::TimeRange range) const {
@@ -83,8 +96,7 @@ Result<std::vector<std::string>> DatabaseSnapshot::LabelNames(
     TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> found, index_.LabelNames(matcher_sets));
     for (std::string& name : found) names.insert(std::move(name));
   }
-  for (const Version::Segment& segment : version_->segments) {
-    if (!segment->meta().range.Overlaps(range)) continue;
+  for (const SegmentReader* segment : Files(range)) {
     auto more = segment->LabelNames(matcher_sets);
     if (!more) {
       TOCSIN_TRY(SkipDamage(*segment, more.error()));
@@ -103,8 +115,7 @@ Result<std::vector<std::string>> DatabaseSnapshot::LabelValues(
     TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> found, index_.LabelValues(name, matcher_sets));
     for (std::string& value : found) values.insert(std::move(value));
   }
-  for (const Version::Segment& segment : version_->segments) {
-    if (!segment->meta().range.Overlaps(range)) continue;
+  for (const SegmentReader* segment : Files(range)) {
     auto more = segment->LabelValues(name, matcher_sets);
     if (!more) {
       TOCSIN_TRY(SkipDamage(*segment, more.error()));

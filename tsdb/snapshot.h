@@ -17,6 +17,7 @@
 #include "model/storage.h"
 #include "tsdb/head/head.h"
 #include "tsdb/quarantine.h"
+#include "tsdb/rollup/rollup_store.h"
 #include "tsdb/version.h"
 
 namespace tocsin::tsdb {
@@ -24,8 +25,9 @@ namespace tocsin::tsdb {
 class DatabaseSnapshot final : public model::Snapshot {
  public:
   // `quarantine` hears of damaged segments; queries go on without what is damaged.
-  DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version,
-                   Quarantine& quarantine);
+  // `rollups` was pinned before `version`; null: none.
+  DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version, Quarantine& quarantine,
+                   std::shared_ptr<const RollupSet> rollups = nullptr);
 
   uint64_t commit_number() const override { return commit_; }
   Result<std::unique_ptr<model::SeriesSelection>> Select(
@@ -43,6 +45,7 @@ class DatabaseSnapshot final : public model::Snapshot {
 
   const Head& head() const { return head_; }
   const Version& version() const { return *version_; }
+  const RollupSet& rollups() const { return *rollups_; }
   const HeadIndex::Pin& index() const { return index_; }
   // For a failed read of a segment: Ok after noting damage (its part of the answer is missing), the
   // status itself for anything else.
@@ -50,9 +53,12 @@ class DatabaseSnapshot final : public model::Snapshot {
 
  private:
   bool HeadMeets(model::TimeRange range) const;
+  // The segments that meet `range`, and the rollups that stand for segments that are gone.
+  std::vector<const SegmentReader*> Files(model::TimeRange range) const;
 
   const Head& head_;
   Quarantine& quarantine_;
+  const std::shared_ptr<const RollupSet> rollups_;
   // In this order: rows that the version has in segments have numbers up to commit_, and whatever
   // the head still had when the version was pinned is kept by the epoch.
   const std::shared_ptr<const Version> version_;

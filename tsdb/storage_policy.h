@@ -20,6 +20,13 @@ struct RetentionRule {
   int64_t retention_ms = 0;
 };
 
+// Rollups of closed days in buckets of `bucket_ms`, kept for `retention_ms` (0: for ever).
+struct RollupPolicy {
+  int64_t bucket_ms = 0;
+  int64_t retention_ms = 0;
+  friend bool operator==(const RollupPolicy&, const RollupPolicy&) = default;
+};
+
 struct StoragePolicy {
   int64_t retention_ms = int64_t{15} * 24 * 60 * 60 * 1000;
   std::vector<RetentionRule> retention_rules;
@@ -35,6 +42,10 @@ struct StoragePolicy {
   double free_space_floor_disk_share = 0.05;
 
   double compaction_cpu_share = 0.2;
+
+  // Ascending by bucket. A resolution that is no longer named is not written any more; its files
+  // stay until a retention is over that is given again, or are removed by hand.
+  std::vector<RollupPolicy> rollups;
 };
 
 }  // namespace tocsin::tsdb

@@ -21,6 +21,7 @@ struct Version {
   // Ascending by cut: of equal timestamps of one address the earlier segment's sample counts.
   std::vector<Segment> segments;
   SealedCuts sealed;
+  std::vector<SegmentId> replaced;  // by any of them; ascending
 
   ~Version();
 

@@ -1,5 +1,8 @@
 #include "daemon/config/tocsin_config.h"
 
+#include <algorithm>
+#include <set>
+
 #include "alerting/route/matcher_text.h"
 #include "base/byte_size.h"
 #include "base/duration.h"
@@ -14,6 +17,10 @@ namespace {
 constexpr uint64_t kTocsinConfigBytesMax = 64 << 20;
 // Each rule costs a selection per segment when its time comes.
 constexpr size_t kRetentionRulesMax = 100;
+// Each is a file a day, written in one pass over the day.
+constexpr size_t kRollupsMax = 4;
+constexpr int64_t kMinuteMs = 60 * 1000;
+constexpr int64_t kDayMs = 24 * 60 * kMinuteMs;
 
 // "20%" as 0.2.
 Result<double> ParsePercentage(std::string_view text) {
@@ -67,7 +74,26 @@ void ValidateCompaction(SectionCheck& s) {
   if (*share == 0) s.Fail("cpu_share", "must be greater than 0%");
 }
 
+void ValidateRollup(SectionCheck& s) {
+  const int64_t resolution_ms = s.DurationMs("resolution");
+  if (resolution_ms < kMinuteMs || resolution_ms > kDayMs || kDayMs % resolution_ms != 0) {
+    s.Fail("resolution", "must be at least 1m and divide a day");
+  }
+}
+
+void ValidateRollups(SectionCheck& s) {
+  std::set<int64_t> seen;
+  const auto rollups = s.Node("rollups").items();
+  if (rollups.size() > kRollupsMax)
+    s.Fail("rollups", "more than " + std::to_string(kRollupsMax) + " resolutions");
+  for (const YamlNode& item : rollups) {
+    if (!seen.insert(item.Find("resolution").AsDurationMs().value_or(0)).second)
+      s.context().errors->Add(item, "a resolution is given twice");
+  }
+}
+
 void ValidateStorage(SectionCheck& s) {
+  ValidateRollups(s);
   if (s.Node("retention_rules").items().size() > kRetentionRulesMax) {
     s.Fail("retention_rules", "more than " + std::to_string(kRetentionRulesMax) + " rules");
   }
@@ -89,11 +115,16 @@ constexpr Field kCompactionFields[] = {Text("cpu_share", "20%")};
 constexpr Section kCompactionSection{
     .name = "compaction", .fields = kCompactionFields, .validate = ValidateCompaction};
 
+constexpr Field kRollupFields[] = {Duration("resolution"), Duration("retention")};
+constexpr Section kRollupSection{
+    .name = "rollups", .fields = kRollupFields, .validate = ValidateRollup};
+
 constexpr Field kStorageFields[] = {
     Sub("retention", &kRetentionSection),
     SubList("retention_rules", &kRetentionRuleSection, "empty or null retention rule"),
     Text("free_space_floor"),
     NotBuilt(Sub("compaction", &kCompactionSection)),
+    SubList("rollups", &kRollupSection, "empty or null rollup"),
 };
 constexpr Section kStorageSection{
     .name = "storage", .fields = kStorageFields, .validate = ValidateStorage};
@@ -133,6 +164,12 @@ TocsinConfig::Storage BuildStorage(const YamlNode& node) {
   if (const YamlNode share = node.Find("compaction").Find("cpu_share"); Says(share)) {
     if (const auto value = ParsePercentage(share.text())) storage.compaction_cpu_share = *value;
   }
+  for (const YamlNode& rollup : node.Find("rollups").items()) {
+    storage.rollups.push_back({rollup.Find("resolution").AsDurationMs().value_or(0),
+                               rollup.Find("retention").AsDurationMs().value_or(0)});
+  }
+  std::sort(storage.rollups.begin(), storage.rollups.end(),
+            [](const auto& a, const auto& b) { return a.bucket_ms < b.bucket_ms; });
   return storage;
 }
 

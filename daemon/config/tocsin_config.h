@@ -9,6 +9,9 @@
 //         time: 3d
 //     free_space_floor: 1GB                  # or a part of the disk: 2%
 //     compaction: {cpu_share: 20%}           # of one core
+//     rollups:                               # of closed days, with retentions of their own
+//       - {resolution: 5m, retention: 180d}
+//       - {resolution: 1h, retention: 5y}
 //
 // packaging/tocsin.yml has it all with comments. A further section is a table in tocsin_config.cc,
 // a struct here and a line in Build().
@@ -45,6 +48,7 @@ struct TocsinConfig {
     std::vector<tsdb::RetentionRule> retention_rules;
     std::optional<DiskAmount> free_space_floor;
     std::optional<double> compaction_cpu_share;
+    std::vector<tsdb::RollupPolicy> rollups;  // ascending by resolution
   };
   Storage storage;
 

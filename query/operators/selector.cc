@@ -1,6 +1,7 @@
 #include "query/operators/selector.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace tocsin::query {
 
@@ -37,14 +38,19 @@ namespace {
 constexpr uint32_t kNone = UINT32_MAX;
 
 // For each time the index of the newest sample in (time - lookback, time], or kNone. `times`
-// ascends.
+// ascends. Where rollups have kept but a sample a bucket, it may be a bucket older.
 void ChooseSamples(std::span<const Timestamp> samples, const std::vector<Timestamp>& times,
-                   int64_t lookback_ms, std::vector<uint32_t>* chosen) {
+                   int64_t lookback_ms, const model::Resolution& resolution,
+                   std::vector<uint32_t>* chosen) {
   chosen->resize(times.size());
   size_t next = 0;  // first sample after the time
   for (size_t t = 0; t < times.size(); ++t) {
     while (next < samples.size() && samples[next] <= times[t]) ++next;
-    const bool found = next > 0 && samples[next - 1] > times[t] - lookback_ms;
+    const auto reaches = [&](Timestamp sample) {
+      const bool thinned = sample <= resolution.thinned_until_ms;
+      return sample > times[t] - lookback_ms - (thinned ? resolution.thinned_bucket_ms : 0);
+    };
+    const bool found = next > 0 && reaches(samples[next - 1]);
     (*chosen)[t] = found ? static_cast<uint32_t>(next - 1) : kNone;
   }
 }
@@ -59,6 +65,7 @@ class SelectorCursor final : public Cursor {
         times_(times),
         output_(output),
         selection_(selection),
+        resolution_(selection.resolution()),
         reset_hints_(reset_hints),
         reader_(selection.NewReader()) {}
 
@@ -75,9 +82,14 @@ class SelectorCursor final : public Cursor {
         TOCSIN_RETURN_IF_ERROR(
             reset_hints_.Apply(selection_.LabelsAt(first + s), &columns_, &column));
       }
-      decoded += static_cast<int64_t>(column.values.size() + column.histograms.size());
-      const int64_t found =
-          column.histograms.empty() ? ReadFloats(column, s, out) : ReadMixed(column, s, out);
+      decoded += static_cast<int64_t>(column.values.size() + column.histograms.size() +
+                                      column.facts.size());
+      int64_t found = 0;
+      if (!column.facts.empty()) {
+        found = ReadFacts(column.facts, s, out);
+      } else {
+        found = column.histograms.empty() ? ReadFloats(column, s, out) : ReadMixed(column, s, out);
+      }
       context_->CountQueryable(
           grid_, found, [&](size_t t) { return out->kinds(s)[t] != PointKind::kAbsent ? 1 : 0; });
       points += found;
@@ -93,7 +105,7 @@ class SelectorCursor final : public Cursor {
       return;
     }
     shared_timestamps_ = column.timestamps;
-    ChooseSamples(column.timestamps, times_, context_->lookback_delta_ms, &chosen_);
+    ChooseSamples(column.timestamps, times_, context_->lookback_delta_ms, resolution_, &chosen_);
   }
 
   int64_t ReadFloats(const Column& column, size_t s, Batch* out) {
@@ -111,9 +123,27 @@ class SelectorCursor final : public Cursor {
     return points;
   }
 
+  // Runs that end at whatever their newest sample is.
+  int64_t ReadFacts(std::span<const model::Facts> facts, size_t s, Batch* out) {
+    run_ends_.clear();
+    for (const model::Facts& run : facts) run_ends_.push_back(run.newest_ms);
+    shared_timestamps_ = {};
+    ChooseSamples(run_ends_, times_, context_->lookback_delta_ms, resolution_, &chosen_);
+    int64_t points = 0;
+    for (size_t t = 0; t < times_.size(); ++t) {
+      if (chosen_[t] == kNone || facts[chosen_[t]].ends_stale) continue;
+      const model::Facts& run = facts[chosen_[t]];
+      out->SetFloat(
+          s, t,
+          output_ == SelectorOutput::kValue ? run.last : static_cast<double>(run.last_ms) / 1000);
+      ++points;
+    }
+    return points;
+  }
+
   int64_t ReadMixed(const Column& column, size_t s, Batch* out) {
     Choose(column);
-    ChooseSamples(column.histogram_timestamps, times_, context_->lookback_delta_ms,
+    ChooseSamples(column.histogram_timestamps, times_, context_->lookback_delta_ms, resolution_,
                   &chosen_histograms_);
     int64_t points = 0;
     uint32_t last = kNone;
@@ -166,11 +196,13 @@ class SelectorCursor final : public Cursor {
   const std::vector<Timestamp>& times_;
   const SelectorOutput output_;
   const model::SeriesSelection& selection_;
+  const model::Resolution resolution_;
   ResetHints::Session reset_hints_;
   const std::unique_ptr<model::ColumnReader> reader_;
   model::ColumnBatch columns_;
   MemoryCharge charge_;
   std::span<const Timestamp> shared_timestamps_;  // what chosen_ was computed for
+  std::vector<Timestamp> run_ends_;
   std::vector<uint32_t> chosen_;
   std::vector<uint32_t> chosen_histograms_;
 };
@@ -180,6 +212,14 @@ class SelectorCursor final : public Cursor {
 Status VectorSelectorOperator::Open() {
   model::SelectHints hints;
   hints.step_ms = grid_.count > 1 ? grid_.step_ms : 0;
+  // The last sample of each bucket is all that is wanted where steps and lookback are made of whole
+  // buckets.
+  if (grid_.count > 1 && output_ != SelectorOutput::kStartTime && times_[1] > times_[0]) {
+    hints.facts.wanted = true;
+    hints.facts.tile_ms = std::gcd(times_[1] - times_[0], context_->lookback_delta_ms);
+    hints.facts.origin_ms = times_.front() - context_->lookback_delta_ms;
+    hints.facts.bucket_max_ms = context_->lookback_delta_ms;
+  }
   const model::TimeRange range{times_.front() - context_->lookback_delta_ms + 1, times_.back()};
   TOCSIN_ASSIGN_OR_RETURN_STATUS(selection_, context_->Select(matchers_, range, hints));
   reset_hints_ = std::make_unique<ResetHints>(context_, matchers_, range, mark_resets_);

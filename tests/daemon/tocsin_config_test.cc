@@ -35,6 +35,9 @@ storage:
       time: 1y
   free_space_floor: 2%
   compaction: {cpu_share: 35%}
+  rollups:
+    - {resolution: 1h}
+    - {resolution: 5m, retention: 180d}
 )");
   const TocsinConfig::Storage& storage = config.storage;
   BOOST_TEST(storage.retention_ms.value() == 90 * kDay);
@@ -47,6 +50,9 @@ storage:
   BOOST_REQUIRE(storage.retention_rules[1].matchers.size() == 2u);
   BOOST_TEST(storage.free_space_floor.value().disk_share == 0.02);
   BOOST_TEST(storage.compaction_cpu_share.value() == 0.35);
+  BOOST_REQUIRE(storage.rollups.size() == 2u);
+  BOOST_TEST((storage.rollups[0] == tsdb::RollupPolicy{300'000, 180 * kDay}));
+  BOOST_TEST((storage.rollups[1] == tsdb::RollupPolicy{3'600'000, 0}));
 }
 
 BOOST_AUTO_TEST_CASE(AnEmptyFileSaysNothing) {
@@ -82,6 +88,11 @@ BOOST_AUTO_TEST_CASE(EachComplaintNamesItsPlace) {
        "t.yml:1:29: a rule needs a time greater than 0"},
       {"storage: {retention_rules: [{matchers: ['a=~\"(\"'], time: 3d}]}", "t.yml:1:41: "},
       {"storage: {retention_rules: [null]}", "t.yml:1:29: "},
+      {"storage: {rollups: [{retention: 3d}]}", "t.yml:1:21: must be at least 1m and divide a day"},
+      {"storage: {rollups: [{resolution: 7m}]}",
+       "t.yml:1:34: must be at least 1m and divide a day"},
+      {"storage: {rollups: [{resolution: 5m}, {resolution: 5m}]}",
+       "t.yml:1:39: a resolution is given twice"},
       {"storage: [1]", "t.yml:1:10: cannot unmarshal !!seq into storage"},
       {"a: 1\na: 2", "t.yml:2:1: "},
   };

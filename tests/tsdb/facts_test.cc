@@ -9,7 +9,9 @@
 
 #include "base/mem_env.h"
 #include "query/engine.h"
+#include "tests/support/samples_only.h"
 #include "tsdb/database.h"
+#include "tsdb/rollup/rollup_file.h"
 
 namespace tocsin::tsdb::facts_test {
 namespace {
@@ -20,56 +22,6 @@ using model::Timestamp;
 constexpr int64_t kHourMs = 60 * 60 * 1000;
 constexpr int64_t kDay = 24 * kHourMs;
 constexpr Timestamp kT0 = MemEnv::kStartMs / kDay * kDay;  // a midnight
-
-// A store that is only asked for samples.
-class SamplesOnly final : public model::Queryable {
- public:
-  explicit SamplesOnly(const model::Queryable& store) : store_(store) {}
-  std::unique_ptr<model::Snapshot> Pin() const override {
-    return std::make_unique<Pinned>(store_.Pin());
-  }
-  uint64_t ChangeNumber(model::TimeRange range) const override {
-    return store_.ChangeNumber(range);
-  }
-
- private:
-  class Pinned final : public model::Snapshot {
-   public:
-    explicit Pinned(std::unique_ptr<model::Snapshot> snapshot) : snapshot_(std::move(snapshot)) {}
-    uint64_t commit_number() const override { return snapshot_->commit_number(); }
-    Result<std::unique_ptr<model::SeriesSelection>> Select(
-        const model::MatcherSet& matchers, model::TimeRange range,
-        const model::SelectHints& hints) const override {
-      model::SelectHints without = hints;
-      without.facts = {};
-      return snapshot_->Select(matchers, range, without);
-    }
-    Result<std::vector<std::string>> LabelNames(std::span<const model::MatcherSet> sets,
-                                                model::TimeRange range,
-                                                size_t limit) const override {
-      return snapshot_->LabelNames(sets, range, limit);
-    }
-    Result<std::vector<std::string>> LabelValues(std::string_view name,
-                                                 std::span<const model::MatcherSet> sets,
-                                                 model::TimeRange range,
-                                                 size_t limit) const override {
-      return snapshot_->LabelValues(name, sets, range, limit);
-    }
-    Result<std::vector<Labels>> Series(std::span<const model::MatcherSet> sets,
-                                       model::TimeRange range, size_t limit) const override {
-      return snapshot_->Series(sets, range, limit);
-    }
-    Result<std::vector<model::ExemplarSeries>> Exemplars(std::span<const model::MatcherSet> sets,
-                                                         model::TimeRange range) const override {
-      return snapshot_->Exemplars(sets, range);
-    }
-
-   private:
-    const std::unique_ptr<model::Snapshot> snapshot_;
-  };
-
-  const model::Queryable& store_;
-};
 
 struct Fixture {
   MemEnv env{11};
@@ -249,6 +201,19 @@ std::pair<int64_t, int64_t> Compare(Fixture& f, const std::string& text, Timesta
   return {with->stats.samples_read, without->stats.samples_read};
 }
 
+// The same for the query's resolution.
+std::string ResolutionOf(Fixture& f, const std::string& text, Timestamp start, Timestamp end,
+                         int64_t step_ms) {
+  const auto result = f.engine.Range(*f.database, text, start, end, step_ms, {});
+  BOOST_REQUIRE_MESSAGE(result, (result ? "" : result.error().ToString()));
+  return result->stats.resolution;
+}
+
+constexpr const char* kMetrics[] = {"requests_total", "cpu_seconds_total", "temperature",
+                                    "build_info", "up"};
+
+constexpr int64_t kMinute = 60'000;
+
 constexpr const char* kFunctions[] = {"avg_over_time",
                                       "count_over_time",
                                       "delta",
@@ -326,6 +291,221 @@ BOOST_AUTO_TEST_CASE(LateRowsOverAClosedDayAreAnswered) {
   compare();  // a file of its own
   BOOST_REQUIRE(f.database->Compact().ok());
   compare();
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(RollupSuite)
+
+// R11: rollups never change an answer outside the declared rules. Here: inside them.
+BOOST_AUTO_TEST_CASE(R11RollupAnswersEqualRawOnesOnAlignedWindows) {
+  for (const bool jitter : {false, true}) {
+    Fixture f;
+    f.options.policy.rollups = {{5 * kMinute, 0}, {kHourMs, 0}};
+    f.Open();
+    Fill(f, 3, kMinute, jitter);
+    // A row a little before the first midnight makes a day of its own.
+    BOOST_TEST(f.database->sizes().rollups == (jitter ? 8u : 6u));
+    for (const char* name : kMetrics) {
+      for (const char* function : kFunctions) {
+        for (const auto& [range, step] :
+             {std::pair{10 * kMinute, 5 * kMinute}, std::pair{kHourMs, 15 * kMinute},
+              std::pair{3 * kHourMs, kHourMs}, std::pair{kDay, 2 * kHourMs},
+              std::pair{50 * kHourMs, 6 * kHourMs}}) {
+          const std::string text = fmt::format("{}({}[{}m])", function, name, range / kMinute);
+          Compare(f, text, kT0 - kHourMs, kT0 + 3 * kDay + kHourMs, step);
+          Compare(f, fmt::format("{}({}[{}m] offset 1h)", function, name, range / kMinute),
+                  kT0 + kDay, kT0 + 2 * kDay, step);
+          Compare(f, text, kT0 + 2 * kDay, kT0 + 2 * kDay, 1000);
+        }
+      }
+      Compare(f, name, kT0 - kHourMs, kT0 + 3 * kDay + kHourMs, 10 * kMinute);
+      Compare(f, fmt::format("timestamp({})", name), kT0, kT0 + 3 * kDay, kHourMs);
+    }
+    const Timestamp end = kT0 + 3 * kDay;
+    BOOST_TEST(ResolutionOf(f, "rate(requests_total[2h])", kT0, end, kHourMs) == "1h");
+    BOOST_TEST(ResolutionOf(f, "rate(requests_total[1h])", kT0, end, kHourMs) == "5m");
+    BOOST_TEST(ResolutionOf(f, "temperature", kT0, end, kHourMs) == "5m");
+    // What the rules leave to samples.
+    BOOST_TEST(ResolutionOf(f, "rate(requests_total[5m])", kT0, end, kHourMs) == "raw");
+    BOOST_TEST(ResolutionOf(f, "rate(requests_total[2h])", kT0 + 1, end, kHourMs) == "raw");
+    BOOST_TEST(ResolutionOf(f, "rate(requests_total[2h])", kT0, end, 59 * kMinute) == "raw");
+    BOOST_TEST(ResolutionOf(f, "rate(requests_total[2h] offset 1m)", kT0, end, kHourMs) == "raw");
+    BOOST_TEST(ResolutionOf(f, "quantile_over_time(0.5, temperature[2h])", kT0, end, kHourMs) ==
+               "raw");
+    const auto [facts, samples] =
+        Compare(f, "max_over_time(temperature[1d])", kT0 + kDay, end, kHourMs);
+    BOOST_TEST(facts * 40 < samples);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(NanAndInfinityInRollups) {
+  Fixture f;
+  f.options.policy.rollups = {{kHourMs, 0}};
+  f.Open();
+  Fill(f, 2, kMinute, true);
+  for (const char* function : kFunctions) {
+    const std::string text = std::string(function) + "(wild[6h])";
+    if (text.starts_with("sum") || text.starts_with("avg")) continue;
+    Compare(f, text, kT0, kT0 + 2 * kDay, kHourMs);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(LateRowsMakeTheirBucketsRawUntilTheyAreRewritten) {
+  Fixture f;
+  f.options.policy.rollups = {{5 * kMinute, 0}, {kHourMs, 0}};
+  f.Open();
+  Fill(f, 2, kMinute, false);
+  auto writer = f.database->OpenSource({model::OriginKind::kScrape, "job0"},
+                                       Labels::FromPairs({{"instance", "host0"}, {"job", "node"}}));
+  BOOST_REQUIRE(writer);
+  auto slot = (*writer)->AddSlot(Labels::FromPairs({{"__name__", "temperature"}, {"n", "0"}}));
+  BOOST_REQUIRE(slot);
+  const auto compare = [&] {
+    for (const char* function : kFunctions) {
+      for (const int64_t range_h : {2, 24}) {
+        const std::string text = fmt::format("{}(temperature[{}h])", function, range_h);
+        Compare(f, text, kT0, kT0 + 2 * kDay, kHourMs);
+      }
+    }
+    BOOST_TEST(ResolutionOf(f, "max_over_time(temperature[2h])", kT0, kT0 + 2 * kDay, kHourMs) ==
+               "1h");
+  };
+  const auto put = [&](Timestamp t, double value) {
+    auto batch = f.database->NewBatch();
+    batch->BeginRow(**writer, t, model::RowKind::kPartial);
+    batch->Set(*slot, value);
+    BOOST_REQUIRE(batch->Commit({}).status.ok());
+  };
+  put(kT0 + 5 * kHourMs + 1234, 1e9);
+  compare();  // in the head
+  BOOST_REQUIRE(f.database->Seal({}).ok());
+  compare();  // a file of its own
+  const uint64_t before = f.database->counters().rollups_written;
+  BOOST_REQUIRE(f.database->Compact().ok());
+  compare();
+  BOOST_TEST(f.database->counters().rollups_written == before + 2);
+  BOOST_TEST(f.database->sizes().rollups == 4u);
+}
+
+// One label set with two sources in a day, interleaved.
+BOOST_AUTO_TEST_CASE(ASeriesOfTwoAddressesIsReadRaw) {
+  Fixture f;
+  f.options.policy.rollups = {{5 * kMinute, 0}};
+  f.Open();
+  const auto key = Labels::FromPairs({{"__name__", "twice_total"}});
+  const auto labels = Labels::FromPairs({{"job", "x"}});
+  std::vector<std::unique_ptr<model::SourceWriter>> writers;
+  for (const char* id : {"a", "b"})
+    writers.push_back(*f.database->OpenSource({model::OriginKind::kPush, id}, labels));
+  double value = 0;
+  for (Timestamp t = kT0; t < kT0 + kDay; t += kMinute) {
+    f.env.AdvanceMs(t - f.env.NowMs());
+    auto& writer = *writers[static_cast<size_t>(t / kMinute % 2)];
+    auto batch = f.database->NewBatch();
+    batch->BeginRow(writer, t, model::RowKind::kPartial);
+    batch->Set(*writer.AddSlot(key), value += 3);
+    BOOST_REQUIRE(batch->Commit({}).status.ok());
+  }
+  BOOST_REQUIRE(f.database->Compact().ok());
+  for (const char* function : kFunctions)
+    Compare(f, fmt::format("{}(twice_total[1h])", function), kT0, kT0 + kDay, 10 * kMinute);
+}
+
+BOOST_AUTO_TEST_CASE(RollupsOutliveTheRawSamplesAndSayWhenTheyOnlyEstimate) {
+  Fixture f;
+  f.options.policy.rollups = {{5 * kMinute, 30 * kDay}, {kHourMs, 0}};
+  f.Open();
+  Fill(f, 4, kMinute, false);
+  struct Asked {
+    std::string text;
+    int64_t step_ms;
+    query::Matrix answer;
+  };
+  std::vector<Asked> exact;
+  for (const char* function : {"increase", "count_over_time", "last_over_time"})
+    exact.push_back({fmt::format("{}(requests_total[2h])", function), kHourMs, {}});
+  for (const char* function : {"max_over_time", "min_over_time"})
+    exact.push_back({fmt::format("{}(temperature[2h])", function), kHourMs, {}});
+  exact.push_back({"temperature", 10 * kMinute, {}});
+  const Timestamp end = kT0 + 4 * kDay;
+  for (Asked& asked : exact) {
+    auto result = f.engine.Range(*f.database, asked.text, kT0, end, asked.step_ms, {});
+    BOOST_REQUIRE(result);
+    asked.answer = std::get<query::Matrix>(result->value);
+  }
+  StoragePolicy policy = f.database->policy();
+  policy.retention_ms = kDay;
+  f.database->SetPolicy(policy);
+  BOOST_REQUIRE(f.database->RunMaintenance().ok());
+  BOOST_TEST(f.database->sizes().segments < 4u);
+  BOOST_TEST(f.database->sizes().rollups == 8u);
+  for (const Asked& asked : exact) {
+    auto result = f.engine.Range(*f.database, asked.text, kT0, end, asked.step_ms, {});
+    BOOST_REQUIRE(result);
+    BOOST_TEST(result->annotations.warnings.empty());
+    const auto& got = std::get<query::Matrix>(result->value);
+    BOOST_REQUIRE_EQUAL(got.size(), asked.answer.size());
+    for (size_t s = 0; s < got.size(); ++s) {
+      BOOST_REQUIRE_EQUAL(got[s].floats.size(), asked.answer[s].floats.size());
+      for (size_t i = 0; i < got[s].floats.size(); ++i)
+        BOOST_REQUIRE(Same(got[s].floats[i].value, asked.answer[s].floats[i].value, true));
+    }
+  }
+  // Not by the rules: near the truth, and it says so.
+  const auto near = [&](const std::string& text, Timestamp start) {
+    auto result = f.engine.Range(*f.database, text, start, end, kHourMs, {});
+    BOOST_REQUIRE(result);
+    BOOST_REQUIRE_MESSAGE(result->annotations.warnings.size() == 1,
+                          text << ": " << result->annotations.warnings.size() << " warnings, "
+                               << result->stats.resolution);
+    BOOST_TEST(result->annotations.warnings[0].find("past their retention") != std::string::npos);
+    return std::get<query::Matrix>(result->value).size();
+  };
+  BOOST_TEST(near("rate(requests_total[1h])", kT0 + 17'000) > 0u);
+  BOOST_TEST(near("quantile_over_time(0.5, temperature[2h])", kT0) > 0u);
+  BOOST_TEST(near("temperature", kT0 + 17'000) > 0u);
+  BOOST_TEST(near("sum_over_time(requests_total[2h])", kT0) > 0u);
+  // Labels of series that only rollups have.
+  const auto names = f.database->Pin()->LabelValues("__name__", {}, {kT0, kT0 + kHourMs}, 0);
+  BOOST_REQUIRE(names);
+  BOOST_TEST(names->size() > 4u);
+  const model::MatcherSet all = {};
+  const auto series = f.database->Pin()->Series({&all, 1}, {kT0, kT0 + kHourMs}, 0);
+  BOOST_REQUIRE(series);
+  BOOST_TEST(!series->empty());
+  // Their own retention.
+  policy.rollups = {{5 * kMinute, 36 * kHourMs}, {kHourMs, 0}};
+  f.database->SetPolicy(policy);
+  BOOST_REQUIRE(f.database->RunMaintenance().ok());
+  BOOST_TEST(f.database->sizes().rollups == 6u);
+  BOOST_TEST(ResolutionOf(f, "max_over_time(temperature[2h])", kT0, end, kHourMs) == "1h");
+}
+
+BOOST_AUTO_TEST_CASE(DamagedRollupsArePutAsideAndTheRestIsServed) {
+  Fixture f;
+  f.options.policy.rollups = {{kHourMs, 0}};
+  f.Open();
+  Fill(f, 2, 5 * kMinute, false);
+  BOOST_REQUIRE(f.database->Close().ok());
+  f.database.reset();
+  size_t damaged = 0;
+  const auto names = f.env.ListDir("/data/rollups");
+  BOOST_REQUIRE(names);
+  for (const std::string& name : *names) {
+    if (!name.ends_with(kRollupSuffix) || damaged > 0) continue;
+    std::string bytes = *f.env.ReadFile("/data/rollups/" + name);
+    bytes[bytes.size() - 30] = static_cast<char>(bytes[bytes.size() - 30] ^ 1);  // the footer
+    BOOST_REQUIRE(f.env.WriteFileAtomically("/data/rollups/" + name, bytes).ok());
+    ++damaged;
+  }
+  BOOST_REQUIRE_EQUAL(damaged, 1u);
+  f.Open();
+  BOOST_TEST(f.database->counters().quarantined_files == 1u);
+  Compare(f, "rate(requests_total[2h])", kT0, kT0 + 2 * kDay, kHourMs);
+  // It is written anew.
+  BOOST_REQUIRE(f.database->RunMaintenance().ok());
+  BOOST_TEST(f.database->sizes().rollups == 2u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

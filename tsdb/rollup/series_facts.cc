@@ -1,8 +1,9 @@
-// The part of SelectionReader that answers a series with facts: those of whole columns, and for
-// what has none, samples folded by the tiles of the caller's wish.
+// The part of SelectionReader that answers a series with facts: those of whole columns and of
+// rollup buckets, and for what has none, samples folded by the tiles of the caller's wish.
 #include <algorithm>
 
 #include "tsdb/column_reader.h"
+#include "tsdb/rollup/rollup_file.h"
 #include "tsdb/segment/segment_file.h"
 
 namespace tocsin::tsdb {
@@ -10,8 +11,23 @@ namespace tocsin::tsdb {
 using model::Column;
 using model::ColumnBatch;
 using model::Facts;
+using model::TimeRange;
+using model::Timestamp;
 
-// Appends to runs_. False: there is nothing that the wish can do with.
+namespace {
+
+bool Knows(const Facts& facts, uint8_t needs) {
+  return facts.count == 0 || (facts.known & needs) == needs;
+}
+
+bool IsEmpty(const Facts& facts) { return facts.count == 0 && !facts.ends_stale; }
+
+TimeRange Common(TimeRange a, TimeRange b) {
+  return {std::max(a.min_ms, b.min_ms), std::min(a.max_ms, b.max_ms)};
+}
+
+}  // namespace
+
 Result<bool> SelectionReader::ReadColumnFacts(const Selection::Address& address,
                                               ColumnBatch* batch) {
   const auto& segment =
@@ -24,44 +40,122 @@ Result<bool> SelectionReader::ReadColumnFacts(const Selection::Address& address,
     TOCSIN_TRY(selection_.snapshot().SkipDamage(segment, std::move(status)));
     return false;
   }
-  const uint8_t needs = selection_.facts_plan().wish().needs;
-  if (facts.count == 0 && !facts.ends_stale) return false;
-  if (facts.count > 0 && (facts.known & needs) != needs) return false;
+  if (IsEmpty(facts) || !Knows(facts, selection_.facts_plan().wish().needs)) return false;
   runs_.push_back(facts);
   return true;
+}
+
+Status SelectionReader::ReadBuckets(const Selection::Address& address, ColumnBatch* batch) {
+  const RollupFile& file = *selection_.facts_plan().rollups()[address.rollup()].file;
+  if (rollup_cursors_.size() <= address.rollup()) rollup_cursors_.resize(address.rollup() + 1);
+  auto& cursor = rollup_cursors_[address.rollup()];
+  if (cursor == nullptr) cursor = std::make_unique<RollupCursor>(file);
+  Status status = cursor->Read(address.ref, batch, &buckets_);
+  if (status.ok()) return status;
+  buckets_.clear();
+  return selection_.snapshot().SkipDamage(file.segment(), std::move(status));
+}
+
+Result<bool> SelectionReader::ReadRollup(const Selection::Address& address, ColumnBatch* batch) {
+  const FactsPlan& plan = selection_.facts_plan();
+  const FactsPlan::Rollup& rollup = plan.rollups()[address.rollup()];
+  TOCSIN_TRY(ReadBuckets(address, batch));
+  const TimeRange range = rollup.gone() ? plan.ThinnedRange(rollup) : selection_.range();
+  const auto unknown = [&](const Facts& bucket) { return !Knows(bucket, plan.wish().needs); };
+  if (buckets_.empty() || std::any_of(buckets_.begin(), buckets_.end(), unknown)) return false;
+  for (const Facts& bucket : buckets_) {
+    if (!IsEmpty(bucket) && range.Contains(bucket.newest_ms) &&
+        !rollup.dirty.Contains(bucket.newest_ms))
+      runs_.push_back(bucket);
+  }
+  return true;
+}
+
+Status SelectionReader::ReadThinned(const Selection::Address& address, ColumnBatch* batch,
+                                    Column* column) {
+  const FactsPlan& plan = selection_.facts_plan();
+  const FactsPlan::Rollup& rollup = plan.rollups()[address.rollup()];
+  *column = Column();
+  // Where the segment is there its samples are read.
+  if (!rollup.gone()) return Status::Ok();
+  TOCSIN_RETURN_IF_ERROR(ReadBuckets(address, batch));
+  selection_.NoteThinned(rollup);
+  const TimeRange range = plan.ThinnedRange(rollup);
+  Timestamp* timestamps = batch->NewTimestamps(3 * buckets_.size());
+  double* values = batch->NewValues(3 * buckets_.size());
+  size_t n = 0;
+  const auto add = [&](Timestamp t, double value) {
+    // Damaged buckets may be out of order.
+    if (!range.Contains(t) || (n > 0 && t <= timestamps[n - 1])) return;
+    timestamps[n] = t;
+    values[n++] = value;
+  };
+  for (const Facts& bucket : buckets_) {
+    if (bucket.count > 0) {
+      if ((bucket.known & model::kFactFirst) != 0) add(bucket.first_ms, bucket.first);
+      add(bucket.last_ms, bucket.last);
+    }
+    if (bucket.ends_stale) add(bucket.newest_ms, model::StaleMarker());
+  }
+  column->timestamps = {timestamps, n};
+  column->values = {values, n};
+  return Status::Ok();
 }
 
 Result<bool> SelectionReader::ReadSeriesFacts(size_t first, size_t i, ColumnBatch* batch,
                                               Column* column) {
   const FactsPlan& plan = selection_.facts_plan();
   const uint32_t begin = selection_.first_address(first + i);
-  const auto count_in = [&](uint32_t segment) {
-    size_t count = 0;
-    for (uint32_t a = begin; a != kNoId; a = selection_.address(a).next)
-      count += selection_.address(a).segment == segment ? 1 : 0;
-    return count;
+  // The only address of the series in a file; kNoId where it has none or several, whose samples
+  // are interleaved.
+  const auto only_in = [&](uint32_t segment) {
+    uint32_t found = kNoId;
+    for (uint32_t a = begin; a != kNoId; a = selection_.address(a).next) {
+      if (selection_.address(a).segment != segment) continue;
+      if (found != kNoId) return kNoId;
+      found = a;
+    }
+    return found;
   };
   runs_.clear();
   parts_.clear();
   for (uint32_t a = begin; a != kNoId; a = selection_.address(a).next) {
     const Selection::Address& address = selection_.address(a);
-    // Two addresses of one series in one file are interleaved.
-    if (plan.UsesColumnFacts(address.segment) && count_in(address.segment) == 1) {
+    TimeRange range = selection_.range();
+    if (address.in_rollup()) {
+      if (!plan.rollups()[address.rollup()].gone()) continue;
+      TOCSIN_ASSIGN_OR_RETURN(const bool found, ReadRollup(address, batch));
+      if (!found) return false;
+      continue;
+    }
+    if (plan.UsesColumnFacts(address.segment) && only_in(address.segment) == a) {
       TOCSIN_ASSIGN_OR_RETURN(const bool found, ReadColumnFacts(address, batch));
       if (found) continue;
+    }
+    if (const uint32_t r = plan.RollupOf(address.segment);
+        r != kNoId && only_in(address.segment) == a) {
+      const uint32_t rolled = only_in(Selection::Address::kRollups + r);
+      bool found = false;
+      if (rolled != kNoId) {
+        TOCSIN_ASSIGN_OR_RETURN(found, ReadRollup(selection_.address(rolled), batch));
+      }
+      if (found) {
+        range = Common(range, plan.rollups()[r].dirty);
+        if (range.min_ms > range.max_ms) continue;
+      }
     }
     Column part;
     if (a == head_addresses_[i]) {
       part = head_parts_[i];
     } else {
-      TOCSIN_TRY(ReadPart(address, batch, &part));
+      TOCSIN_TRY(ReadPart(address, range, batch, &part));
     }
     if (!part.histograms.empty()) return false;
     if (!part.values.empty()) parts_.push_back(part);
   }
   if (runs_.empty()) return false;
   const auto earlier = [](const Facts& a, const Facts& b) { return a.newest_ms < b.newest_ms; };
-  std::sort(runs_.begin(), runs_.end(), earlier);
+  std::stable_sort(runs_.begin(), runs_.end(), earlier);
   if (!parts_.empty()) {
     Column samples = parts_.front();
     if (parts_.size() > 1) {

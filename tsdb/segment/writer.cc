@@ -390,6 +390,20 @@ void SegmentWriter::AddColumn(uint32_t source, uint32_t key, const Column& colum
   d.encoded += d.scratch;
 }
 
+void SegmentWriter::AddEncodedColumn(uint32_t source, uint32_t key, std::string_view bytes,
+                                     uint64_t samples, model::TimeRange range) {
+  Impl& d = *impl_;
+  DCHECK(d.options.sorted_input);
+  if (bytes.size() > kColumnBytesMax) {
+    d.status = Status(Code::kResourceExhausted, "a column of more than 4 GiB");
+    return;
+  }
+  d.meta.sample_count += samples;
+  d.meta.range.min_ms = std::min(d.meta.range.min_ms, range.min_ms);
+  d.meta.range.max_ms = std::max(d.meta.range.max_ms, range.max_ms);
+  d.WriteColumn(source, key, kColumnFloats, bytes);
+}
+
 void SegmentWriter::Impl::EndDirectoryBlock() {
   if (block.count == 0) return;
   PutFixed64(directory_blocks, block.data_offset);

@@ -27,6 +27,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -90,6 +91,10 @@ class SegmentWriter {
   // Writes the columns that wait. Those of the metric families written are complete; what comes
   // later is behind them in file order. Only with sorted_dictionary.
   void WriteWaiting();
+  // A column in bytes of the caller's own form (rollups), only with sorted input. `range` holds its
+  // `samples`.
+  void AddEncodedColumn(uint32_t source, uint32_t key, std::string_view bytes, uint64_t samples,
+                        model::TimeRange range);
 
   // A section that not every file has; each at most once, and before Finish.
   void AddSection(ExtraSection number, std::string bytes);

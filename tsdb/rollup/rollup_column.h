@@ -1,0 +1,44 @@
+// A column of a rollup file: the facts of one series' buckets as bytes (docs/format/rollup.md).
+//
+//   u8 head | where the buckets are | the value, if all samples are alike, else a value column a
+//   fact | resets | staleness markers
+//
+// Where: by the source's buckets (presence, and exceptions where times or counts differ from the
+// rows'), or on its own. `first` is told by the last value of the bucket before, min, max and sum
+// by the last value: neighbours of the same magnitude.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/facts.h"
+#include "model/storage.h"
+#include "tsdb/rollup/bucket.h"
+
+namespace tocsin::tsdb {
+
+// A series' buckets, ascending, each with a sample or a marker. One thread.
+struct ColumnBuckets {
+  std::vector<int64_t> numbers;
+  std::vector<model::Facts> facts;  // before_resets is not used
+  std::vector<double> before_resets;
+
+  // Replaces the buckets by those of a column of floats.
+  void Fold(const model::Column& column, int64_t bucket_ms);
+};
+
+void EncodeSourceBuckets(const SourceBuckets& buckets, int64_t bucket_ms, std::string* out);
+[[nodiscard]] bool DecodeSourceBuckets(std::string_view bytes, int64_t bucket_ms,
+                                       SourceBuckets* buckets);
+
+// Precondition: `column` is not empty.
+void EncodeRollupColumn(const ColumnBuckets& column, const SourceBuckets& source, int64_t bucket_ms,
+                        RollupKind kind, std::string* out);
+// Replaces `facts`; values before resets live in `batch`.
+[[nodiscard]] bool DecodeRollupColumn(std::string_view bytes, const SourceBuckets& source,
+                                      int64_t bucket_ms, model::ColumnBatch* batch,
+                                      std::vector<model::Facts>* facts);
+
+}  // namespace tocsin::tsdb

@@ -1,0 +1,41 @@
+// WriteRollups: rolls one segment up, at several resolutions in one pass over its columns.
+//
+// Which facts are kept of a series says its metric's type: counters (and the counts and sums of
+// classic histograms and summaries) first, last and resets; gauges last, min, max and sum. Of an
+// unknown type the samples decide: many decreases make a gauge; a counter's name and none or few a
+// counter; anything else keeps both. Histograms are not rolled up yet: they stay raw.
+//
+// Memory: one column at a time, and the buckets of all sources.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "model/metadata.h"
+#include "tsdb/rollup/bucket.h"
+#include "tsdb/segment/reader.h"
+
+namespace tocsin::tsdb {
+
+// The type of a metric, kUnknown when nobody said.
+using TypeOfMetric = std::function<model::MetricType(std::string_view metric_name)>;
+
+RollupKind RollupKindOf(std::string_view metric_name, model::MetricType type,
+                        std::span<const double> values);
+
+struct RollupOutput {
+  int64_t bucket_ms = 0;
+  std::string path;
+  SegmentMeta meta;  // id, generation, seed are the caller's; filled in when written
+};
+
+// Files are synced, their directory is not. `cancelled` is asked between columns, unless null. On
+// failure no file is left.
+Status WriteRollups(Env& env, const SegmentReader& input, const TypeOfMetric& type_of,
+                    const std::function<bool()>& cancelled, std::span<RollupOutput> outputs);
+
+}  // namespace tocsin::tsdb
