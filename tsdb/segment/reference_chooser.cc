@@ -1,5 +1,7 @@
 #include "tsdb/segment/reference_chooser.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -52,29 +54,30 @@ class DifferenceSample {
 
 }  // namespace
 
-void ReferenceChooser::Enter(uint32_t source, uint32_t family) {
-  if (source == source_ && family == family_) return;
-  source_ = source;
-  family_ = family;
-  columns_.clear();
-  bytes_ = 0;
+uint64_t ReferenceChooser::HashOf(uint32_t source, std::span<const double> values) {
+  return XXH3_64bits_withSeed(values.data(), values.size_bytes(), source);
 }
 
-const ReferenceChooser::Candidate* ReferenceChooser::Choose(uint32_t axis, const RowPlaces& places,
-                                                            std::span<const double> values) const {
+const ReferenceChooser::Candidate* ReferenceChooser::Choose(const Candidate& column) const {
   const auto fits = [&](const Candidate& c) {
-    return c.axis == axis && c.depth < kReferenceDepthMax && c.values.size() == values.size() &&
-           c.places.full == places.full && c.places.rows == places.rows;
+    return c.source == column.source && c.axis == column.axis && c.depth < kReferenceDepthMax &&
+           c.values.size() == column.values.size() && c.places.full == column.places.full &&
+           c.places.rows == column.places.rows;
   };
-  for (auto at = columns_.rbegin(); at != columns_.rend(); ++at) {
-    if (SameBits(at->values, values) && fits(*at)) return &*at;
+  if (const auto equal = newest_.find(column.hash); equal != newest_.end()) {
+    const Candidate& c = At(equal->second);
+    if (fits(c) && SameBits(c.values, column.values)) return &c;
   }
-  if (columns_.empty()) return nullptr;
-  const DifferenceSample sample(values);
+  const auto in_family = [&](const Candidate& c) {
+    return c.source == column.source && c.family == column.family;
+  };
+  if (columns_.empty() || !in_family(columns_.back())) return nullptr;
+  const DifferenceSample sample(column.values);
   const Candidate* best = nullptr;
   double least = sample.Bits({}) * kGainMin;
   size_t tried = 0;
-  for (auto at = columns_.rbegin(); at != columns_.rend() && tried < kResidualCandidates; ++at) {
+  for (auto at = columns_.rbegin();
+       at != columns_.rend() && in_family(*at) && tried < kResidualCandidates; ++at) {
     if (!fits(*at)) continue;
     ++tried;
     const double bits = sample.Bits(at->values);
@@ -87,10 +90,15 @@ const ReferenceChooser::Candidate* ReferenceChooser::Choose(uint32_t axis, const
 
 void ReferenceChooser::Add(Candidate candidate) {
   bytes_ += candidate.values.size() * sizeof(double);
+  newest_[candidate.hash] = first_ + columns_.size();
   columns_.push_back(std::move(candidate));
   while (bytes_ > kReferenceBytesMax) {
-    bytes_ -= columns_.front().values.size() * sizeof(double);
+    const Candidate& oldest = columns_.front();
+    bytes_ -= oldest.values.size() * sizeof(double);
+    const auto known = newest_.find(oldest.hash);
+    if (known->second == first_) newest_.erase(known);
     columns_.pop_front();
+    ++first_;
   }
 }
 

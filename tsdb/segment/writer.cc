@@ -114,8 +114,9 @@ struct SegmentWriter::Impl {
   void EncodeAxisChecked(std::span<const Timestamp> timestamps, std::string* out);
   uint32_t AxisFor(uint32_t source, std::span<const Timestamp> timestamps);
   uint8_t EncodeFloats(uint32_t source, uint32_t key, const Column& column, std::string* out);
-  // The part of a column's floats behind the axis number; true: told by a reference.
-  bool EncodeFloatPart(const PartInput& part, uint32_t axis, bool has_histograms, std::string* out);
+  // The part of a column's floats behind the axis number, with a reference if that is smaller: true
+  // then. `column`: source, family and axis are set.
+  bool EncodeFloatPart(ReferenceChooser::Candidate column, PartInput part, std::string* out);
   // Days are kept, and their columns come in file order: worth the effort.
   bool Thorough() const { return options.sorted_input && meta.level >= kMaxSegmentLevel; }
   Effort effort() const { return Thorough() ? Effort::kSmall : Effort::kFast; }
@@ -283,26 +284,24 @@ uint32_t SegmentWriter::Impl::PlaceOnAxis(uint32_t source, std::span<const Times
   return AxisFor(source, timestamps);
 }
 
-bool SegmentWriter::Impl::EncodeFloatPart(const PartInput& part, uint32_t axis, bool has_histograms,
+bool SegmentWriter::Impl::EncodeFloatPart(ReferenceChooser::Candidate column, PartInput part,
                                           std::string* out) {
-  if (!Thorough() || part.constant || has_histograms) return EncodePart(part, out);
-  PartInput told = part;
-  const ReferenceChooser::Candidate* reference = chooser.Choose(axis, *part.places, part.values);
-  unsigned depth = 0;
-  bool uses_reference = false;
+  column.offset = sink->offset();
+  column.places = *part.places;
+  column.values.assign(part.values.begin(), part.values.end());
+  column.hash = ReferenceChooser::HashOf(column.source, part.values);
+  const ReferenceChooser::Candidate* reference = chooser.Choose(column);
+  if (reference != nullptr) part.reference = reference->values;
   std::string body;
-  if (reference != nullptr) told.reference = reference->values;
-  uses_reference = EncodePart(told, &body);
+  const bool uses_reference = EncodePart(part, &body);
   if (uses_reference) {
-    EncodeReference({sink->offset() - reference->offset, reference->length, reference->flags}, out);
-    depth = reference->depth + 1;
+    EncodeReference({column.offset - reference->offset, reference->length, reference->flags}, out);
+    column.depth = reference->depth + 1;
   }
   out->append(body);
-  candidate = ReferenceChooser::Candidate{.offset = sink->offset(),
-                                          .axis = axis,
-                                          .depth = depth,
-                                          .places = *part.places,
-                                          .values = {part.values.begin(), part.values.end()}};
+  // Whoever is told by the same values is told by the first that has them.
+  const bool equal = reference != nullptr && reference->hash == column.hash;
+  if (!equal) candidate = std::move(column);
   return uses_reference;
 }
 
@@ -316,17 +315,24 @@ uint8_t SegmentWriter::Impl::EncodeFloats(uint32_t source, uint32_t key, const C
       column.values.begin() + (constant ? 1 : static_cast<ptrdiff_t>(column.values.size())),
       [](double v) { return model::IsStale(v); });
   if (axis != 0) PutVarint(*out, axis);
-  if (Thorough()) chooser.Enter(source, families[key]);
-  const bool reference =
-      EncodeFloatPart({.axis_rows = sources[source].axis_rows[axis],
+  const PartInput part{.axis_rows = sources[source].axis_rows[axis],
                        .places = &places,
                        .starts = starts ? column.start_timestamps : std::span<const Timestamp>(),
                        .values = column.values,
                        .histograms = {},
                        .constant = constant,
                        .effort = effort(),
-                       .reference = {}},
-                      axis, !column.histograms.empty(), out);
+                       .reference = {}};
+  bool reference = false;
+  if (Thorough() && !constant && column.histograms.empty()) {
+    ReferenceChooser::Candidate told;
+    told.source = source;
+    told.family = families[key];
+    told.axis = axis;
+    reference = EncodeFloatPart(std::move(told), part, out);
+  } else {
+    EncodePart(part, out);
+  }
   return static_cast<uint8_t>(kColumnFloats | (constant ? kColumnConstant : 0) |
                               (stale ? kColumnMayHoldStale : 0) | (starts ? kColumnStarts : 0) |
                               (places.full ? kColumnFull : 0) | (axis != 0 ? kColumnOwnAxis : 0) |
