@@ -2,13 +2,14 @@
 
 #include "base/check.h"
 #include "base/regex.h"
+#include "model/regex_literals.h"
 
 namespace tocsin::model {
 
 struct Matcher::Compiled {
   Regex regex;
   std::vector<std::string> set_matches;
-  std::string prefix;
+  RegexLiterals literals;
 };
 
 namespace {
@@ -36,20 +37,6 @@ std::vector<std::string> LiteralAlternatives(std::string_view pattern) {
   }
 }
 
-std::string LiteralPrefix(std::string_view pattern) {
-  // An alternation or a flag anywhere makes a leading literal unsafe to rely on.
-  if (pattern.find('|') != std::string_view::npos || pattern.find("(?") != std::string_view::npos)
-    return {};
-  size_t end = pattern.find_first_of(kMetaCharacters);
-  if (end == std::string_view::npos) return std::string(pattern);
-  // `ab*` does not promise the b.
-  if (end > 0 && (pattern[end] == '*' || pattern[end] == '?' || pattern[end] == '{')) {
-    --end;
-    while (end > 0 && (static_cast<uint8_t>(pattern[end]) & 0xc0) == 0x80) --end;
-  }
-  return std::string(pattern.substr(0, end));
-}
-
 }  // namespace
 
 std::string_view MatchTypeSymbol(MatchType type) {
@@ -75,7 +62,7 @@ Result<Matcher> Matcher::Create(MatchType type, std::string name, std::string va
     auto compiled = std::make_shared<Compiled>();
     TOCSIN_ASSIGN_OR_RETURN(compiled->regex, Regex::Compile(m.value_));
     compiled->set_matches = LiteralAlternatives(m.value_);
-    compiled->prefix = LiteralPrefix(m.value_);
+    compiled->literals = RegexLiterals::Of(m.value_);
     m.compiled_ = std::move(compiled);
   }
   m.matches_empty_ = m.Matches(std::string_view());
@@ -107,7 +94,8 @@ bool Matcher::Matches(std::string_view label_value) const {
     }
     return !want;
   }
-  if (!label_value.starts_with(compiled_->prefix)) return !want;
+  if (compiled_->literals.is_glob) return compiled_->literals.GlobMatches(label_value) == want;
+  if (!compiled_->literals.MayMatch(label_value)) return !want;
   return compiled_->regex.FullMatch(label_value) == want;
 }
 
@@ -118,7 +106,7 @@ const std::vector<std::string>& Matcher::set_matches() const {
 
 const std::string& Matcher::prefix() const {
   static const std::string kNone;
-  return compiled_ ? compiled_->prefix : kNone;
+  return compiled_ ? compiled_->literals.prefix : kNone;
 }
 
 std::string Matcher::ToString() const {
