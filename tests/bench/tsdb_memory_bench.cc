@@ -71,6 +71,7 @@ class SimulatedEnv final : public Env {
   int64_t NowMs() override { return now_ms_; }
   int64_t MonotonicNanos() override { return now_ms_ * 1'000'000; }
   void SleepFor(int64_t duration_ms) override { now_ms_ += duration_ms; }
+  int64_t ThreadCpuNanos() override { return 0; }  // no budget: there is nobody to spare
   void FillRandom(void* out, size_t count) override { real_.FillRandom(out, count); }
   Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path,
                                                         WriteMode mode) override {
@@ -99,6 +100,7 @@ class SimulatedEnv final : public Env {
   Status CreateDirs(const std::string& path) override { return real_.CreateDirs(path); }
   Status SyncDir(const std::string& path) override { return real_.SyncDir(path); }
   Result<uint64_t> FreeSpace(const std::string& path) override { return real_.FreeSpace(path); }
+  Result<uint64_t> DiskSize(const std::string& path) override { return real_.DiskSize(path); }
   Result<std::unique_ptr<FileLock>> LockFile(const std::string& path) override {
     return real_.LockFile(path);
   }

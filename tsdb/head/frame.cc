@@ -145,8 +145,6 @@ Result<FrameView> FrameView::Parse(std::string_view body) {
 }
 
 FrameView FrameView::ParseTrusted(const char* body, uint32_t body_bytes, uint32_t sections_offset) {
-  FrameView frame;
-  const auto flags = static_cast<uint8_t>(*body);
   const char* p = body + 1;
   const auto varint = [&p] {
     uint32_t v = static_cast<uint8_t>(*p) & 0x7f;
@@ -154,12 +152,20 @@ FrameView FrameView::ParseTrusted(const char* body, uint32_t body_bytes, uint32_
     return v;
   };
   static_assert(kFrameSlotsMax < (1 << 14), "counts are varints of at most two bytes");
+  const uint32_t slots = varint();
+  const uint32_t items = varint();
+  return FromParts(static_cast<uint8_t>(*body), slots, items, body, body_bytes, sections_offset);
+}
+
+FrameView FrameView::FromParts(uint8_t flags, uint32_t slots, uint32_t items, const char* body,
+                               uint32_t body_bytes, uint32_t sections_offset) {
+  FrameView frame;
   frame.kind = static_cast<FrameKind>(flags & kKindMask);
   frame.list = (flags & kListFlag) != 0;
-  frame.slots = varint();
-  frame.items = varint();
-  frame.set = p;
-  frame.codes = p + (frame.list ? size_t{2} * frame.items : size_t{8} * frame.word_count());
+  frame.slots = slots;
+  frame.items = items;
+  frame.set = body + 3 + (slots >= 0x80 ? 1 : 0) + (items >= 0x80 ? 1 : 0);
+  frame.codes = frame.set + (frame.list ? size_t{2} * frame.items : size_t{8} * frame.word_count());
   frame.payload = frame.codes + (frame.items + 1) / 2;
   frame.payload_end = body + sections_offset;
   if ((flags & (kOwnFlag | kStartsFlag)) == 0) return frame;

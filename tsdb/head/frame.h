@@ -121,6 +121,10 @@ struct FrameView {
   static Result<FrameView> Parse(std::string_view body);
   // Of a body that Parse accepted before; `sections_offset`: where its payload ends.
   static FrameView ParseTrusted(const char* body, uint32_t body_bytes, uint32_t sections_offset);
+  // The same, when what the body begins with is known: its bytes are only read for sections.
+  // `body_bytes` may count what follows the body.
+  static FrameView FromParts(uint8_t flags, uint32_t slots, uint32_t items, const char* body,
+                             uint32_t body_bytes, uint32_t sections_offset);
 };
 
 // Encodes one frame after another; keeps its buffers. Items are added in ascending order of slots

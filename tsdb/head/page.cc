@@ -214,8 +214,10 @@ FrameHeader* Page::Store(std::string_view body, uint32_t sections_offset, const 
   auto* header = new (memory) FrameHeader();
   header->row_ms = row_ms;
   header->bytes = static_cast<uint32_t>(bytes);
-  header->body_bytes = static_cast<uint32_t>(body.size());
   header->sections_offset = sections_offset;
+  header->slots = static_cast<uint16_t>(view.slots);
+  header->items = static_cast<uint16_t>(view.items);
+  header->flags = static_cast<uint8_t>(body[0]);
   header->directory_entries = static_cast<uint16_t>(entries);
   if (entries > 0) FillDirectory(view, entries, memory + sizeof(FrameHeader));
   std::memcpy(memory + used - body.size(), body.data(), body.size());

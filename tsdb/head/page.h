@@ -50,15 +50,21 @@ inline constexpr uint32_t kRunFramesMin = 32;
 struct FrameHeader {
   std::atomic<uint64_t> commit{kUncommitted};
   model::Timestamp row_ms = 0;
-  uint32_t bytes = 0;  // to the next header
-  uint32_t body_bytes = 0;
+  uint32_t bytes = 0;            // to the next header
   uint32_t sections_offset = 0;  // in the body
   uint16_t directory_entries = 0;
-  uint16_t unused = 0;
+  // What the body begins with: a reader that lists frames need not touch it.
+  uint16_t slots = 0;
+  uint16_t items = 0;
+  uint8_t flags = 0;
+  uint8_t unused = 0;
 
   const char* directory() const { return reinterpret_cast<const char*>(this + 1); }
   const char* body() const { return directory() + size_t{4} * directory_entries; }
-  FrameView view() const { return FrameView::ParseTrusted(body(), body_bytes, sections_offset); }
+  FrameView view() const {
+    const auto to_body = static_cast<uint32_t>(body() - reinterpret_cast<const char*>(this));
+    return FrameView::FromParts(flags, slots, items, body(), bytes - to_body, sections_offset);
+  }
 };
 static_assert(sizeof(FrameHeader) == 32);
 

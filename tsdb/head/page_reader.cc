@@ -12,6 +12,9 @@ namespace tocsin::tsdb {
 
 namespace {
 
+// How many frames ahead of the one being read a slot's part of it is fetched.
+constexpr uint32_t kFramesAhead = 12;
+
 // Payload bytes of two neighbouring items by their two codes; kToldByPayload when one of them says
 // its size itself.
 constexpr uint8_t kToldByPayload = 0xff;
@@ -83,6 +86,29 @@ PageReader::PageReader(const Page& page, const HeadView& view) : view_(view) {
   }
   times_.resize(frames_.size());
   values_.resize(frames_.size());
+}
+
+// A slot's part of a frame is three or four cache lines far from the next frame's: what is read
+// later is asked for early. First the set and the directory, then, when these are there, the item.
+void PageReader::PrefetchSet(const Frame& frame, uint32_t slot) {
+  if (frame.view.list) {
+    __builtin_prefetch(frame.view.set + frame.view.items);
+    return;
+  }
+  if (slot >= frame.view.slots) return;
+  __builtin_prefetch(frame.view.set + size_t{8} * (slot / 64));
+  if (frame.header->directory_entries > 0)
+    __builtin_prefetch(frame.header->directory() + size_t{4} * (slot / 64));
+}
+
+void PageReader::PrefetchItem(const Frame& frame, uint32_t slot) {
+  if (frame.view.list || slot >= frame.view.slots || frame.header->directory_entries == 0) return;
+  uint32_t packed;
+  std::memcpy(&packed, frame.header->directory() + size_t{4} * (slot / 64), sizeof packed);
+  __builtin_prefetch(frame.view.codes + (packed >> kDirectoryPayloadBits) / 2);
+  const char* payload = frame.view.payload + (packed & kDirectoryPayloadMax);
+  __builtin_prefetch(payload);
+  __builtin_prefetch(payload + 64);
 }
 
 // The slot's item in the frame, if it has one.
@@ -214,6 +240,8 @@ void PageReader::ReadSlot(uint32_t slot, model::ColumnBatch* batch, model::Colum
     }
     for (uint32_t i = run.first; i < run.last; ++i) {
       const Frame& frame = frames_[i];
+      if (i + kFramesAhead < run.last) PrefetchSet(frames_[i + kFramesAhead], slot);
+      if (i + kFramesAhead / 2 < run.last) PrefetchItem(frames_[i + kFramesAhead / 2], slot);
       if (slot >= frame.view.slots) continue;
       uint32_t item;
       const char* payload;

@@ -93,6 +93,8 @@ class PageReader {
   bool Visible(model::Timestamp t, uint64_t commit) const {
     return view_.range.Contains(t) && !view_.sealed->Covers(t, commit);
   }
+  static void PrefetchSet(const Frame& frame, uint32_t slot);
+  static void PrefetchItem(const Frame& frame, uint32_t slot);
   static bool Locate(const Frame& frame, uint32_t slot, uint32_t* item, const char** payload);
   void Emit(model::Timestamp t, uint64_t bits, int64_t start_ms);
   void EmitItem(const Frame& frame, uint32_t slot, uint32_t item, const char* payload,

@@ -354,7 +354,11 @@ void HeadIndex::Impl::SelectPairs(const SelectedProduct& product, HeadSelection*
       const auto [found, fresh] = list_of_page.try_emplace({view.page, view.length});
       if (fresh) {
         std::vector<SlotKey> list;
-        for (uint32_t s = 0; s < view.length; ++s) {
+        // Keys of a source's own were added one after another: most of its pages have none of few.
+        const auto first =
+            std::lower_bound(product.keys.begin(), product.keys.end(), view.page->lowest_key());
+        const bool any = first != product.keys.end() && *first <= view.page->highest_key();
+        for (uint32_t s = 0; any && s < view.length; ++s) {
           const KeyId key = view.page->KeyAt(s);
           if (wanted.Contains(key)) list.push_back({s, key});
         }

@@ -75,7 +75,14 @@ void LayoutStore::DeletePage(void* memory) {
   delete page;
 }
 
+void LayoutStore::WidenKeys(LayoutPage* page, KeyId key) {
+  if (key == kNoId) return;
+  if (key < page->lowest_key()) page->lowest_key_.store(key, std::memory_order_relaxed);
+  if (key > page->highest_key()) page->highest_key_.store(key, std::memory_order_relaxed);
+}
+
 void LayoutStore::AppendKey(LayoutPage* page, KeyId key) {
+  WidenKeys(page, key);
   LayoutPage::Keys* keys = page->keys_.load(std::memory_order_relaxed);
   if (page->size_ == page->capacity_) {
     const uint32_t capacity =
@@ -151,6 +158,7 @@ void LayoutStore::ReplaceSlot(Layout& layout, uint32_t slot, KeyId key) {
   const KeyId old = page->KeyAt(position);
   if (old == key) return;
   if (page->users_ == 1) {
+    WidenKeys(page, key);
     page->keys_.load(std::memory_order_relaxed)[position].store(key, std::memory_order_relaxed);
     if (old != kNoId) count_key_(old, -1);
     if (key != kNoId) count_key_(key, 1);

@@ -40,12 +40,17 @@ class LayoutPage {
   KeyId KeyAt(uint32_t slot) const {  // below a length read from a Layout
     return keys_.load(std::memory_order_acquire)[slot].load(std::memory_order_relaxed);
   }
+  // No key outside of these was ever in it.
+  KeyId lowest_key() const { return lowest_key_.load(std::memory_order_relaxed); }
+  KeyId highest_key() const { return highest_key_.load(std::memory_order_relaxed); }
 
  private:
   friend class LayoutStore;
   using Keys = std::atomic<KeyId>;
 
   std::atomic<Keys*> keys_{nullptr};
+  std::atomic<KeyId> lowest_key_{kNoId};
+  std::atomic<KeyId> highest_key_{0};
   // The writer's.
   uint32_t capacity_ = 0;
   uint32_t size_ = 0;
@@ -118,6 +123,7 @@ class LayoutStore {
   LayoutPage* Acquire(const std::vector<KeyId>& keys);
   void Drop(LayoutPage* page);
   void AppendKey(LayoutPage* page, KeyId key);
+  static void WidenKeys(LayoutPage* page, KeyId key);
   // Puts `page` at `index`, one past the end included.
   void SetPage(Layout& layout, uint32_t index, LayoutPage* page);
   uint32_t FindInPage(LayoutPage* page, KeyId key, uint32_t length);
