@@ -1,7 +1,6 @@
 #include "tsdb/compactor.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 
 #include "base/log.h"
@@ -11,9 +10,33 @@
 namespace tocsin::tsdb {
 namespace {
 
-model::Timestamp BlockStart(model::Timestamp t, int64_t block_ms) {
-  const int64_t remainder = t % block_ms;
-  return t - (remainder < 0 ? remainder + block_ms : remainder);
+std::vector<const SegmentMeta*> Metas(const Version& version) {
+  std::vector<const SegmentMeta*> metas;
+  for (const Version::Segment& segment : version.segments) metas.push_back(&segment->meta());
+  return metas;
+}
+
+struct PlannedMerge {
+  std::vector<Version::Segment> inputs;
+  MergeChoice choice;
+};
+
+// Without the version: rows leave memory when the last reference to an older one is gone.
+std::vector<PlannedMerge> Plan(const Version& version, const std::vector<MergeChoice>& choices) {
+  std::vector<PlannedMerge> plan;
+  for (const MergeChoice& choice : choices) {
+    PlannedMerge& merge = plan.emplace_back(std::vector<Version::Segment>(), choice);
+    for (const size_t at : choice.inputs) merge.inputs.push_back(version.segments[at]);
+  }
+  return plan;
+}
+
+// Retention may have deleted some to make room for others.
+bool AllThere(const Version& version, std::span<const Version::Segment> segments) {
+  return std::all_of(segments.begin(), segments.end(), [&](const Version::Segment& segment) {
+    return std::find(version.segments.begin(), version.segments.end(), segment) !=
+           version.segments.end();
+  });
 }
 
 }  // namespace
@@ -116,8 +139,15 @@ std::vector<WindowUse> Compactor::OpenWindows(model::TimeRange range) const {
 }
 
 Status Compactor::CompactAll() {
+  in_foreground_ = true;
+  const Status status = SealAndMergeAll();
+  in_foreground_ = false;
+  return status;
+}
+
+Status Compactor::SealAndMergeAll() {
   TOCSIN_RETURN_IF_ERROR(Seal({}));
-  return MergeBlocks(kDayMs, kMaxSegmentLevel, model::kMaxTimestamp, /*all=*/true);
+  return MergeAll();
 }
 
 // ----------------------------------------------------------------------------------------------------------
@@ -132,12 +162,15 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
     columns += input->meta().column_count;
     newest = std::max(newest, input->meta().range.max_ms);
   }
-  // The inputs go only when the output is there, which of noise may be the larger one: column facts,
-  // restarts of chunks.
-  const uint64_t room = input_bytes + columns * kMergedColumnGrowth;
-  TOCSIN_RETURN_IF_ERROR(MakeRoom(room, inputs));
-  // What cannot be in two places for a while stays in parts.
-  if (budget_.cap() != 0 && budget_.left() < room) return Status::Ok();
+  // The inputs go only when the output is there, which of noise may be the larger one: column
+  // facts, restarts of chunks.
+  if (budget_.cap() != 0) {
+    const uint64_t room = input_bytes + columns * kMergedColumnGrowth;
+    TOCSIN_RETURN_IF_ERROR(MakeRoom(room, inputs));
+    // What cannot be in two places for a while stays in parts.
+    if (budget_.left() < room) return Status::Ok();
+  }
+  if (!AllThere(*store_.Current(), inputs)) return Status::Ok();
   const SegmentMeta meta = store_.NewMeta(level);
   DroppedSamples dropped;
   MergeOptions options;
@@ -148,6 +181,9 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
   if (std::vector<bool> expired = retention_.Expired(policy, newest);
       std::find(expired.begin(), expired.end(), false) != expired.end())
     options.filters.push_back(&rule_filter.emplace(policy.retention_rules, std::move(expired)));
+  options.cancelled = [&] { return EndsMerge(inputs); };
+  pacer_.Start();
+  chores_ = Status::Ok();
   std::weak_ptr<const Version> old_version;
   Status status = store_.Add(
       meta,
@@ -157,6 +193,12 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
     counters_.merges.fetch_add(1, std::memory_order_relaxed);
     Count(dropped);
     return status;
+  }
+  if (status.code() == Code::kCancelled && !in_foreground_) return chores_;
+  if (status.code() == Code::kNoSpace && !in_foreground_) {
+    next_merge_ms_ = env_.MonotonicNanos() / 1'000'000 + kMergeRetryMs;
+    // A cap that is too small for a merge is no failure: the files stay as they are.
+    if (budget_.left() < 2 * input_bytes) return Status::Ok();
   }
   counters_.merge_failures.fetch_add(1, std::memory_order_relaxed);
   if (status.code() != Code::kCorruption) return status.Annotate("merge");
@@ -170,45 +212,83 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
   return Status::Ok();
 }
 
-Status Compactor::MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp closed_before,
-                              bool all) {
-  std::map<model::Timestamp, std::vector<Version::Segment>> blocks;
-  const std::shared_ptr<const Version> version = store_.Current();
-  for (const Version::Segment& segment : version->segments) {
-    const SegmentMeta& meta = segment->meta();
-    if (meta.cuts.empty() || damaged_.contains(meta.id)) continue;
-    blocks[BlockStart(meta.cuts.front().window_start_ms, block_ms)].push_back(segment);
+Status Compactor::MergeDue() {
+  if (paused_.load(std::memory_order_relaxed) || env_.MonotonicNanos() / 1'000'000 < next_merge_ms_)
+    return Status::Ok();
+  const MergeRequest request{
+      .now_ms = env_.NowMs(),
+      .monotonic_ms = env_.MonotonicNanos() / 1'000'000,
+      .day_grace_ms =
+          std::clamp<int64_t>(options_.out_of_order_window_ms, 60 * 60 * 1000, 6 * 60 * 60 * 1000),
+      .excluded = &damaged_};
+  std::vector<PlannedMerge> plan;
+  {
+    const std::shared_ptr<const Version> version = store_.Current();
+    plan = Plan(*version, DueMerges(Metas(*version), request, &days_));
   }
-  for (auto& [start, segments] : blocks) {
-    if (start > closed_before - block_ms) continue;
-    const bool settled = segments.size() == 1 && segments.front()->meta().level >= level;
-    if (settled) continue;
-    uint64_t top_bytes = 0;
-    uint64_t overlay_bytes = 0;
-    size_t overlays = 0;
-    for (const Version::Segment& segment : segments) {
-      if (segment->meta().level >= level) {
-        top_bytes += segment->meta().file_bytes;
-      } else {
-        overlay_bytes += segment->meta().file_bytes;
-        ++overlays;
-      }
-    }
-    const bool worthwhile =
-        all || top_bytes == 0 || overlays >= kOverlayFilesMax ||
-        static_cast<double>(overlay_bytes) >= kOverlayShare * static_cast<double>(top_bytes);
-    // A quarter that the day's file has overtaken is the day's business.
-    const bool above = std::any_of(segments.begin(), segments.end(), [&](const auto& segment) {
-      return segment->meta().level > level;
-    });
-    if (!worthwhile || above) continue;
-    if (!retention_.HasRoomToRewrite(top_bytes + overlay_bytes)) {
-      if (all) return Status(Code::kNoSpace, "merge: too little free space");
-      continue;
-    }
-    TOCSIN_RETURN_IF_ERROR(Merge(std::move(segments), level));
+  const auto waiting = std::count_if(plan.begin(), plan.end(), [](const PlannedMerge& merge) {
+    return merge.choice.day.has_value();
+  });
+  counters_.days_waiting.store(static_cast<uint64_t>(waiting), std::memory_order_relaxed);
+  for (const auto& [inputs, choice] : plan) {
+    if (!retention_.HasRoomToRewrite(choice.input_bytes)) continue;
+    TOCSIN_RETURN_IF_ERROR(Merge(inputs, choice.level));
+    if (stopping_.load(std::memory_order_relaxed) || paused_.load(std::memory_order_relaxed)) break;
+    if (choice.day) days_[*choice.day].rewritten_ms = env_.MonotonicNanos() / 1'000'000;
   }
   return Status::Ok();
+}
+
+Status Compactor::MergeAll() {
+  if (paused_.load(std::memory_order_relaxed))
+    return Status(Code::kUnavailable, "compaction is paused");
+  std::vector<PlannedMerge> plan;
+  {
+    const std::shared_ptr<const Version> version = store_.Current();
+    plan = Plan(*version, AllMerges(Metas(*version), damaged_));
+  }
+  for (const auto& [inputs, choice] : plan) {
+    if (!retention_.HasRoomToRewrite(choice.input_bytes))
+      return Status(Code::kNoSpace, "merge: too little free space");
+    TOCSIN_RETURN_IF_ERROR(Merge(inputs, choice.level));
+  }
+  return Status::Ok();
+}
+
+// Between two columns of a merge. What is due meanwhile is done here: a merge of a day at a fifth
+// of a core may take longer than a half hour.
+bool Compactor::EndsMerge(std::span<const Version::Segment> inputs) {
+  constexpr uint32_t kColumnsBetween = 32;
+  constexpr int64_t kChoresIntervalMs = 1000;
+  if (++columns_merged_ % kColumnsBetween != 0) return false;
+  const auto ends = [this] {
+    return stopping_.load(std::memory_order_relaxed) ||
+           (paused_.load(std::memory_order_relaxed) && !in_foreground_);
+  };
+  const auto hurries = [this] {
+    return in_foreground_ || foreground_waiting_.load(std::memory_order_relaxed) > 0;
+  };
+  const auto chores_due = [this] { return env_.MonotonicNanos() / 1'000'000 >= next_chores_ms_; };
+  do {
+    if (chores_due()) {
+      next_chores_ms_ = env_.MonotonicNanos() / 1'000'000 + kChoresIntervalMs;
+      chores_ = ApplyRetention(inputs);
+      if (chores_.ok()) chores_ = SealDue();
+      if (!chores_.ok()) return true;
+    }
+    pacer_.Pace(hurries() ? 1.0 : Share(), [&] { return !ends() && !hurries() && !chores_due(); });
+  } while (!ends() && chores_due());
+  return ends();
+}
+
+// While queries run a quarter of the share; twice the share for each closed day that waits, so
+// that the queue cannot grow for ever.
+double Compactor::Share() const {
+  double share = policy().compaction_cpu_share;
+  if (options_.queries_running && options_.queries_running()) share /= 4;
+  const uint64_t waiting = counters_.days_waiting.load(std::memory_order_relaxed);
+  for (uint64_t day = 1; day < std::min<uint64_t>(waiting, 8); ++day) share *= 2;
+  return std::min(share, 1.0);
 }
 
 // ----------------------------------------------------------------------------------------------------------
@@ -241,7 +321,7 @@ Status Compactor::MakeRoom(uint64_t bytes, std::span<const Version::Segment> spa
   return retention_.MakeRoom(bytes, spare, HeldByHead());
 }
 
-Status Compactor::ApplyRetention() {
+Status Compactor::ApplyRetention(std::span<const Version::Segment> spare) {
   const StoragePolicy policy = this->policy();
   retention_.Watch(policy);
   const Retention::Held held = [this, by_head = HeldByHead()](const SegmentMeta& meta) {
@@ -252,12 +332,14 @@ Status Compactor::ApplyRetention() {
   uint64_t log_bytes = 0;
   for (size_t s = 0; s < head_.shard_count(); ++s) log_bytes += head_.shard(s).log.total_bytes();
   if (budget_.cap() != 0 && log_bytes > budget_.cap() / 4) TOCSIN_RETURN_IF_ERROR(Seal({}));
-  return MakeRoom(0);
+  return MakeRoom(0, spare);
 }
 
 Status Compactor::ApplyRetentionRules() {
   const StoragePolicy policy = this->policy();
+  if (paused_.load(std::memory_order_relaxed)) return Status::Ok();
   for (const Retention::Rewrite& rewrite : retention_.DueRewrites(policy)) {
+    if (stopping_.load(std::memory_order_relaxed)) break;
     const SegmentMeta& meta = rewrite.segment->meta();
     if (damaged_.contains(meta.id) || !retention_.HasRoomToRewrite(meta.file_bytes)) continue;
     TOCSIN_RETURN_IF_ERROR(Merge({rewrite.segment}, meta.level));
@@ -268,7 +350,7 @@ Status Compactor::ApplyRetentionRules() {
 Status Compactor::RunRound() {
   // First, and whatever comes of the rest: on a full disk it is what makes room for seals and
   // merges.
-  const Status retained = ApplyRetention();
+  const Status retained = ApplyRetention({});
   const Status compacted = SealAndMerge();
   return compacted.ok() ? retained : compacted;
 }
@@ -289,7 +371,7 @@ Status Compactor::SealPast(model::Timestamp now) {
   return SealWindows(windows);
 }
 
-Status Compactor::SealAndMerge() {
+Status Compactor::SealDue() {
   const model::Timestamp now = env_.NowMs();
   if (now >= next_seal_ms_) {
     const model::Timestamp due = now - options_.seal_delay_ms;
@@ -309,11 +391,13 @@ Status Compactor::SealAndMerge() {
     head_.RecycleSlots();
     head_.RemoveIdleSources(kIdleSourceMs);
   }
-  const int64_t grace =
-      std::clamp<int64_t>(options_.out_of_order_window_ms, 60 * 60 * 1000, 6 * 60 * 60 * 1000);
-  TOCSIN_RETURN_IF_ERROR(MergeBlocks(kDayMs, kMaxSegmentLevel, now - grace, /*all=*/false));
-  TOCSIN_RETURN_IF_ERROR(ApplyRetentionRules());
-  return MergeBlocks(kQuarterDayMs, 1, now - grace, /*all=*/false);
+  return Status::Ok();
+}
+
+Status Compactor::SealAndMerge() {
+  TOCSIN_RETURN_IF_ERROR(SealDue());
+  TOCSIN_RETURN_IF_ERROR(MergeDue());
+  return ApplyRetentionRules();
 }
 
 }  // namespace tocsin::tsdb

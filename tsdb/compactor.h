@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <vector>
@@ -18,23 +19,21 @@
 #include "base/status.h"
 #include "tsdb/disk_budget.h"
 #include "tsdb/head/head.h"
+#include "tsdb/merge_policy.h"
+#include "tsdb/pacer.h"
 #include "tsdb/retention.h"
 #include "tsdb/segment_store.h"
 #include "tsdb/storage_policy.h"
 
 namespace tocsin::tsdb {
 
-inline constexpr int64_t kDayMs = int64_t{24} * 60 * 60 * 1000;
-inline constexpr int64_t kQuarterDayMs = kDayMs / 4;
-// Late rows of a closed day wait for a rewrite of it until they are this part of its bytes, or so
-// many files.
-inline constexpr double kOverlayShare = 0.05;
-inline constexpr size_t kOverlayFilesMax = 16;
 // What a merged file may be larger than its inputs by, for each of their columns: mostly facts
 // (segment/facts.h), with the values before up to 64 resets.
 inline constexpr uint64_t kMergedColumnGrowth = 600;
 // A seal that failed (a full disk) is tried again after so long.
 inline constexpr int64_t kSealRetryMs = 15'000;
+// The same for merges.
+inline constexpr int64_t kMergeRetryMs = 60'000;
 // A source whose samples are all in segments is forgotten when nobody held it for so long.
 inline constexpr int64_t kIdleSourceMs = 60 * 60 * 1000;
 
@@ -42,6 +41,8 @@ struct CompactorOptions {
   int64_t seal_delay_ms = 0;  // after a half hour's end
   int64_t out_of_order_window_ms = 0;
   uint64_t head_bytes_max = 0;
+  // Merges take less of a core meanwhile. Null: none ever do.
+  std::function<bool()> queries_running;
 };
 
 struct CompactorCounters {
@@ -50,6 +51,8 @@ struct CompactorCounters {
   std::atomic<uint64_t> samples_sealed{0};
   std::atomic<uint64_t> merges{0};
   std::atomic<uint64_t> merge_failures{0};
+  // Closed days that are not one file yet.
+  std::atomic<uint64_t> days_waiting{0};
   // Late samples that lost to one at the same timestamp.
   std::atomic<uint64_t> equal_dropped{0};
   std::atomic<uint64_t> unequal_dropped{0};
@@ -67,6 +70,8 @@ class Compactor {
         options_(options),
         retention_(env, std::move(dir), store, budget) {}
 
+  // Sets the budget's limits, as every round does; before the first one.
+  void LookAtDisk() { retention_.Watch(policy()); }
   // One round: retention, seals that are due or that memory asks for, merges.
   Status RunRound();
   // Seals what the head holds in `range`, widened to whole half hours.
@@ -81,6 +86,14 @@ class Compactor {
   void SetPolicy(StoragePolicy policy);
   StoragePolicy policy() const;
 
+  // Thread-safe: no merges from now on, a running one is given up; seals and deletions go on.
+  void Pause(bool paused) { paused_.store(paused, std::memory_order_relaxed); }
+  bool paused() const { return paused_.load(std::memory_order_relaxed); }
+  // Thread-safe: the round that runs ends soon.
+  void Stop() { stopping_.store(true, std::memory_order_relaxed); }
+  // Thread-safe. While somebody waits for his turn, a running merge takes all the time it can get.
+  void AddWaiting(int count) { foreground_waiting_.fetch_add(count, std::memory_order_relaxed); }
+
   const CompactorCounters& counters() const { return counters_; }
   const RetentionCounters& retention_counters() const { return retention_.counters(); }
 
@@ -91,17 +104,24 @@ class Compactor {
   // Rows and log files that segments hold by now.
   Status Release();
   void RetireRuns();
-  // Merges the segments of each block of `block_ms` that is closed (or all), to `level`.
-  Status MergeBlocks(int64_t block_ms, uint8_t level, model::Timestamp closed_before, bool all);
+  Status MergeDue();
+  Status MergeAll();
+  Status SealAndMergeAll();
+  // Asked between the columns of a merge of `inputs`: paces it, does what is due meanwhile.
+  bool EndsMerge(std::span<const Version::Segment> inputs);
+  // Of a core, for merges, now.
+  double Share() const;
   Status Merge(std::vector<Version::Segment> inputs, uint8_t level);
-  Status ApplyRetention();
+  // Deletes what is past its time or over the size, but not what is in `spare`.
+  Status ApplyRetention(std::span<const Version::Segment> spare);
   // Whether the head or the log still holds rows of a segment's windows.
   Retention::Held HeldByHead() const;
   // Deletes the oldest segments until `bytes` may be written and the budget has its headroom;
   // seals what is in the way. Not what is in `spare`.
-  Status MakeRoom(uint64_t bytes, std::span<const Version::Segment> spare = {});
+  Status MakeRoom(uint64_t bytes, std::span<const Version::Segment> spare);
   // Rewrites files that hold series whose time is past, or deletes them.
   Status ApplyRetentionRules();
+  Status SealDue();
   Status SealAndMerge();
   Status SealPast(model::Timestamp now);
   void Count(const DroppedSamples& dropped);
@@ -124,6 +144,17 @@ class Compactor {
   std::set<SegmentId> damaged_;  // not merged
   bool rows_to_retire_ = false;  // something was sealed since RetireRuns last came through
   Retention retention_;
+  std::map<model::Timestamp, DayHistory> days_;
+
+  Pacer pacer_{env_};
+  uint32_t columns_merged_ = 0;
+  int64_t next_merge_ms_ = 0;   // monotonic
+  int64_t next_chores_ms_ = 0;  // monotonic
+  Status chores_;               // of what was done during the last merge
+  bool in_foreground_ = false;  // CompactAll: as fast as it can
+  std::atomic<int> foreground_waiting_{0};
+  std::atomic<bool> paused_{false};
+  std::atomic<bool> stopping_{false};
 };
 
 }  // namespace tocsin::tsdb

@@ -99,7 +99,7 @@ class DatabaseImpl final : public Database {
     // In this order: rollup_store.h.
     std::shared_ptr<const RollupSet> rollups = rollups_->Current();
     return std::make_unique<DatabaseSnapshot>(*head_, store_->Current(), quarantine_,
-                                              std::move(rollups));
+                                              std::move(rollups), &readers_);
   }
   uint64_t ChangeNumber(model::TimeRange range) const override {
     return head_->ChangeNumber(range);
@@ -109,13 +109,17 @@ class DatabaseImpl final : public Database {
   Status Close() override;
   Status Compact() override {
     TOCSIN_RETURN_IF_ERROR(CheckWritable());
+    compactor_->AddWaiting(1);
     MutexLock lock(compact_mutex_);
+    compactor_->AddWaiting(-1);
     TOCSIN_RETURN_IF_ERROR(compactor_->CompactAll());
     return RunRollups(SIZE_MAX);
   }
   Status Seal(model::TimeRange range) override {
     TOCSIN_RETURN_IF_ERROR(CheckWritable());
+    compactor_->AddWaiting(1);
     MutexLock lock(compact_mutex_);
+    compactor_->AddWaiting(-1);
     return compactor_->Seal(range);
   }
   Status RunMaintenance() override {
@@ -132,6 +136,7 @@ class DatabaseImpl final : public Database {
     if (!head_->FindMark(key, &bytes)) return std::nullopt;
     return bytes;
   }
+  void PauseCompaction(bool paused) override { compactor_->Pause(paused); }
   void SetPolicy(StoragePolicy policy) override { compactor_->SetPolicy(policy); }
   StoragePolicy policy() const override { return compactor_->policy(); }
   LoadProgress load_progress() const override;
@@ -169,6 +174,7 @@ class DatabaseImpl final : public Database {
   std::unique_ptr<RollupStore> rollups_;
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<Head> head_;
+  mutable std::atomic<uint32_t> readers_{0};  // pinned snapshots
   Mutex compact_mutex_;
   std::unique_ptr<Compactor> compactor_;
 
@@ -321,6 +327,7 @@ Status DatabaseImpl::Start() {
   TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(options_.dir));
   TOCSIN_ASSIGN_OR_RETURN_STATUS(lock_, env_.LockFile(JoinPath(options_.dir, "lock")));
   TOCSIN_RETURN_IF_ERROR(budget_env_.CountFiles());
+  budget_.SetCap(options_.policy.retention_bytes);
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const uint64_t seed, LoadSeed());
   store_ =
       std::make_unique<SegmentStore>(env_, JoinPath(options_.dir, "segments"), seed, quarantine_);
@@ -333,12 +340,14 @@ Status DatabaseImpl::Start() {
   compactor.seal_delay_ms = kSealDelayMs + static_cast<int64_t>(seed % kStaggerMs);
   compactor.out_of_order_window_ms = options_.out_of_order_window_ms;
   compactor.head_bytes_max = options_.head_bytes_max;
+  compactor.queries_running = [this] { return readers_.load(std::memory_order_relaxed) > 0; };
   compactor_ = std::make_unique<Compactor>(env_, options_.dir, *head_, *store_, quarantine_,
                                            budget_, compactor);
   compactor_->SetPolicy(options_.policy);
   compactor_->hold_expired = [this](const SegmentMeta& meta) {
     return rollups_->Awaits(meta, compactor_->policy(), RollupTime(*store_->Current()));
   };
+  compactor_->LookAtDisk();  // a round may be long in coming
   const bool early = options_.open_early && options_.background && replay_->has_older();
   if (early) {
     StartLoader();
@@ -444,6 +453,7 @@ Status DatabaseImpl::Close() {
   stop_loading_.store(true, std::memory_order_relaxed);
   if (loader_.joinable()) loader_.Join();
   stopping_ = true;
+  if (compactor_ != nullptr) compactor_->Stop();
   compact_.Stop();
   wal_write_.Stop();
   wal_sync_.Stop();
@@ -533,6 +543,8 @@ DatabaseSizes DatabaseImpl::sizes() const {
   result.disk_bytes = budget_.used();
   result.disk_bytes_max = budget_.cap();
   result.below_free_space_floor = budget_.below_floor();
+  result.days_waiting = compactor_->counters().days_waiting.load(std::memory_order_relaxed);
+  result.compaction_paused = compactor_->paused();
   return result;
 }
 

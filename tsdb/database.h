@@ -170,6 +170,8 @@ struct DatabaseSizes {
   uint64_t disk_bytes = 0;                            // every file of the database
   uint64_t disk_bytes_max = 0;                        // what retention allows; 0 = no limit
   bool below_free_space_floor = false;
+  uint64_t days_waiting = 0;  // closed days that are not one file yet
+  bool compaction_paused = false;
 };
 
 class Database : public model::Appender, public model::Queryable {
@@ -199,6 +201,10 @@ class Database : public model::Appender, public model::Queryable {
   virtual Status RunMaintenance() = 0;
   // Waits until everything committed so far is in the kernel (or synced).
   virtual Status FlushWal(bool sync) = 0;
+
+  // While paused nothing is merged (a running merge is given up) and Compact() is kUnavailable;
+  // seals and retention go on. Not remembered over a restart.
+  virtual void PauseCompaction(bool paused) = 0;
 
   // In effect from the next round of maintenance on.
   virtual void SetPolicy(StoragePolicy policy) = 0;

@@ -39,14 +39,22 @@ model::Labels JoinLabels(const model::Labels& a, const model::Labels& b) {
 }
 
 DatabaseSnapshot::DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version,
-                                   Quarantine& quarantine, std::shared_ptr<const RollupSet> rollups)
+                                   Quarantine& quarantine, std::shared_ptr<const RollupSet> rollups,
+                                   std::atomic<uint32_t>* readers)
     : head_(head),
       quarantine_(quarantine),
       rollups_(rollups != nullptr ? std::move(rollups) : std::make_shared<const RollupSet>()),
+      readers_(readers),
       version_(std::move(version)),
       commit_(head.commit_number()),
       epoch_(head.NewPin()),
-      index_(head.index().NewPin()) {}
+      index_(head.index().NewPin()) {
+  if (readers_ != nullptr) readers_->fetch_add(1, std::memory_order_relaxed);
+}
+
+DatabaseSnapshot::~DatabaseSnapshot() {
+  if (readers_ != nullptr) readers_->fetch_sub(1, std::memory_order_relaxed);
+}
 
 Result<std::unique_ptr<model::SeriesSelection>> DatabaseSnapshot::Select(
     const model::MatcherSet& matchers, model::TimeRange range,

@@ -8,6 +8,7 @@
 // Thread-safe. Must not outlive the database.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,9 +26,12 @@ namespace tocsin::tsdb {
 class DatabaseSnapshot final : public model::Snapshot {
  public:
   // `quarantine` hears of damaged segments; queries go on without what is damaged.
-  // `rollups` was pinned before `version`; null: none.
+  // `rollups` was pinned before `version`; null: none. `readers`, unless null, counts the snapshots
+  // that there are.
   DatabaseSnapshot(const Head& head, std::shared_ptr<const Version> version, Quarantine& quarantine,
-                   std::shared_ptr<const RollupSet> rollups = nullptr);
+                   std::shared_ptr<const RollupSet> rollups = nullptr,
+                   std::atomic<uint32_t>* readers = nullptr);
+  ~DatabaseSnapshot() override;
 
   uint64_t commit_number() const override { return commit_; }
   Result<std::unique_ptr<model::SeriesSelection>> Select(
@@ -59,6 +63,7 @@ class DatabaseSnapshot final : public model::Snapshot {
   const Head& head_;
   Quarantine& quarantine_;
   const std::shared_ptr<const RollupSet> rollups_;
+  std::atomic<uint32_t>* const readers_;
   // In this order: rows that the version has in segments have numbers up to commit_, and whatever
   // the head still had when the version was pinned is kept by the epoch.
   const std::shared_ptr<const Version> version_;
