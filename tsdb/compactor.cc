@@ -156,8 +156,10 @@ Status Compactor::SealAndMergeAll() {
 Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
   uint64_t input_bytes = 0;
   uint64_t columns = 0;
+  model::Timestamp oldest = model::kMaxTimestamp;
   model::Timestamp newest = model::kMinTimestamp;
   for (const Version::Segment& input : inputs) {
+    oldest = std::min(oldest, input->meta().range.min_ms);
     input_bytes += input->meta().file_bytes;
     columns += input->meta().column_count;
     newest = std::max(newest, input->meta().range.max_ms);
@@ -166,7 +168,7 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
   // facts, restarts of chunks.
   if (budget_.cap() != 0) {
     const uint64_t room = input_bytes + columns * kMergedColumnGrowth;
-    TOCSIN_RETURN_IF_ERROR(MakeRoom(room, inputs));
+    TOCSIN_RETURN_IF_ERROR(retention_.MakeRoom(room, oldest, HeldByHead()));
     // What cannot be in two places for a while stays in parts.
     if (budget_.left() < room) return Status::Ok();
   }
@@ -181,7 +183,7 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
   if (std::vector<bool> expired = retention_.Expired(policy, newest);
       std::find(expired.begin(), expired.end(), false) != expired.end())
     options.filters.push_back(&rule_filter.emplace(policy.retention_rules, std::move(expired)));
-  options.cancelled = [&] { return EndsMerge(inputs); };
+  options.cancelled = [&] { return EndsMerge(oldest); };
   pacer_.Start();
   chores_ = Status::Ok();
   std::weak_ptr<const Version> old_version;
@@ -257,7 +259,7 @@ Status Compactor::MergeAll() {
 
 // Between two columns of a merge. What is due meanwhile is done here: a merge of a day at a fifth
 // of a core may take longer than a half hour.
-bool Compactor::EndsMerge(std::span<const Version::Segment> inputs) {
+bool Compactor::EndsMerge(model::Timestamp oldest_ms) {
   constexpr uint32_t kColumnsBetween = 32;
   constexpr int64_t kChoresIntervalMs = 1000;
   if (++columns_merged_ % kColumnsBetween != 0) return false;
@@ -272,9 +274,12 @@ bool Compactor::EndsMerge(std::span<const Version::Segment> inputs) {
   do {
     if (chores_due()) {
       next_chores_ms_ = env_.MonotonicNanos() / 1'000'000 + kChoresIntervalMs;
-      chores_ = ApplyRetention(inputs);
+      chores_ = ApplyRetention(oldest_ms);
       if (chores_.ok()) chores_ = SealDue();
-      if (!chores_.ok()) return true;
+      // Its inputs may have to go instead.
+      const bool crowded = budget_.excess() > 0;
+      if (crowded) next_merge_ms_ = next_chores_ms_ + kMergeRetryMs;
+      if (!chores_.ok() || crowded) return true;
     }
     pacer_.Pace(hurries() ? 1.0 : Share(), [&] { return !ends() && !hurries() && !chores_due(); });
   } while (!ends() && chores_due());
@@ -310,18 +315,17 @@ Retention::Held Compactor::HeldByHead() const {
   };
 }
 
-Status Compactor::MakeRoom(uint64_t bytes, std::span<const Version::Segment> spare) {
-  const auto enough = [&] { return budget_.excess() == 0 && bytes <= budget_.left(); };
-  if (enough()) return Status::Ok();
-  TOCSIN_RETURN_IF_ERROR(retention_.MakeRoom(bytes, spare, HeldByHead()));
-  if (enough()) return Status::Ok();
+Status Compactor::MakeHeadroom(model::Timestamp before_ms) {
+  if (budget_.excess() == 0) return Status::Ok();
+  TOCSIN_RETURN_IF_ERROR(retention_.MakeRoom(0, before_ms, HeldByHead()));
+  if (budget_.excess() == 0) return Status::Ok();
   // What is left is from today, and the log has it too.
   TOCSIN_RETURN_IF_ERROR(Seal({}));
   TOCSIN_RETURN_IF_ERROR(Release());
-  return retention_.MakeRoom(bytes, spare, HeldByHead());
+  return retention_.MakeRoom(0, before_ms, HeldByHead());
 }
 
-Status Compactor::ApplyRetention(std::span<const Version::Segment> spare) {
+Status Compactor::ApplyRetention(model::Timestamp before_ms) {
   const StoragePolicy policy = this->policy();
   retention_.Watch(policy);
   const Retention::Held held = [this, by_head = HeldByHead()](const SegmentMeta& meta) {
@@ -332,7 +336,7 @@ Status Compactor::ApplyRetention(std::span<const Version::Segment> spare) {
   uint64_t log_bytes = 0;
   for (size_t s = 0; s < head_.shard_count(); ++s) log_bytes += head_.shard(s).log.total_bytes();
   if (budget_.cap() != 0 && log_bytes > budget_.cap() / 4) TOCSIN_RETURN_IF_ERROR(Seal({}));
-  return MakeRoom(0, spare);
+  return MakeHeadroom(before_ms);
 }
 
 Status Compactor::ApplyRetentionRules() {
@@ -350,7 +354,7 @@ Status Compactor::ApplyRetentionRules() {
 Status Compactor::RunRound() {
   // First, and whatever comes of the rest: on a full disk it is what makes room for seals and
   // merges.
-  const Status retained = ApplyRetention({});
+  const Status retained = ApplyRetention(model::kMaxTimestamp);
   const Status compacted = SealAndMerge();
   return compacted.ok() ? retained : compacted;
 }

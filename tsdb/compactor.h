@@ -107,18 +107,18 @@ class Compactor {
   Status MergeDue();
   Status MergeAll();
   Status SealAndMergeAll();
-  // Asked between the columns of a merge of `inputs`: paces it, does what is due meanwhile.
-  bool EndsMerge(std::span<const Version::Segment> inputs);
+  // Asked between the columns of a merge whose inputs begin at `oldest_ms`: paces it, does what is
+  // due meanwhile.
+  bool EndsMerge(model::Timestamp oldest_ms);
   // Of a core, for merges, now.
   double Share() const;
   Status Merge(std::vector<Version::Segment> inputs, uint8_t level);
-  // Deletes what is past its time or over the size, but not what is in `spare`.
-  Status ApplyRetention(std::span<const Version::Segment> spare);
+  // Deletes what is past its time, and what is over the size and from before `before_ms`.
+  Status ApplyRetention(model::Timestamp before_ms);
+  // The same for the size alone; seals what is in the way.
+  Status MakeHeadroom(model::Timestamp before_ms);
   // Whether the head or the log still holds rows of a segment's windows.
   Retention::Held HeldByHead() const;
-  // Deletes the oldest segments until `bytes` may be written and the budget has its headroom;
-  // seals what is in the way. Not what is in `spare`.
-  Status MakeRoom(uint64_t bytes, std::span<const Version::Segment> spare);
   // Rewrites files that hold series whose time is past, or deletes them.
   Status ApplyRetentionRules();
   Status SealDue();

@@ -217,17 +217,25 @@ bool Retention::HasRoomToRewrite(uint64_t bytes) const {
   return bytes <= free_bytes_ && (budget_.cap() == 0 || bytes <= budget_.cap() / kCapDivisor);
 }
 
-Status Retention::MakeRoom(uint64_t bytes, std::span<const Version::Segment> spare,
-                           const Held& held) {
+Status Retention::MakeRoom(uint64_t bytes, model::Timestamp before_ms, const Held& held) {
   if (budget_.cap() == 0) return Status::Ok();
-  std::vector<Version::Segment> oldest = store_.Current()->segments;
+  const auto enough = [&] { return bytes <= budget_.left() && budget_.excess() == 0; };
+  if (enough()) return Status::Ok();
+  std::vector<Version::Segment> oldest;
+  uint64_t deletable = 0;
+  for (const Version::Segment& segment : store_.Current()->segments) {
+    const SegmentMeta& meta = segment->meta();
+    if (!HasSamples(meta) || meta.range.max_ms >= before_ms || held(meta)) continue;
+    oldest.push_back(segment);
+    deletable += meta.file_bytes;
+  }
+  // Nothing is given up for what has no room even then.
+  if (bytes > 0 && budget_.left() + deletable < bytes) return Status::Ok();
   std::sort(oldest.begin(), oldest.end(), [](const auto& a, const auto& b) {
     return a->meta().range.max_ms < b->meta().range.max_ms;
   });
   for (const Version::Segment& segment : oldest) {
-    if (bytes <= budget_.left() && budget_.excess() == 0) break;
-    if (!HasSamples(segment->meta()) || held(segment->meta())) continue;
-    if (std::find(spare.begin(), spare.end(), segment) != spare.end()) continue;
+    if (enough()) break;
     TOCSIN_RETURN_IF_ERROR(Delete({&segment, 1}, &counters_.size_deletions));
   }
   const bool refusing = budget_.refuses() && !budget_.below_floor();

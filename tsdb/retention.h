@@ -14,7 +14,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -62,9 +61,9 @@ class Retention {
 
   // Deletes what is past its time, but not what is `held`.
   Status DropExpired(const StoragePolicy& policy, const Held& held);
-  // Deletes the oldest segments, but those of `spare` and what is `held`, until `bytes` may be
-  // written and the budget has its headroom, or nothing is left.
-  Status MakeRoom(uint64_t bytes, std::span<const Version::Segment> spare, const Held& held);
+  // Deletes the oldest segments, all of them from before `before_ms` and not `held`, until `bytes`
+  // may be written and the budget has its headroom. Deletes nothing if that is out of reach.
+  Status MakeRoom(uint64_t bytes, model::Timestamp before_ms, const Held& held);
 
   // Whether files of so many bytes may be rewritten, for which they are there twice for a while:
   // not at the price of deleting much, nor of free space below the floor.
