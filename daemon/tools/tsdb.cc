@@ -25,9 +25,12 @@ struct Command {
 constexpr std::array kCommands = {
     Command{"import", "import a Prometheus data directory", TsdbImport},
     Command{"export", "write the store as Prometheus blocks", TsdbExport},
+    Command{"create-blocks-from", "openmetrics: text into the store, or as Prometheus blocks",
+            TsdbCreateBlocks},
     Command{"list", "list the segments", TsdbList},
     Command{"dump", "print samples", TsdbDump},
     Command{"verify", "check every checksum and decode every column", TsdbVerify},
+    Command{"repair", "rewrite what can be saved of damaged files", TsdbRepair},
 };
 
 std::string Usage() {

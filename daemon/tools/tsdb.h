@@ -46,10 +46,12 @@ inline constexpr int kToolIncomplete = 3;
 int RunTsdb(Env& env, std::span<const std::string> args, const Console& console);
 
 // ---- one each file; `args` behind the command's name
+int TsdbCreateBlocks(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbDump(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbExport(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbImport(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbList(Env& env, std::span<const std::string> args, const Console& console);
+int TsdbRepair(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbVerify(Env& env, std::span<const std::string> args, const Console& console);
 
 // ---- shared by them

@@ -262,3 +262,57 @@ def test_a_running_daemon_can_be_looked_at(tmp_path, tocsin, target):
     assert "log" in run("list", "-r", daemon.data)
     assert "sound" in run("verify", daemon.data)
     assert daemon.is_ready()
+
+
+def test_openmetrics_text_becomes_a_store_or_blocks(tmp_path):
+    (tmp_path / "om.txt").write_text(OPEN_METRICS)
+    promtool("tsdb", "create-blocks-from", "openmetrics", tmp_path / "om.txt", tmp_path / "theirs")
+    want = promtool_dump(tmp_path / "theirs")
+    run("create-blocks-from", "openmetrics", tmp_path / "om.txt", f"--storage.tsdb.path={tmp_path}/store")
+    assert run("dump", tmp_path / "store") == want
+    run("create-blocks-from", "openmetrics", tmp_path / "om.txt", tmp_path / "ours")
+    assert promtool_dump(tmp_path / "ours") == want
+    (tmp_path / "again.txt").write_text(run("dump", "--format=openmetrics", tmp_path / "store"))
+    run("create-blocks-from", "openmetrics", tmp_path / "again.txt", f"--storage.tsdb.path={tmp_path}/again")
+    assert run("dump", tmp_path / "again") == want
+
+
+@pytest.mark.parametrize(
+    "text, error",
+    [
+        ("a 1 5\nb 2\n# EOF\n", "line 2: expected timestamp for series b, got none"),
+        ("a 1 5\na{ 2 7\n# EOF\n", "line 2: "),
+        ("a 1 5\n", "line 2: data does not end with # EOF"),
+        ("# EOF\na 1 5\n", "line 2: data behind # EOF"),
+    ],
+)
+def test_bad_text_is_refused_whole_and_names_its_line(tmp_path, text, error):
+    (tmp_path / "om.txt").write_text(text)
+    done = subprocess.run(
+        [BINARY, "tsdb", "create-blocks-from", "openmetrics", str(tmp_path / "om.txt"), f"--storage.tsdb.path={tmp_path}/s"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert error in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_repair_saves_what_is_sound(tmp_path):
+    text = "".join(f'm_{i} {i * 1.37 + r * r * 0.001} {1700006400 + r * 15}\n' for i in range(300) for r in range(500))
+    (tmp_path / "om.txt").write_text(text + "# EOF\n")
+    store = tmp_path / "store"
+    run("create-blocks-from", "openmetrics", tmp_path / "om.txt", f"--storage.tsdb.path={store}")
+    sound = run("dump", store).splitlines()
+    (segment,) = (store / "segments").glob("*.seg")
+    damaged = bytearray(segment.read_bytes())
+    damaged[len(damaged) // 3] ^= 0x55
+    segment.write_bytes(damaged)
+    assert "page checksum" in run("verify", store, code=1)
+    report = run("repair", store, code=3)
+    assert "columns lost" in report
+    saved = run("dump", store).splitlines()
+    assert 0 < len(saved) < len(sound) and set(saved) <= set(sound)
+    assert "sound" in run("verify", store)
+    assert [p.name for p in (store / "quarantine").iterdir()] == [segment.name]
+    assert "nothing was changed" in run("repair", store)

@@ -1,0 +1,264 @@
+#include "tsdb/repair.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bytes.h"
+#include "tsdb/database.h"
+#include "tsdb/quarantine.h"
+#include "tsdb/segment/segment_file.h"
+#include "tsdb/segment/writer.h"
+#include "tsdb/segment_store.h"
+
+namespace tocsin::tsdb {
+namespace {
+
+using model::Timestamp;
+
+constexpr size_t kCopyBytes = 1 << 20;
+
+// A column's readable samples, put together from pieces. The views live until the next Clear.
+class SavedColumn {
+ public:
+  void Clear() {
+    timestamps_.clear();
+    values_.clear();
+    starts_.clear();
+    histogram_timestamps_.clear();
+    histograms_.clear();
+  }
+  void Add(const model::Column& piece) {
+    timestamps_.insert(timestamps_.end(), piece.timestamps.begin(), piece.timestamps.end());
+    values_.insert(values_.end(), piece.values.begin(), piece.values.end());
+    starts_.insert(starts_.end(), piece.start_timestamps.begin(), piece.start_timestamps.end());
+    starts_.resize(timestamps_.size());
+    for (size_t i = 0; i < piece.histograms.size(); ++i) {
+      histogram_timestamps_.push_back(piece.histogram_timestamps[i]);
+      histograms_.push_back(*piece.histograms[i]);
+    }
+  }
+  model::Column View() {
+    pointers_.clear();
+    for (const model::Histogram& h : histograms_) pointers_.push_back(&h);
+    model::Column column;
+    column.timestamps = timestamps_;
+    column.values = values_;
+    column.start_timestamps = starts_;
+    column.histogram_timestamps = histogram_timestamps_;
+    column.histograms = pointers_;
+    return column;
+  }
+
+ private:
+  std::vector<Timestamp> timestamps_;
+  std::vector<double> values_;
+  std::vector<Timestamp> starts_;
+  std::vector<Timestamp> histogram_timestamps_;
+  std::vector<model::Histogram> histograms_;
+  std::vector<const model::Histogram*> pointers_;
+};
+
+// Copies what is sound of one segment.
+class SegmentSaver {
+ public:
+  SegmentSaver(const SegmentFile& from, RepairReport::Damaged* report)
+      : from_(from), cursor_(from), report_(*report) {}
+
+  Status CopyTo(SegmentWriter& writer) {
+    CopyDictionary(writer);
+    for (size_t block = 0; block < from_.directory_block_count(); ++block) {
+      std::vector<ColumnRef> columns;
+      // A damaged block names none, or those in front of the damage.
+      static_cast<void>(from_.ReadDirectoryBlock(block, &columns));
+      for (const ColumnRef& ref : columns) CopyColumn(ref, writer);
+    }
+    return Status::Ok();
+  }
+
+ private:
+  // Sources and keys keep their order; those that cannot be read have no number in the copy.
+  void CopyDictionary(SegmentWriter& writer) {
+    rows_.resize(from_.source_count());
+    sources_.assign(from_.source_count(), kNoId);
+    keys_.assign(from_.key_count(), kNoId);
+    for (uint32_t s = 0; s < from_.source_count(); ++s) {
+      const auto labels = from_.SourceLabels(s);
+      const auto origin = from_.SourceOrigin(s);
+      if (!labels || !origin) continue;
+      if (!cursor_.ReadRowTimestamps(s, &rows_[s]).ok()) rows_[s].clear();
+      sources_[s] = writer.AddSource(*origin, *labels, rows_[s]);
+    }
+    for (uint32_t k = 0; k < from_.key_count(); ++k) {
+      const auto labels = from_.KeyLabels(k);
+      if (labels) keys_[k] = writer.AddKey(*labels);
+    }
+  }
+
+  void CopyColumn(const ColumnRef& ref, SegmentWriter& writer) {
+    if (ref.source >= sources_.size() || ref.key >= keys_.size()) return;
+    const uint32_t source = sources_[ref.source];
+    const uint32_t key = keys_[ref.key];
+    if (source == kNoId || key == kNoId) {
+      ++report_.columns_lost;
+      return;
+    }
+    model::Column column;
+    Clear();
+    if (!cursor_.Read(ref, model::TimeRange(), &batch_, &column).ok()) {
+      column = ReadPieces(ref);
+      const bool any = !column.timestamps.empty() || !column.histograms.empty();
+      ++(any ? report_.columns_cut : report_.columns_lost);
+    }
+    // Encoding a column again needs what reading promises; damage may have slipped past a checksum.
+    if (column.timestamps.empty() && column.histograms.empty()) return;
+    writer.AddColumn(source, key, column);
+  }
+
+  model::Column ReadPieces(const ColumnRef& ref) {
+    saved_.Clear();
+    const model::TimeRange range = from_.meta().range;
+    for (Timestamp w = WindowStart(range.min_ms); w <= range.max_ms; w += kWindowMs) {
+      Clear();
+      model::Column piece;
+      if (cursor_.Read(ref, {w, w + kWindowMs - 1}, &batch_, &piece).ok()) saved_.Add(piece);
+    }
+    return saved_.View();
+  }
+
+  void Clear() {
+    batch_.Clear();
+    cursor_.BatchCleared();
+  }
+
+  const SegmentFile& from_;
+  SegmentCursor cursor_;
+  RepairReport::Damaged& report_;
+  std::vector<std::vector<Timestamp>> rows_;
+  std::vector<uint32_t> sources_;
+  std::vector<uint32_t> keys_;
+  model::ColumnBatch batch_;
+  SavedColumn saved_;
+};
+
+Status RewriteSegment(Env& env, const Version::Segment& segment, SegmentStore& store,
+                      Quarantine& quarantine, RepairReport::Damaged* report) {
+  const auto& file = static_cast<const SegmentFile&>(*segment);
+  report->samples = file.meta().sample_count;
+  const auto rollup = file.ExtraBytes(ExtraSection::kRollup);
+  if (rollup && rollup->empty()) {
+    SegmentMeta meta = store.NewMeta(file.meta().level);
+    meta.shard = file.meta().shard;
+    meta.cuts = file.meta().cuts;
+    meta.replaces = file.meta().replaces;
+    meta.deletes_applied = file.meta().deletes_applied;
+    const auto write = [&](const std::string& path) -> Result<SegmentMeta> {
+      SegmentWriter::Options options;
+      options.sorted_input = true;
+      options.facts = meta.level == kMaxSegmentLevel;
+      SegmentWriter writer(env, path, meta, std::move(options));
+      TOCSIN_TRY(writer.Open());
+      TOCSIN_TRY(SegmentSaver(file, report).CopyTo(writer));
+      auto written = writer.Finish();
+      if (written) {
+        report->samples_saved = written->sample_count;
+        report->rewritten_to = SegmentFileName(*written);
+      }
+      return written;
+    };
+    // The copy is there before the original goes: a crash between leaves both, which say the same.
+    TOCSIN_RETURN_IF_ERROR(store.Add(meta, write, {}, nullptr));
+    report->rewritten = true;
+  }
+  // What is derived from other files is made anew by the daemon.
+  quarantine.Put(file.path(), report->reason);
+  return Status::Ok();
+}
+
+Status CopyFile(Env& env, const std::string& from, const std::string& to) {
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto in, env.NewRandomAccessFile(from));
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto out, env.NewWritableFile(to, WriteMode::kTruncate));
+  std::string buffer(kCopyBytes, '\0');
+  for (uint64_t at = 0; at < in->size();) {
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(const size_t count, in->Read(at, buffer.data(), buffer.size()));
+    if (count == 0) break;
+    TOCSIN_RETURN_IF_ERROR(out->Append(std::string_view(buffer).substr(0, count)));
+    at += count;
+  }
+  TOCSIN_RETURN_IF_ERROR(out->Sync());
+  return out->Close();
+}
+
+// Replays the log and seals what it holds, when it is damaged.
+Status RepairLog(Env& env, const std::string& dir, RepairReport* report) {
+  DatabaseOptions options;
+  options.dir = dir;
+  options.env = &env;
+  options.background = false;
+  options.read_only = true;
+  options.policy.retention_ms = 0;
+  const std::string log_dir = JoinPath(dir, "wal");
+  {
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto looking, Database::Open(options));
+    for (const std::string& place : looking->quarantined()) {
+      if (place.starts_with(log_dir)) report->damaged_logs.push_back(place);
+    }
+  }
+  if (report->damaged_logs.empty()) return Status::Ok();
+  const std::string quarantine = JoinPath(dir, "quarantine");
+  TOCSIN_RETURN_IF_ERROR(env.CreateDirs(quarantine));
+  for (const std::string& place : report->damaged_logs) {
+    const std::string path = place.substr(0, place.find(": "));
+    if (!env.Exists(path)) continue;
+    TOCSIN_RETURN_IF_ERROR(CopyFile(env, path, JoinPath(quarantine, BaseName(path)) + ".damaged"));
+  }
+  TOCSIN_RETURN_IF_ERROR(env.SyncDir(quarantine));
+  options.read_only = false;
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto database, Database::Open(options));
+  TOCSIN_RETURN_IF_ERROR(database->Seal({}));
+  return database->Close();
+}
+
+Status RepairSegments(Env& env, const std::string& dir, RepairReport* report,
+                      const std::function<void(uint64_t, uint64_t)>& progress) {
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto lock, env.LockFile(JoinPath(dir, "lock")));
+  const auto seed = env.ReadFile(JoinPath(dir, "seed"));
+  const bool known = seed && seed->size() == sizeof(uint64_t);
+  Quarantine quarantine(env, JoinPath(dir, "quarantine"));
+  SegmentStore store(env, JoinPath(dir, "segments"), known ? LoadFixed<uint64_t>(seed->data()) : 0,
+                     quarantine);
+  TOCSIN_RETURN_IF_ERROR(store.Open());
+  for (const std::string& place : quarantine.list()) {
+    const size_t colon = place.find(": ");
+    RepairReport::Damaged damaged;
+    damaged.path = place.substr(0, colon);
+    damaged.reason = place.substr(std::min(place.size(), colon + 2));
+    report->damaged.push_back(std::move(damaged));
+  }
+  const std::shared_ptr<const Version> version = store.Current();
+  for (const Version::Segment& segment : version->segments) {
+    progress(report->segments++, version->segments.size());
+    const Status sound = segment->Verify();
+    if (sound.ok()) continue;
+    RepairReport::Damaged damaged;
+    damaged.path = segment->path();
+    damaged.reason = sound.message();
+    TOCSIN_RETURN_IF_ERROR(
+        RewriteSegment(env, segment, store, quarantine, &damaged).Annotate(segment->path()));
+    report->damaged.push_back(std::move(damaged));
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<RepairReport> RepairStore(Env& env, const std::string& dir,
+                                 const std::function<void(uint64_t, uint64_t)>& progress) {
+  RepairReport report;
+  TOCSIN_ASSIGN_OR_RETURN(const FileInfo found, env.Stat(dir));
+  if (!found.is_directory) return Error(Code::kInvalidArgument, dir + ": no directory");
+  TOCSIN_TRY(RepairSegments(env, dir, &report, progress));
+  TOCSIN_TRY(RepairLog(env, dir, &report));
+  return report;
+}
+
+}  // namespace tocsin::tsdb
