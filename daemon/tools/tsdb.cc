@@ -25,6 +25,7 @@ struct Command {
 constexpr std::array kCommands = {
     Command{"import", "import a Prometheus data directory", TsdbImport},
     Command{"export", "write the store as Prometheus blocks", TsdbExport},
+    Command{"analyze", "cardinality, churn, and what takes the bytes", TsdbAnalyze},
     Command{"create-blocks-from", "openmetrics: text into the store, or as Prometheus blocks",
             TsdbCreateBlocks},
     Command{"list", "list the segments", TsdbList},

@@ -46,6 +46,7 @@ inline constexpr int kToolIncomplete = 3;
 int RunTsdb(Env& env, std::span<const std::string> args, const Console& console);
 
 // ---- one each file; `args` behind the command's name
+int TsdbAnalyze(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbCreateBlocks(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbDump(Env& env, std::span<const std::string> args, const Console& console);
 int TsdbExport(Env& env, std::span<const std::string> args, const Console& console);

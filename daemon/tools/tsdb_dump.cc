@@ -24,6 +24,42 @@ constexpr size_t kFlushBytes = 1 << 16;
 
 enum class DumpFormat : uint8_t { kPromtool, kOpenMetrics, kBits };
 
+void AppendQuoted(std::string_view text, std::string* out) {
+  out->push_back('"');
+  for (const char c : text) {
+    if (c == '\n') {
+      *out += "\\n";
+      continue;
+    }
+    if (c == '"' || c == '\\') out->push_back('\\');
+    out->push_back(c);
+  }
+  out->push_back('"');
+}
+
+// name{a="b",c="d"}, without the blanks that OpenMetrics forbids; names that only UTF-8 allows are
+// quoted and stand inside the braces.
+std::string OpenMetricsSeries(const model::Labels& labels) {
+  const std::string_view name = labels.MetricName();
+  const bool plain = model::IsLegacyMetricName(name);
+  std::string out(plain ? name : "");
+  std::string inside;
+  if (!plain && !name.empty()) AppendQuoted(name, &inside);
+  for (const model::LabelView& label : labels) {
+    if (label.name == model::kMetricName) continue;
+    if (!inside.empty()) inside += ',';
+    if (model::IsLegacyLabelName(label.name)) {
+      inside += label.name;
+    } else {
+      AppendQuoted(label.name, &inside);
+    }
+    inside += '=';
+    AppendQuoted(label.value, &inside);
+  }
+  if (!inside.empty()) out += "{" + inside + "}";
+  return out;
+}
+
 class Dumper {
  public:
   Dumper(DumpFormat format, const Console& console) : format_(format), console_(console) {}
@@ -54,7 +90,7 @@ class Dumper {
  private:
   void DumpSeries(const model::Labels& labels, const model::Column& column) {
     const std::string series =
-        format_ == DumpFormat::kOpenMetrics ? labels.ToString() : labels.ToBracedString();
+        format_ == DumpFormat::kOpenMetrics ? OpenMetricsSeries(labels) : labels.ToBracedString();
     size_t h = 0;
     for (size_t f = 0; f < column.values.size(); ++f) {
       for (; h < column.histograms.size() && column.histogram_timestamps[h] < column.timestamps[f];
