@@ -28,6 +28,7 @@
 #include "base/mutex.h"
 #include "base/self_metrics.h"
 #include "base/state_store.h"
+#include "base/thread.h"
 #include "collector/push/remote_write.h"
 #include "collector/scrape_pools.h"
 #include "daemon/addresses.h"
@@ -187,6 +188,12 @@ struct App::Parts {
   std::vector<MetricCallback> server_metrics;
   bool started = false;
 
+  // Waits for the rows of older log files: until they are in, an alert would be resolved for want
+  // of them, and a query would answer a part.
+  void BeReadyOnceLoaded();
+  Thread readier;
+  std::atomic<bool> stopping{false};
+
   Gauge& reload_ok_metric =
       metrics.GetGauge("prometheus_config_last_reload_successful",
                        "Whether the last configuration reload was successful.");
@@ -313,9 +320,12 @@ void App::Parts::CreateApi() {
       value = addresses.route_prefix.empty() ? "/" : addresses.route_prefix;
   }
   deps.tsdb_status = [this](size_t limit) { return TsdbStatusOf(database->Stats(limit)); };
-  deps.wal_replay = [] {
-    return api::WalReplayStatus{};
-  };  // the log is read before anybody can ask
+  deps.wal_replay = [this] {
+    const tsdb::LoadProgress progress = database->load_progress();
+    return api::WalReplayStatus{.min = 0,
+                                .max = static_cast<int64_t>(progress.files),
+                                .current = static_cast<int64_t>(progress.files_done)};
+  };
   deps.notifications = [this] {
     std::vector<api::Notification> active;
     MutexLock lock(shown_mu);
@@ -403,14 +413,29 @@ Status App::Start() {
   TOCSIN_RETURN_IF_ERROR(p.server->Start());
   p.started = true;
   if (p.notifier) p.notifier->Start();
-  p.rules->Start();
   p.discovery->Start();
-  p.readiness.store(api::Readiness::kReady);
   for (const std::string& address : p.server->addresses())
     LogInfo("main", "listening", {{"address", address}});
-  LogInfo("main", "ready",
-          {{"after_ms", p.env.NowMs() - p.start_ms}, {"series", p.database->sizes().series}});
+  if (p.database->load_progress().complete) {
+    p.BeReadyOnceLoaded();
+    return Status::Ok();
+  }
+  LogInfo("main", "scraping; older rows are being loaded",
+          {{"after_ms", p.env.NowMs() - p.start_ms}});
+  p.readier = Thread("ready", [&p] { p.BeReadyOnceLoaded(); });
   return Status::Ok();
+}
+
+void App::Parts::BeReadyOnceLoaded() {
+  static constexpr int64_t kLookAgainMs = 50;
+  while (!database->AwaitLoaded(kLookAgainMs)) {
+    if (stopping.load()) return;
+  }
+  rules->Start();
+  auto starting = api::Readiness::kStarting;
+  readiness.compare_exchange_strong(starting, api::Readiness::kReady);
+  LogInfo("main", "ready",
+          {{"after_ms", env.NowMs() - start_ms}, {"series", database->sizes().series}});
 }
 
 Status App::Reload() {
@@ -429,6 +454,8 @@ void App::Stop() {
   Parts& p = *parts_;
   if (!p.database) return;
   p.readiness.store(api::Readiness::kStopping);
+  p.stopping.store(true);
+  if (p.readier.joinable()) p.readier.Join();
   // Those who bring samples first, storage last.
   if (p.discovery) p.discovery->Stop();
   if (p.pools) p.pools->Stop();

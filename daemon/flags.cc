@@ -38,9 +38,9 @@ constexpr FlagSpec kFlags[] = {
     {"alertmanager.config-file", Kind::kText, "", State::kBuilt,
      "Alertmanager configuration file: switches the built-in notifier on."},
     {"storage.durability", Kind::kChoice, "grouped", State::kBuilt,
-     "When a write counts as stored: in the kernel, synced within a second (grouped), or on the "
-     "device (sync).",
-     "grouped|sync"},
+     "When a write counts as stored: in the kernel, synced within a second (grouped), on the "
+     "device (sync), or in the kernel and never synced (off).",
+     "grouped|sync|off"},
     {"query.max-memory", Kind::kSize, "4GB", State::kBuilt,
      "Memory that all running queries may use together."},
 
@@ -101,10 +101,10 @@ constexpr FlagSpec kFlags[] = {
      "Prometheus' head: no effect here."},
     {"storage.tsdb.samples-per-chunk", Kind::kInt, "120", State::kNoEffect,
      "Prometheus' head: no effect here."},
-    {"storage.tsdb.wal-compression", Kind::kBool, "true", State::kNoEffect,
-     "Prometheus' log: no effect here."},
+    {"storage.tsdb.wal-compression", Kind::kBool, "true", State::kBuilt,
+     "Compress the write-ahead log, with LZ4."},
     {"storage.tsdb.wal-compression-type", Kind::kChoice, "snappy", State::kNoEffect,
-     "Prometheus' log: no effect here.", "snappy|zstd"},
+     "Prometheus' log: ours is compressed with LZ4.", "snappy|zstd"},
     {"storage.tsdb.delayed-compaction.max-percent", Kind::kInt, "10", State::kNoEffect,
      "Prometheus' blocks: no effect here."},
     {"storage.tsdb.delay-compact-file.path", Kind::kText, "", State::kNoEffect,
@@ -472,6 +472,8 @@ Result<ServeFlags> ToServeFlags(const FlagValues& values) {
   flags.alertmanager_config_file = values.Text("alertmanager.config-file");
   flags.storage_path = values.Text("storage.tsdb.path");
   flags.synced_writes = values.Text("storage.durability") == "sync";
+  flags.never_sync = values.Text("storage.durability") == "off";
+  flags.wal_compression = values.Bool("storage.tsdb.wal-compression");
   flags.retention_ms = values.DurationMs("storage.tsdb.retention.time");
   flags.retention_given = flags.retention_ms > 0;
   constexpr int64_t kDefaultRetentionMs = int64_t{15} * 24 * 3600 * 1000;

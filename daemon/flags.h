@@ -40,6 +40,8 @@ struct ServeFlags {
   bool retention_given = false;
   uint64_t retention_bytes = 0;  // 0 = no limit
   bool synced_writes = false;    // --storage.durability=sync
+  bool never_sync = false;       // --storage.durability=off
+  bool wal_compression = true;
 
   int64_t alert_outage_tolerance_ms = 0;
   int64_t alert_for_grace_period_ms = 0;

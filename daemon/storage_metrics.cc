@@ -36,6 +36,8 @@ constexpr CounterRow kCounters[] = {
     {"tocsin_tsdb_wal_write_failures_total", "Failed writes to log files.",
      &DatabaseCounters::wal_write_failures},
     {"tocsin_tsdb_wal_syncs_total", "Syncs of log files.", &DatabaseCounters::wal_syncs},
+    {"tocsin_tsdb_wal_sync_failures_total", "Failed syncs of log files.",
+     &DatabaseCounters::wal_sync_failures},
     {"tocsin_tsdb_wal_backpressure_waits_total", "Commits that waited for room in a log buffer.",
      &DatabaseCounters::wal_backpressure_waits},
     {"tocsin_tsdb_seals_total", "Windows sealed into segments.", &DatabaseCounters::seals},
@@ -64,6 +66,11 @@ constexpr CounterRow kCounters[] = {
      &DatabaseCounters::rollup_failures},
     {"tocsin_tsdb_rollups_deleted_total", "Rollup files deleted past their retention.",
      &DatabaseCounters::rollups_deleted},
+    {"tocsin_tsdb_replay_torn_tails_total",
+     "Log files that ended within a write at the last start.",
+     &DatabaseCounters::replay_torn_tails},
+    {"tocsin_tsdb_replay_missing_log_files_total", "Log files missing at the last start.",
+     &DatabaseCounters::replay_missing_log_files},
     {"prometheus_tsdb_head_samples_appended_total", "Samples published.",
      &DatabaseCounters::samples_committed},
     {"prometheus_tsdb_wal_corruptions_total", "Runs of damaged bytes skipped at the last start.",
@@ -134,6 +141,17 @@ std::vector<MetricCallback> RegisterStorageMetrics(SelfMetrics* metrics,
         [database, outcome] {
           return static_cast<double>(database->counters().samples_refused[outcome]);
         },
+        kCounter));
+  }
+  const std::pair<const char*, uint64_t DatabaseCounters::*> others[] = {
+      {"refused_with_batch", &DatabaseCounters::samples_refused_with_batch},
+      {"log_damage", &DatabaseCounters::replay_lost_samples},
+      {"tail_gap", &DatabaseCounters::tail_lost_samples},
+  };
+  for (const auto& [reason, member] : others) {
+    callbacks.push_back(metrics->AddCallback(
+        "tocsin_lost_samples_total", "Samples received and not kept.", {{"reason", reason}},
+        [database, member] { return static_cast<double>(database->counters().*member); },
         kCounter));
   }
   callbacks.push_back(metrics->AddCallback(

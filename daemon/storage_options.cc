@@ -49,6 +49,9 @@ tsdb::DatabaseOptions StorageOptions(const ServeFlags& flags, const Config& conf
   if (config.storage.exemplars_max)
     options.exemplars_max = static_cast<size_t>(*config.storage.exemplars_max);
   if (flags.synced_writes) options.minimum_durability = model::Durability::kSynced;
+  if (flags.never_sync) options.wal_sync_interval_ms = 0;
+  options.wal_compression = flags.wal_compression;
+  options.open_early = true;
   return options;
 }
 

@@ -140,7 +140,7 @@ class DatabaseImpl final : public Database {
   void SetPolicy(StoragePolicy policy) override { compactor_->SetPolicy(policy); }
   StoragePolicy policy() const override { return compactor_->policy(); }
   LoadProgress load_progress() const override;
-  bool AwaitLoaded() override;
+  bool AwaitLoaded(int64_t timeout_ms) override;
   DatabaseCounters counters() const override;
   DatabaseSizes sizes() const override;
   DatabaseStats Stats(size_t limit) const override { return HeadStats(*head_, limit); }
@@ -275,6 +275,7 @@ void DatabaseImpl::NoteReplay(const ReplayResult& result) {
   recovery_.replay_damaged_places += result.damaged_places;
   recovery_.replay_torn_tails += result.torn_tails;
   recovery_.replay_lost_frames += result.lost_frames;
+  recovery_.replay_lost_samples += result.lost_samples;
 }
 
 void DatabaseImpl::LoadOlderRows() {
@@ -312,9 +313,10 @@ LoadProgress DatabaseImpl::load_progress() const {
   return progress;
 }
 
-bool DatabaseImpl::AwaitLoaded() {
+bool DatabaseImpl::AwaitLoaded(int64_t timeout_ms) {
   MutexLock lock(load_mutex_);
-  while (load_ != Load::kDone && load_ != Load::kStopped) load_changed_.Wait(load_mutex_);
+  if (load_ == Load::kRunning)
+    load_changed_.WaitFor(load_mutex_, std::chrono::milliseconds(timeout_ms));
   return load_ == Load::kDone;
 }
 
@@ -485,6 +487,7 @@ DatabaseCounters DatabaseImpl::counters() const {
   for (size_t i = 0; i < std::size(result.samples_refused); ++i)
     result.samples_refused[i] = read(head.samples_refused[i]);
   result.batches_refused = read(head.batches_refused);
+  result.samples_refused_with_batch = read(head.samples_refused_with_batch);
   result.series_refused = read(head.series_refused);
   result.wal_backpressure_waits = read(head.backpressure_waits);
   for (size_t s = 0; s < head_->shard_count(); ++s) {

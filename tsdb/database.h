@@ -100,6 +100,8 @@ struct DatabaseCounters {
   // By AppendOutcome: tocsin_lost_samples_total{reason}. [kOk] stays 0. Late duplicates are counted
   // when they are sealed or merged.
   uint64_t samples_refused[8] = {};
+  // Nothing was wrong with them but the company: an all_or_nothing batch that was refused.
+  uint64_t samples_refused_with_batch = 0;
   uint64_t batches_refused = 0;  // all_or_nothing, or the log could not be written
   uint64_t series_refused = 0;   // over a limit
   uint64_t wal_bytes_written = 0;
@@ -125,7 +127,12 @@ struct DatabaseCounters {
   uint64_t replay_damaged_places = 0;  // runs of bytes that were skipped
   uint64_t replay_torn_tails = 0;      // log files that end within a write, as after a power cut
   uint64_t replay_lost_frames = 0;     // frames dropped for a gap before them, or without commit
+  // Samples in frames that were lost. Of a frame that cannot be read they are as many as its page
+  // has live series: for pushes, which bring parts of a row, more than there were.
+  uint64_t replay_lost_samples = 0;
   uint64_t replay_missing_log_files = 0;
+  // In the gaps of tails that fell behind what the log keeps; counted like replay_lost_samples.
+  uint64_t tail_lost_samples = 0;
   uint64_t quarantined_files = 0;
 };
 
@@ -186,8 +193,8 @@ class Database : public model::Appender, public model::Queryable {
   // False until every row found at start can be read. Until then a snapshot lacks rows, nothing is
   // sealed, merged or deleted, and whoever asks for that waits.
   virtual LoadProgress load_progress() const = 0;
-  // Waits for it; false when the database is closed before.
-  virtual bool AwaitLoaded() = 0;
+  // Waits for it, at most so long.
+  virtual bool AwaitLoaded(int64_t timeout_ms) = 0;
 
   // Flushes and syncs everything, stops the threads, gives the lock file back. Idempotent.
   virtual Status Close() = 0;

@@ -671,6 +671,8 @@ model::CommitResult HeadBatch::Commit(const model::CommitOptions& options) {
       counters.samples_refused[i].fetch_add(refused_[i], std::memory_order_relaxed);
   }
   if (refused) {
+    counters.samples_refused_with_batch.fetch_add(samples_.size() - result.refusals.size(),
+                                                  std::memory_order_relaxed);
     counters.batches_refused.fetch_add(1, std::memory_order_relaxed);
     const auto first = std::find_if(result.refusals.begin(), result.refusals.end(),
                                     [](const model::Refusal& refusal) {

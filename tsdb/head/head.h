@@ -60,6 +60,7 @@ struct HeadCounters {
   std::atomic<uint64_t> samples_committed{0};
   std::atomic<uint64_t> samples_late{0};
   std::atomic<uint64_t> samples_refused[8] = {};
+  std::atomic<uint64_t> samples_refused_with_batch{0};
   std::atomic<uint64_t> batches_refused{0};
   std::atomic<uint64_t> series_refused{0};
   std::atomic<uint64_t> backpressure_waits{0};

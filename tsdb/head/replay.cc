@@ -115,6 +115,7 @@ void ReplayResult::Add(ReplayResult&& other) {
   damaged_places += other.damaged_places;
   torn_tails += other.torn_tails;
   lost_frames += other.lost_frames;
+  lost_samples += other.lost_samples;
   std::move(other.damaged_files.begin(), other.damaged_files.end(),
             std::back_inserter(damaged_files));
 }

@@ -51,6 +51,7 @@ struct ReplayResult {
   uint64_t damaged_places = 0;
   uint64_t torn_tails = 0;
   uint64_t lost_frames = 0;
+  uint64_t lost_samples = 0;  // in them; see DatabaseCounters
   // Files with damage inside or that could not be opened: path and reason.
   std::vector<std::pair<std::string, std::string>> damaged_files;
 

@@ -1,6 +1,7 @@
 #include "tsdb/head/shard_replay.h"
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 #include <utility>
 
@@ -216,7 +217,7 @@ void ShardReplay::Commit(const LoggedCommit& commit, LogFileInfo* file) {
           break;
         }
         // A part of its batch is gone. Its page must not go on as if it had been read.
-        ++result_.lost_frames;
+        CountLost(pending, PageOf(pending));
         if (Page* page = PageOf(pending)) page->broken = true;
         break;
       case RecordType::kState:
@@ -267,20 +268,20 @@ void ShardReplay::ApplyState(const Pending& pending) {
   // The state counts frames that never came: a file before, or its end, is gone, although each file
   // begins with the states of all that is alive. Their samples are not stored, so a copy that is
   // sent again must not be taken for a duplicate.
-  result_.lost_frames += page->sequence - before;
+  CountMissing(page->sequence - before, *page);
   page->RewindHistory(last_ms, last_full_ms);
 }
 
 void ShardReplay::ApplyFrame(const Pending& pending, uint64_t commit, LogFileInfo* file) {
   Page* page = PageOf(pending);
   if (page == nullptr || page->broken) {
-    ++result_.lost_frames;
+    CountLost(pending, page);
     return;
   }
   if (pending.sequence <= page->sequence) return;  // known already
   if (pending.sequence != page->sequence + 1) {
     page->broken = true;
-    ++result_.lost_frames;
+    CountLost(pending, page);
     return;
   }
   const auto sealed = [&](model::Timestamp window_ms) {
@@ -290,11 +291,37 @@ void ShardReplay::ApplyFrame(const Pending& pending, uint64_t commit, LogFileInf
       page->Replay(BytesOf(pending), pending.row_ms, commit, sealed, &file->uses, &result_.samples);
   if (!status.ok()) {
     page->broken = true;
-    ++result_.lost_frames;
+    CountLost(pending, page);
     return;
   }
   ++result_.rows;
   head_.RaiseNewest(pending.row_ms);
+}
+
+namespace {
+
+// How many samples a row of the page has, as far as anybody can tell.
+uint64_t SamplesInRow(const Page& page) {
+  uint64_t live = 0;
+  for (const uint64_t word : page.states.live) live += static_cast<uint64_t>(std::popcount(word));
+  return live == 0 ? page.slots() : live;
+}
+
+}  // namespace
+
+void ShardReplay::CountLost(const Pending& pending, const Page* page) {
+  ++result_.lost_frames;
+  const auto view = FrameView::Parse(BytesOf(pending));
+  if (!view) return;
+  uint64_t samples = view->items;
+  if (view->kind == FrameKind::kCover) samples = view->slots;
+  if (view->kind == FrameKind::kFull && page != nullptr) samples = SamplesInRow(*page);
+  result_.lost_samples += samples;
+}
+
+void ShardReplay::CountMissing(uint64_t frames, const Page& page) {
+  result_.lost_frames += frames;
+  result_.lost_samples += frames * SamplesInRow(page);
 }
 
 void ShardReplay::TakeOlder() {
@@ -304,7 +331,7 @@ void ShardReplay::TakeOlder() {
       if (page->number >= source->page_count()) continue;  // nothing alive is in it
       Page& live = source->writable_page(page->number);
       if (live.restored_sequence != UINT32_MAX && live.restored_sequence > page->sequence)
-        result_.lost_frames += live.restored_sequence - page->sequence;
+        CountMissing(live.restored_sequence - page->sequence, live);
       head_.TakeOlderRuns(*page, &live);
     }
   }

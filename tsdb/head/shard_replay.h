@@ -80,6 +80,10 @@ class ShardReplay {
   void ApplyFrame(const Pending& pending, uint64_t commit, LogFileInfo* file);
   void ApplyState(const Pending& pending);
   void DropPending();
+  // A frame that could be read and must not be used.
+  void CountLost(const Pending& pending, const Page* page);
+  // Frames of the page that never came.
+  void CountMissing(uint64_t frames, const Page& page);
   Source* Find(SourceId id) const {
     const auto found = sources_.find(id);
     return found == sources_.end() ? nullptr : found->second;
