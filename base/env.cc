@@ -43,12 +43,19 @@ Result<int64_t> Env::ModTimeMs(const std::string& path) {
 
 Status Env::WriteFileAtomically(const std::string& path, std::string_view bytes) {
   const std::string temporary = path + ".tmp";
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::unique_ptr<WritableFile> file,
-                                 NewWritableFile(temporary, WriteMode::kTruncate));
-  TOCSIN_RETURN_IF_ERROR(file->Append(bytes));
-  TOCSIN_RETURN_IF_ERROR(file->Sync());
-  TOCSIN_RETURN_IF_ERROR(file->Close());
-  TOCSIN_RETURN_IF_ERROR(Rename(temporary, path));
+  const auto write = [&]() -> Status {
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::unique_ptr<WritableFile> file,
+                                   NewWritableFile(temporary, WriteMode::kTruncate));
+    TOCSIN_RETURN_IF_ERROR(file->Append(bytes));
+    TOCSIN_RETURN_IF_ERROR(file->Sync());
+    TOCSIN_RETURN_IF_ERROR(file->Close());
+    return Rename(temporary, path);
+  };
+  if (Status status = write(); !status.ok()) {
+    // The first error counts; on a full disk even a small file is in the way.
+    static_cast<void>(Remove(temporary));
+    return status;
+  }
   return SyncDir(std::string(DirName(path)));
 }
 

@@ -11,6 +11,42 @@ bool SameSpan(std::span<const T> a, std::span<const T> b) {
   return a.data() == b.data() && a.size() == b.size();
 }
 
+// Removes what lies in the spans. Every sample of a segment was committed before them.
+void LeaveOut(std::span<const DeletedSpan> deleted, model::ColumnBatch* batch,
+              model::Column* column) {
+  const auto gone = [deleted](model::Timestamp t) {
+    return std::any_of(deleted.begin(), deleted.end(),
+                       [t](const DeletedSpan& span) { return span.range.Contains(t); });
+  };
+  // Copies the elements at which a timestamp is not gone; `to` has room for all.
+  const auto copy = [&gone](std::span<const model::Timestamp> times, auto from, auto* to) {
+    size_t kept = 0;
+    for (size_t i = 0; i < times.size(); ++i) {
+      if (!gone(times[i])) to[kept++] = from[i];
+    }
+    return std::span(to, kept);
+  };
+  const std::span<const model::Timestamp> times = column->timestamps;
+  if (std::any_of(times.begin(), times.end(), gone)) {
+    column->values = copy(times, column->values, batch->NewValues(times.size()));
+    if (!column->start_timestamps.empty())
+      column->start_timestamps =
+          copy(times, column->start_timestamps, batch->NewTimestamps(times.size()));
+    column->timestamps = copy(times, times, batch->NewTimestamps(times.size()));
+  }
+  const std::span<const model::Timestamp> histogram_times = column->histogram_timestamps;
+  if (std::any_of(histogram_times.begin(), histogram_times.end(), gone)) {
+    const size_t count = histogram_times.size();
+    column->histograms =
+        copy(histogram_times, column->histograms, batch->NewHistogramPointers(count));
+    if (!column->histogram_start_timestamps.empty())
+      column->histogram_start_timestamps =
+          copy(histogram_times, column->histogram_start_timestamps, batch->NewTimestamps(count));
+    column->histogram_timestamps =
+        copy(histogram_times, histogram_times, batch->NewTimestamps(count));
+  }
+}
+
 }  // namespace
 
 Status SelectionReader::Read(size_t first, size_t count, model::ColumnBatch* batch) {
@@ -52,7 +88,8 @@ void SelectionReader::ReadHeadParts(size_t first, size_t count, model::ColumnBat
     uint32_t a = selection_.first_address(first + i);
     while (a != kNoId && selection_.address(a).segment != Selection::Address::kHead)
       a = selection_.address(a).next;
-    if (a == kNoId) {
+    // What is partly deleted is read slot by slot.
+    if (a == kNoId || !selection_.deleted(a).empty()) {
       flush();
       continue;
     }
@@ -83,13 +120,15 @@ PageReader* SelectionReader::ReaderOf(uint32_t source_id, uint32_t page_number) 
       .first->second.get();
 }
 
-Status SelectionReader::ReadPart(const Selection::Address& address, model::TimeRange range,
-                                 model::ColumnBatch* batch, model::Column* column) {
+Status SelectionReader::ReadPart(uint32_t number, model::TimeRange range, model::ColumnBatch* batch,
+                                 model::Column* column) {
+  const Selection::Address& address = selection_.address(number);
+  const std::span<const DeletedSpan> deleted = selection_.deleted(number);
   if (address.segment == Selection::Address::kHead) {
     const auto slot = static_cast<model::Slot>(address.ref.offset);
     PageReader* reader = ReaderOf(address.ref.source, slot / kFrameSlotsMax);
     *column = model::Column();
-    if (reader != nullptr) reader->ReadSlot(slot % kFrameSlotsMax, batch, column);
+    if (reader != nullptr) reader->ReadSlot(slot % kFrameSlotsMax, batch, column, deleted);
     return Status::Ok();
   }
   const SegmentReader& segment = *selection_.snapshot().version().segments[address.segment];
@@ -97,7 +136,10 @@ Status SelectionReader::ReadPart(const Selection::Address& address, model::TimeR
   auto& cursor = cursors_[address.segment];
   if (cursor == nullptr) cursor = std::make_unique<SegmentCursor>(segment);
   Status status = cursor->Read(address.ref, range, batch, column);
-  if (status.ok()) return status;
+  if (status.ok()) {
+    if (!deleted.empty()) LeaveOut(deleted, batch, column);
+    return status;
+  }
   *column = model::Column();
   return selection_.snapshot().SkipDamage(segment, std::move(status));
 }
@@ -113,11 +155,11 @@ Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* b
        a = selection_.address(a).next) {
     model::Column part;
     if (selection_.address(a).in_rollup()) {
-      TOCSIN_RETURN_IF_ERROR(ReadThinned(selection_.address(a), batch, &part));
+      TOCSIN_RETURN_IF_ERROR(ReadThinned(a, batch, &part));
     } else if (a == head_addresses_[i]) {
       part = head_parts_[i];
     } else {
-      TOCSIN_RETURN_IF_ERROR(ReadPart(selection_.address(a), selection_.range(), batch, &part));
+      TOCSIN_RETURN_IF_ERROR(ReadPart(a, selection_.range(), batch, &part));
     }
     if (!part.values.empty() || !part.histograms.empty()) parts_.push_back(part);
   }

@@ -35,8 +35,8 @@ class SelectionReader final : public model::ColumnReader {
   // Each appends to runs_. False: there is nothing that the wish can do with.
   Result<bool> ReadColumnFacts(const Selection::Address& address, model::ColumnBatch* batch);
   // Of the samples in `range`; the head gives those of the selection's range.
-  Status ReadPart(const Selection::Address& address, model::TimeRange range,
-                  model::ColumnBatch* batch, model::Column* column);
+  Status ReadPart(uint32_t address, model::TimeRange range, model::ColumnBatch* batch,
+                  model::Column* column);
   PageReader* ReaderOf(uint32_t source, uint32_t page);
   void Merge(model::ColumnBatch* batch, model::Column* column);
   void MergeFloats(model::ColumnBatch* batch, model::Column* column);
@@ -46,11 +46,10 @@ class SelectionReader final : public model::ColumnReader {
   std::unordered_map<uint64_t, std::unique_ptr<PageReader>> pages_;
   std::vector<std::unique_ptr<SegmentCursor>> cursors_;      // by segment, made on first use
   std::vector<std::unique_ptr<FactsReader>> facts_readers_;  // likewise
-  Result<bool> ReadRollup(const Selection::Address& address, model::ColumnBatch* batch);
+  Result<bool> ReadRollup(uint32_t address, model::ColumnBatch* batch);
   // The samples that a gone segment's rollup has kept.
-  Status ReadThinned(const Selection::Address& address, model::ColumnBatch* batch,
-                     model::Column* column);
-  Status ReadBuckets(const Selection::Address& address, model::ColumnBatch* batch);
+  Status ReadThinned(uint32_t address, model::ColumnBatch* batch, model::Column* column);
+  Status ReadBuckets(uint32_t address, model::ColumnBatch* batch);
 
   std::vector<std::unique_ptr<RollupCursor>> rollup_cursors_;  // by rollup, made on first use
   std::vector<model::Facts> buckets_;                          // of the rollup column being read

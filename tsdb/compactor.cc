@@ -59,7 +59,14 @@ void Compactor::Count(const DroppedSamples& dropped) {
 // ----------------------------------------------------------------------------------------------------------
 // sealing
 
-Status Compactor::SealWindow(model::Timestamp window_ms) {
+std::unique_ptr<DatabaseSnapshot> Compactor::PinForRewrite() {
+  std::unique_ptr<DatabaseSnapshot> snapshot;
+  store_.WithoutDeletes(
+      [&] { snapshot = std::make_unique<DatabaseSnapshot>(head_, store_.Current(), quarantine_); });
+  return snapshot;
+}
+
+Status Compactor::SealWindow(model::Timestamp window_ms, const DatabaseSnapshot& snapshot) {
   const SegmentMeta meta = store_.NewMeta(0);
   uint64_t samples = 0;
   DroppedSamples dropped;
@@ -67,8 +74,7 @@ Status Compactor::SealWindow(model::Timestamp window_ms) {
   const Status status = store_.Add(
       meta,
       [&](const std::string& path) -> Result<SegmentMeta> {
-        auto written = WriteSealedWindow(env_, head_, store_.Current(), quarantine_, window_ms,
-                                         path, meta, &dropped);
+        auto written = WriteSealedWindow(env_, snapshot, window_ms, path, meta, &dropped);
         if (written) samples = written->sample_count;
         return written;
       },
@@ -89,7 +95,7 @@ Status Compactor::SealWindows(const std::vector<WindowUse>& windows) {
   if (windows.empty()) return Status::Ok();
   Status status;
   for (const WindowUse& window : windows) {
-    status = SealWindow(window.window_ms);
+    status = SealWindow(window.window_ms, *PinForRewrite());
     if (!status.ok()) break;
     RetireRuns();
   }
@@ -173,7 +179,7 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
     if (budget_.left() < room) return Status::Ok();
   }
   if (!AllThere(*store_.Current(), inputs)) return Status::Ok();
-  const SegmentMeta meta = store_.NewMeta(level);
+  SegmentMeta meta = store_.NewMeta(level);
   DroppedSamples dropped;
   MergeOptions options;
   options.dropped = &dropped;
@@ -183,6 +189,13 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
   if (std::vector<bool> expired = retention_.Expired(policy, newest);
       std::find(expired.begin(), expired.end(), false) != expired.end())
     options.filters.push_back(&rule_filter.emplace(policy.retention_rules, std::move(expired)));
+  TombstoneList tombstones;
+  store_.WithoutDeletes([&] {
+    tombstones = store_.Current()->tombstones;
+    meta.deletes_applied = head_.commit_number();
+  });
+  TombstoneFilter deleted(tombstones);
+  if (!tombstones.empty()) options.filters.push_back(&deleted);
   options.cancelled = [&] { return EndsMerge(oldest); };
   pacer_.Start();
   chores_ = Status::Ok();
@@ -297,6 +310,108 @@ double Compactor::Share() const {
 }
 
 // ----------------------------------------------------------------------------------------------------------
+// deletes
+
+bool Compactor::Touches(const Tombstone& tombstone, const SegmentReader& segment) {
+  const SegmentMeta& meta = segment.meta();
+  if (tombstone.commit <= meta.deletes_applied || !tombstone.range.Overlaps(meta.range))
+    return false;
+  if (untouched_.contains({tombstone.commit, meta.id})) return false;
+  for (const model::MatcherSet& set : tombstone.matcher_sets) {
+    const auto columns = segment.Select(set, tombstone.range);
+    if (!columns || !columns->empty()) return true;  // an index that cannot be read may hide some
+  }
+  untouched_.insert({tombstone.commit, meta.id});
+  return false;
+}
+
+bool Compactor::HeadNeeds(const Tombstone& tombstone) {
+  const auto [it, fresh] = held_.try_emplace(tombstone.commit);
+  HeldForDelete& held = it->second;
+  if (fresh) {
+    held.windows = OpenWindows(tombstone.range);
+    for (size_t s = 0; s < head_.shard_count(); ++s) {
+      MutexLock lock(head_.shard(s).mutex);
+      held.log_files.push_back(head_.shard(s).log.file_number());
+    }
+  }
+  const std::shared_ptr<const Version> version = store_.Current();
+  std::erase_if(held.windows, [&](const WindowUse& use) {
+    return version->sealed.CoversWindow(use.window_ms, use.commit);
+  });
+  if (!held.windows.empty()) return true;
+  // Exemplars, which no seal takes away, come back from the log.
+  for (size_t s = 0; s < head_.shard_count(); ++s) {
+    Shard& shard = head_.shard(s);
+    if (!shard.log.enabled()) continue;
+    const uint32_t oldest = shard.log.oldest_number();
+    MutexLock lock(shard.mutex);
+    if (oldest <= held.log_files[s] && shard.log.file_has_samples()) return true;
+    if (oldest < held.log_files[s]) return true;
+  }
+  return false;
+}
+
+std::vector<Version::Segment> Compactor::SegmentsThatNeed(const Tombstone& tombstone) {
+  std::vector<Version::Segment> segments = store_.Current()->segments;
+  std::erase_if(segments, [&](const auto& segment) { return !Touches(tombstone, *segment); });
+  return segments;
+}
+
+Status Compactor::DropTombstones() {
+  const std::shared_ptr<const Version> version = store_.Current();
+  // Whatever makes a delete superfluous publishes a version.
+  if (version == tombstones_checked_.lock()) return Status::Ok();
+  std::vector<uint64_t> unneeded;
+  for (const auto& tombstone : version->tombstones) {
+    if (!HeadNeeds(*tombstone) && SegmentsThatNeed(*tombstone).empty() &&
+        !(rollups_need && rollups_need(*tombstone)))
+      unneeded.push_back(tombstone->commit);
+  }
+  TOCSIN_RETURN_IF_ERROR(store_.DropTombstones(unneeded).Annotate("tombstones"));
+  tombstones_checked_ = version;
+  for (const uint64_t commit : unneeded) {
+    held_.erase(commit);
+    untouched_.erase(untouched_.lower_bound({commit, SegmentId()}),
+                     untouched_.lower_bound({commit + 1, SegmentId()}));
+  }
+  return Status::Ok();
+}
+
+Status Compactor::CleanTombstones() {
+  in_foreground_ = true;
+  const Status status = RewriteTouched();
+  in_foreground_ = false;
+  return status;
+}
+
+Status Compactor::RewriteTouched() {
+  const std::shared_ptr<const Version> version = store_.Current();
+  if (version->tombstones.empty()) return Status::Ok();
+  // Everything, since a log file goes only when all of it is in segments.
+  bool in_head = false;
+  for (const auto& tombstone : version->tombstones) in_head = HeadNeeds(*tombstone) || in_head;
+  if (in_head) TOCSIN_RETURN_IF_ERROR(Seal({}));
+  for (const auto& tombstone : version->tombstones) {
+    for (const Version::Segment& segment : SegmentsThatNeed(*tombstone)) {
+      if (!damaged_.contains(segment->meta().id))
+        TOCSIN_RETURN_IF_ERROR(Merge({segment}, segment->meta().level));
+    }
+  }
+  TOCSIN_RETURN_IF_ERROR(DropTombstones());
+  // Merge leaves as it is what is damaged, and what there is no room to have twice for a while.
+  std::set<std::string> left;
+  for (const auto& tombstone : version->tombstones) {
+    for (const Version::Segment& segment : SegmentsThatNeed(*tombstone))
+      left.insert(segment->path());
+  }
+  if (left.empty()) return Status::Ok();
+  std::string names;
+  for (const std::string& name : left) names += (names.empty() ? "" : ", ") + name;
+  return Status(Code::kUnavailable, "damaged, or no room: not rewritten: " + names);
+}
+
+// ----------------------------------------------------------------------------------------------------------
 // retention
 
 Retention::Held Compactor::HeldByHead() const {
@@ -356,7 +471,9 @@ Status Compactor::RunRound() {
   // merges.
   const Status retained = ApplyRetention(model::kMaxTimestamp);
   const Status compacted = SealAndMerge();
-  return compacted.ok() ? retained : compacted;
+  const Status dropped = DropTombstones();
+  if (!compacted.ok()) return compacted;
+  return retained.ok() ? dropped : retained;
 }
 
 // Rows of the past, as a backfill or a sender that catches up brings them, would stay in memory

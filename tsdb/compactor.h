@@ -23,6 +23,7 @@
 #include "tsdb/pacer.h"
 #include "tsdb/retention.h"
 #include "tsdb/segment_store.h"
+#include "tsdb/snapshot.h"
 #include "tsdb/storage_policy.h"
 
 namespace tocsin::tsdb {
@@ -76,6 +77,9 @@ class Compactor {
   Status RunRound();
   // Seals what the head holds in `range`, widened to whole half hours.
   Status Seal(model::TimeRange range);
+  // Rewrites every file that deletes have touched, sealing before what they touch in the head.
+  // kUnavailable when some could not be: damaged, or no room.
+  Status CleanTombstones();
   // Seals everything and merges each day into one segment.
   Status CompactAll();
 
@@ -97,9 +101,14 @@ class Compactor {
   const CompactorCounters& counters() const { return counters_; }
   const RetentionCounters& retention_counters() const { return retention_.counters(); }
 
+  // Whether rollups hold samples that a delete masks; null = there are none. Set before use.
+  std::function<bool(const Tombstone&)> rollups_need;
+
  private:
   std::vector<WindowUse> OpenWindows(model::TimeRange range) const;
-  Status SealWindow(model::Timestamp window_ms);
+  // For what is written to files: sees every delete up to its commit number.
+  std::unique_ptr<DatabaseSnapshot> PinForRewrite();
+  Status SealWindow(model::Timestamp window_ms, const DatabaseSnapshot& snapshot);
   Status SealWindows(const std::vector<WindowUse>& windows);
   // Rows and log files that segments hold by now.
   Status Release();
@@ -117,6 +126,14 @@ class Compactor {
   Status ApplyRetention(model::Timestamp before_ms);
   // The same for the size alone; seals what is in the way.
   Status MakeHeadroom(model::Timestamp before_ms);
+  // Some column of the file is in a series and range of the delete.
+  bool Touches(const Tombstone& tombstone, const SegmentReader& segment);
+  // Samples that it masks are in the head or in the log.
+  bool HeadNeeds(const Tombstone& tombstone);
+  std::vector<Version::Segment> SegmentsThatNeed(const Tombstone& tombstone);
+  Status RewriteTouched();
+  // Forgets deletes that nothing needs any more.
+  Status DropTombstones();
   // Whether the head or the log still holds rows of a segment's windows.
   Retention::Held HeldByHead() const;
   // Rewrites files that hold series whose time is past, or deletes them.
@@ -142,6 +159,16 @@ class Compactor {
   // Versions that must be gone before the rows sealed since may leave memory.
   std::vector<std::weak_ptr<const Version>> retiring_;
   std::set<SegmentId> damaged_;  // not merged
+  // What the head and the log held when a delete was first seen here, by its number: until windows
+  // are sealed and log files are gone, it is needed.
+  struct HeldForDelete {
+    std::vector<WindowUse> windows;
+    std::vector<uint32_t> log_files;  // the open one of each shard
+  };
+  std::map<uint64_t, HeldForDelete> held_;
+  std::weak_ptr<const Version> tombstones_checked_;
+  // Files that a delete was found not to touch.
+  std::set<std::pair<uint64_t, SegmentId>> untouched_;
   bool rows_to_retire_ = false;  // something was sealed since RetireRuns last came through
   Retention retention_;
   std::map<model::Timestamp, DayHistory> days_;
@@ -151,7 +178,7 @@ class Compactor {
   int64_t next_merge_ms_ = 0;   // monotonic
   int64_t next_chores_ms_ = 0;  // monotonic
   Status chores_;               // of what was done during the last merge
-  bool in_foreground_ = false;  // CompactAll: as fast as it can
+  bool in_foreground_ = false;  // CompactAll, CleanTombstones: as fast as they can
   std::atomic<int> foreground_waiting_{0};
   std::atomic<bool> paused_{false};
   std::atomic<bool> stopping_{false};

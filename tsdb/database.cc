@@ -4,6 +4,7 @@
 #include <atomic>
 #include <bit>
 #include <chrono>
+#include <map>
 #include <utility>
 
 #include "base/bytes.h"
@@ -16,6 +17,7 @@
 #include "tsdb/head/head.h"
 #include "tsdb/head/replay.h"
 #include "tsdb/head_stats.h"
+#include "tsdb/index/selector.h"
 #include "tsdb/quarantine.h"
 #include "tsdb/rollup/rollup_store.h"
 #include "tsdb/segment_store.h"
@@ -130,6 +132,14 @@ class DatabaseImpl final : public Database {
     const Status rolled = RunRollups(1);
     return compacted.ok() ? rolled : compacted;
   }
+  Status DeleteSeries(std::vector<model::MatcherSet> matcher_sets, model::TimeRange range) override;
+  Status CleanTombstones() override {
+    TOCSIN_RETURN_IF_ERROR(CheckWritable());
+    compactor_->AddWaiting(1);
+    MutexLock lock(compact_mutex_);
+    compactor_->AddWaiting(-1);
+    return compactor_->CleanTombstones();
+  }
   Status FlushWal(bool sync) override { return head_->FlushLogs(sync); }
   std::optional<std::string> FindMark(std::string_view key) const override {
     std::string bytes;
@@ -163,6 +173,11 @@ class DatabaseImpl final : public Database {
   Status RunRollups(size_t days_max) REQUIRES(compact_mutex_);
   // From where the ages of rollups are counted: a clock that runs ahead deletes nothing.
   model::Timestamp RollupTime(const Version& version) const;
+  // Some series of the store satisfies a set and may have samples in `range`.
+  Result<bool> AnySeries(const std::vector<model::MatcherSet>& matcher_sets,
+                         model::TimeRange range) const;
+  void ForgetExemplars(const TombstoneList& tombstones);
+  bool RollupsNeed(const Tombstone& tombstone) const;
 
   Options options_;
   DiskBudget budget_;
@@ -188,6 +203,8 @@ class DatabaseImpl final : public Database {
   enum class Load : uint8_t { kNotBegun, kRunning, kDone, kStopped };
   Load load_ GUARDED_BY(load_mutex_) = Load::kDone;
   DatabaseCounters recovery_ GUARDED_BY(load_mutex_);
+
+  std::atomic<uint64_t> deletes_{0};
 
   Periodic wal_write_;
   Periodic wal_sync_;
@@ -254,6 +271,9 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
                                      head_.get());
   NoteReplay(replay_->Restore());
   for (const WindowUse& cut : version->sealed.cuts()) head_->RaiseCommitNumber(cut.commit);
+  head_->RaiseCommitNumber(store_->opened_commit());
+  for (const auto& tombstone : version->tombstones) head_->RaiseCommitNumber(tombstone->commit);
+  ForgetExemplars(version->tombstones);
   {
     MutexLock lock(load_mutex_);
     recovery_.replay_ms = (env_.MonotonicNanos() - began) / 1'000'000;
@@ -346,6 +366,7 @@ Status DatabaseImpl::Start() {
   compactor_ = std::make_unique<Compactor>(env_, options_.dir, *head_, *store_, quarantine_,
                                            budget_, compactor);
   compactor_->SetPolicy(options_.policy);
+  compactor_->rollups_need = [this](const Tombstone& tombstone) { return RollupsNeed(tombstone); };
   compactor_->hold_expired = [this](const SegmentMeta& meta) {
     return rollups_->Awaits(meta, compactor_->policy(), RollupTime(*store_->Current()));
   };
@@ -449,6 +470,88 @@ void DatabaseImpl::StartThreads() {
   });
 }
 
+// ----------------------------------------------------------------------------------------------------------
+// deletes
+
+Result<bool> DatabaseImpl::AnySeries(const std::vector<model::MatcherSet>& matcher_sets,
+                                     model::TimeRange range) const {
+  if (!load_progress().complete) return true;
+  const DatabaseSnapshot snapshot(*head_, store_->Current(), quarantine_);
+  for (const model::MatcherSet& set : matcher_sets) {
+    TOCSIN_ASSIGN_OR_RETURN(const HeadSelection in_head, snapshot.index().Select(set));
+    if (!in_head.entries.empty()) return true;
+    for (const Version::Segment& segment : snapshot.version().segments) {
+      const auto columns = segment->Select(set, range);
+      // What cannot be told is deleted as well.
+      if (!columns || !columns->empty()) return true;
+    }
+  }
+  return RollupsNeed({UINT64_MAX, range, matcher_sets});
+}
+
+// A rollup is not written anew: where its segment is gone, a delete masks its buckets as long as it
+// is there.
+bool DatabaseImpl::RollupsNeed(const Tombstone& tombstone) const {
+  const std::shared_ptr<const RollupSet> rollups = rollups_->Current();
+  return std::any_of(rollups->begin(), rollups->end(), [&](const auto& rollup) {
+    const SegmentReader& file = rollup->segment();
+    if (tombstone.commit <= file.meta().deletes_applied ||
+        !tombstone.range.Overlaps(file.meta().range))
+      return false;
+    return std::any_of(tombstone.matcher_sets.begin(), tombstone.matcher_sets.end(),
+                       [&](const model::MatcherSet& set) {
+                         const auto columns = file.Select(set, {});
+                         return !columns || !columns->empty();
+                       });
+  });
+}
+
+void DatabaseImpl::ForgetExemplars(const TombstoneList& tombstones) {
+  if (tombstones.empty()) return;
+  const HeadIndex::Pin pin = head_->index().NewPin();
+  DeletedSeries deletes(tombstones);
+  // Not while the ring is locked: a commit may wait for it.
+  std::map<std::pair<SourceId, model::Slot>, std::vector<DeletedSpan>> spans;
+  head_->exemplars().ForEach([&spans](SourceId source, model::Slot slot, const model::Exemplar&) {
+    spans[{source, slot}];
+  });
+  for (auto& [place, deleted] : spans) {
+    const KeyId key = pin.KeyAt(place.first, place.second);
+    if (key == kNoId) continue;
+    const auto found = deletes.Find(
+        place.first, [&pin](uint32_t id) { return pin.SourceLabels(id); }, key,
+        [&pin](uint32_t id) { return pin.KeyLabels(id); });
+    deleted.assign(found.begin(), found.end());
+  }
+  head_->RemoveExemplars([&spans](SourceId source, model::Slot slot,
+                                  const model::Exemplar& exemplar, uint64_t commit) {
+    const auto found = spans.find({source, slot});
+    if (found == spans.end()) return false;
+    return std::any_of(found->second.begin(), found->second.end(), [&](const DeletedSpan& span) {
+      return commit < span.commit && span.range.Contains(exemplar.timestamp_ms);
+    });
+  });
+}
+
+Status DatabaseImpl::DeleteSeries(std::vector<model::MatcherSet> matcher_sets,
+                                  model::TimeRange range) {
+  TOCSIN_RETURN_IF_ERROR(CheckWritable());
+  if (matcher_sets.empty()) return Status(Code::kInvalidArgument, "no matchers");
+  for (const model::MatcherSet& set : matcher_sets) {
+    if (set.empty() || set.size() > kMatchersMax)
+      return Status(Code::kInvalidArgument, "no matchers, or more than 64");
+  }
+  if (range.min_ms > range.max_ms) return Status::Ok();
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const bool any, AnySeries(matcher_sets, range));
+  if (!any) return Status::Ok();
+  TOCSIN_RETURN_IF_ERROR(store_->AddTombstone(range, std::move(matcher_sets),
+                                              [this] { return head_->ReserveCommitNumber(); }));
+  ForgetExemplars(store_->Current()->tombstones);
+  head_->NoteChange(range);
+  deletes_.fetch_add(1, std::memory_order_relaxed);
+  return Status::Ok();
+}
+
 Status DatabaseImpl::Close() {
   if (closed_) return Status::Ok();
   closed_ = true;
@@ -519,6 +622,9 @@ DatabaseCounters DatabaseImpl::counters() const {
   result.rollup_failures = read(rollups.failures);
   result.rollups_deleted = read(rollups.deleted);
   result.quarantined_files = quarantine_.files();
+  result.samples_lost_missing = store_->losses().samples_missing;
+  result.samples_lost_damaged = store_->losses().samples_damaged;
+  result.deletes = read(deletes_);
   return result;
 }
 
@@ -537,6 +643,7 @@ DatabaseSizes DatabaseImpl::sizes() const {
     ++result.rollups;
     result.lowest_ms = std::min(result.lowest_ms, rollup->range().min_ms);
   }
+  result.tombstones = version->tombstones.size();
   for (const Version::Segment& segment : version->segments) {
     result.segment_bytes += segment->meta().file_bytes;
     if (segment->meta().range.min_ms <= segment->meta().range.max_ms)

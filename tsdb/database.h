@@ -134,6 +134,10 @@ struct DatabaseCounters {
   // In the gaps of tails that fell behind what the log keeps; counted like replay_lost_samples.
   uint64_t tail_lost_samples = 0;
   uint64_t quarantined_files = 0;
+  // Of segments that should be there: at Open.
+  uint64_t samples_lost_missing = 0;
+  uint64_t samples_lost_damaged = 0;
+  uint64_t deletes = 0;
 };
 
 // Of the log files found at start.
@@ -173,6 +177,7 @@ struct DatabaseSizes {
   uint64_t segments = 0;
   uint64_t rollup_bytes = 0;
   uint64_t rollups = 0;
+  uint64_t tombstones = 0;  // deletes whose samples are still in some file
   model::Timestamp lowest_ms = model::kMaxTimestamp;  // of all that is stored
   uint64_t disk_bytes = 0;                            // every file of the database
   uint64_t disk_bytes_max = 0;                        // what retention allows; 0 = no limit
@@ -202,6 +207,15 @@ class Database : public model::Appender, public model::Queryable {
   // Seals every row and merges every day, the open one included, into one segment each; answers
   // when done (POST /api/v1/admin/tsdb/compact).
   virtual Status Compact() = 0;
+  // Deletes the samples in `range` that are committed so far, of every series that satisfies one of
+  // the sets; exemplars, too. On disk when this returns; snapshots pinned from then on do not see
+  // them, older ones do. The bytes go when the files are rewritten. kInvalidArgument: no set, an
+  // empty one, too many matchers; kResourceExhausted: too many deletes wait for a rewrite.
+  virtual Status DeleteSeries(std::vector<model::MatcherSet> matcher_sets,
+                              model::TimeRange range) = 0;
+  // Rewrites now what deletes have touched. kUnavailable when some could not be:
+  // damaged, or no room.
+  virtual Status CleanTombstones() = 0;
   // Seals the rows committed so far that lie in `range` (widened to whole windows).
   virtual Status Seal(model::TimeRange range) = 0;
   // One round of what `compact` does: due seals, due merges, retention.

@@ -54,7 +54,11 @@ class WindowSealer {
  public:
   WindowSealer(const DatabaseSnapshot& snapshot, const HeadView& view, SegmentWriter& writer,
                DroppedSamples& dropped)
-      : snapshot_(snapshot), view_(view), writer_(writer), dropped_(dropped) {}
+      : snapshot_(snapshot),
+        view_(view),
+        writer_(writer),
+        dropped_(dropped),
+        deleted_(snapshot.HeadTombstones(view.range)) {}
 
   void Seal() {
     FindSources();
@@ -162,11 +166,13 @@ class WindowSealer {
     for (const uint32_t number : source.pages) {
       slots_.clear();
       file_keys_.clear();
+      slot_keys_.clear();
       ForEachSlot(source, number, [this](uint32_t at, KeyId key) {
         const uint32_t dense = ids_.NumberOf(key);
         if (dense == kNoId || keys_[dense].file_id == kNoId || keys_[dense].walk != walk_) return;
         slots_.push_back(at);
         file_keys_.push_back(keys_[dense].file_id);
+        slot_keys_.push_back(key);
       });
       if (slots_.empty()) continue;
       PageReader reader(*source.source->page(number), view_);
@@ -185,12 +191,20 @@ class WindowSealer {
                      columns_.data());
     for (size_t i = 0; i < count; ++i) {
       model::Column& column = columns_[i];
+      if (!deleted_.empty()) LeaveOutDeleted(source.id, reader, first + i, &column);
       if (column.values.empty() && column.histograms.empty()) continue;
       if (column.timestamps.size() == source.axis.size() &&
           std::equal(source.axis.begin(), source.axis.end(), column.timestamps.begin()))
         column.timestamps = source.axis;
       writer_.AddColumn(source.file_id, file_keys_[first + i], column);
     }
+  }
+
+  void LeaveOutDeleted(SourceId source, PageReader& reader, size_t i, model::Column* column) {
+    const auto source_labels = [this](uint32_t id) { return snapshot_.index().SourceLabels(id); };
+    const auto key_labels = [this](uint32_t id) { return snapshot_.index().KeyLabels(id); };
+    const auto spans = deleted_.Find(source, source_labels, slot_keys_[i], key_labels);
+    if (!spans.empty()) reader.ReadSlot(slots_[i], &batch_, column, spans);
   }
 
   const DatabaseSnapshot& snapshot_;
@@ -205,17 +219,16 @@ class WindowSealer {
   model::ColumnBatch batch_;
   std::vector<uint32_t> slots_;
   std::vector<uint32_t> file_keys_;
+  std::vector<KeyId> slot_keys_;
+  DeletedSeries deleted_;
   std::vector<model::Column> columns_;
 };
 
 }  // namespace
 
-Result<SegmentMeta> WriteSealedWindow(Env& env, const Head& head,
-                                      std::shared_ptr<const Version> version,
-                                      Quarantine& quarantine, model::Timestamp window_ms,
-                                      const std::string& path, SegmentMeta meta,
-                                      DroppedSamples* dropped) {
-  const DatabaseSnapshot snapshot(head, std::move(version), quarantine);
+Result<SegmentMeta> WriteSealedWindow(Env& env, const DatabaseSnapshot& snapshot,
+                                      model::Timestamp window_ms, const std::string& path,
+                                      SegmentMeta meta, DroppedSamples* dropped) {
   const HeadView view{
       snapshot.commit_number(), &snapshot.version().sealed, {window_ms, window_ms + kWindowMs - 1}};
   meta.cuts = {{0, window_ms, snapshot.commit_number()}};

@@ -18,17 +18,41 @@ bool SegmentOrder(const Version::Segment& a, const Version::Segment& b) {
   return x.generation < y.generation;
 }
 
+// Puts the segments in order and says what they cover.
+void Describe(Version* version) {
+  std::sort(version->segments.begin(), version->segments.end(), SegmentOrder);
+  for (const Version::Segment& segment : version->segments) {
+    for (const SegmentCut& cut : segment->meta().cuts)
+      version->sealed.Raise(cut.window_start_ms, cut.commit);
+    version->replaced.insert(version->replaced.end(), segment->meta().replaces.begin(),
+                             segment->meta().replaces.end());
+  }
+  std::sort(version->replaced.begin(), version->replaced.end());
+}
+
+std::shared_ptr<Version> WithoutSegments(const Version& from,
+                                         std::span<const Version::Segment> removed) {
+  auto version = std::make_shared<Version>();
+  version->segments = from.segments;
+  std::erase_if(version->segments, [&](const Version::Segment& segment) {
+    return std::find(removed.begin(), removed.end(), segment) != removed.end();
+  });
+  version->tombstones = from.tombstones;
+  return version;
+}
+
 }  // namespace
 
-Result<std::vector<Version::Segment>> SegmentStore::FindSegments(
-    std::vector<Version::Segment>* replaced, std::vector<std::string>* unfinished) {
+Result<SegmentStore::Found> SegmentStore::Find() {
+  Found found;
   TOCSIN_ASSIGN_OR_RETURN(const std::vector<std::string> names, env_.ListDir(directory_));
-  std::vector<Version::Segment> found;
-  std::set<SegmentId> replaced_ids;
+  TOCSIN_ASSIGN_OR_RETURN(found.manifest, ReadManifest(env_, directory_, quarantine_));
+  std::vector<Version::Segment> sound;
+  std::set<SegmentId> replaced;
   for (const std::string& name : names) {
     const std::string path = JoinPath(directory_, name);
     if (name.ends_with(kTemporarySuffix)) {
-      unfinished->push_back(path);
+      found.unfinished.push_back(path);
       continue;
     }
     if (!name.ends_with(kSegmentSuffix)) continue;
@@ -36,63 +60,142 @@ Result<std::vector<Version::Segment>> SegmentStore::FindSegments(
     if (!segment) {
       if (segment.error().code() == Code::kUnimplemented) return Error(segment.error());
       quarantine_.Put(path, segment.error().message());
+      found.damaged.insert(name);
       continue;
     }
     generation_ = std::max(generation_, (*segment)->meta().generation);
-    for (const SegmentId& id : (*segment)->meta().replaces) replaced_ids.insert(id);
-    found.push_back(*std::move(segment));
+    found.present.insert((*segment)->meta().id);
+    for (const SegmentId& id : (*segment)->meta().replaces) replaced.insert(id);
+    sound.push_back(*std::move(segment));
   }
-  std::vector<Version::Segment> kept;
-  for (Version::Segment& segment : found) {
-    std::vector<Version::Segment>& to =
-        replaced_ids.contains(segment->meta().id) ? *replaced : kept;
-    to.push_back(std::move(segment));
+  for (Version::Segment& segment : sound) {
+    (replaced.contains(segment->meta().id) ? found.replaced : found.kept)
+        .push_back(std::move(segment));
   }
-  return kept;
+  found.present.insert(replaced.begin(), replaced.end());
+  return found;
+}
+
+std::shared_ptr<Version> SegmentStore::VersionOf(Found found) const {
+  auto version = std::make_shared<Version>();
+  version->segments = std::move(found.kept);
+  version->tombstones = std::move(found.manifest.tombstones);
+  Describe(version.get());
+  return version;
 }
 
 Status SegmentStore::Open() {
   TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(directory_));
-  std::vector<Version::Segment> replaced;
-  std::vector<std::string> unfinished;
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(auto kept, FindSegments(&replaced, &unfinished));
-  for (const std::string& path : unfinished) {
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(Found found, Find());
+  for (const std::string& path : found.unfinished) {
     // A file that was being written: nothing refers to it.
     if (const Status status = env_.Remove(path); !status.ok())
-      LogWarn("tsdb", "unfinished segment cannot be removed", {{"file", path}, {"err", status}});
+      LogWarn("tsdb", "unfinished file cannot be removed", {{"file", path}, {"err", status}});
   }
-  for (const Version::Segment& segment : replaced) {
+  for (const Version::Segment& segment : found.replaced) {
     if (const Status status = env_.Remove(segment->path()); !status.ok())
       LogWarn("tsdb", "replaced segment cannot be removed",
               {{"file", segment->path()}, {"err", status}});
   }
-  Publish(std::move(kept), nullptr);
+  ReportLosses(found);
+  MutexLock lock(change_mutex_);
+  sequence_ = found.manifest.sequence;
+  commit_ = opened_commit_ = found.manifest.commit;
+  const std::shared_ptr<Version> version = VersionOf(std::move(found));
+  // On a full disk the old manifest stays: the losses are told once more.
+  if (const Status status = Change(version, nullptr); !status.ok()) {
+    LogError("tsdb", "the manifest cannot be written", {{"dir", directory_}, {"err", status}});
+    versions_.Publish(version);
+  }
   return Status::Ok();
 }
 
 Status SegmentStore::OpenReadOnly() {
-  std::vector<Version::Segment> replaced;
-  std::vector<std::string> unfinished;
-  auto kept = FindSegments(&replaced, &unfinished);
-  if (!kept && kept.error().code() != Code::kNotFound) return std::move(kept).error();
-  Publish(kept ? *std::move(kept) : std::vector<Version::Segment>(), nullptr);
+  auto found = Find();
+  if (!found && found.error().code() == Code::kNotFound) return Status::Ok();
+  if (!found) return std::move(found).error();
+  opened_commit_ = found->manifest.commit;
+  versions_.Publish(VersionOf(*std::move(found)));
   return Status::Ok();
 }
 
-void SegmentStore::Publish(std::vector<Version::Segment> segments,
-                           std::weak_ptr<const Version>* old_version) {
-  auto version = std::make_shared<Version>();
-  std::sort(segments.begin(), segments.end(), SegmentOrder);
-  for (const Version::Segment& segment : segments) {
-    for (const SegmentCut& cut : segment->meta().cuts)
-      version->sealed.Raise(cut.window_start_ms, cut.commit);
-    version->replaced.insert(version->replaced.end(), segment->meta().replaces.begin(),
-                             segment->meta().replaces.end());
+void SegmentStore::ReportLosses(const Found& found) {
+  for (const Manifest::Segment& segment : found.manifest.segments) {
+    if (found.present.contains(segment.id)) continue;
+    const bool is_damaged = found.damaged.contains(segment.name);
+    (is_damaged ? losses_.samples_damaged : losses_.samples_missing) += segment.samples;
+    LogError("tsdb", is_damaged ? "samples lost: segment damaged" : "samples lost: segment missing",
+             {{"file", JoinPath(directory_, segment.name)},
+              {"samples", segment.samples},
+              {"from_ms", segment.range.min_ms},
+              {"to_ms", segment.range.max_ms}});
   }
-  std::sort(version->replaced.begin(), version->replaced.end());
-  version->segments = std::move(segments);
+}
+
+Manifest SegmentStore::ManifestOf(const Version& version, uint64_t commit) {
+  Manifest manifest;
+  manifest.commit = commit;
+  manifest.tombstones = version.tombstones;
+  for (const Version::Segment& segment : version.segments) {
+    const SegmentMeta& meta = segment->meta();
+    manifest.segments.push_back({meta.id, std::string(BaseName(segment->path())), meta.file_bytes,
+                                 meta.sample_count, meta.range});
+    manifest.commit = std::max(manifest.commit, meta.deletes_applied);
+  }
+  return manifest;
+}
+
+Status SegmentStore::Change(std::shared_ptr<Version> version,
+                            std::weak_ptr<const Version>* old_version) {
+  Manifest manifest = ManifestOf(*version, commit_);
+  manifest.sequence = sequence_ + 1;
+  TOCSIN_RETURN_IF_ERROR(WriteManifest(env_, directory_, manifest));
+  sequence_ = manifest.sequence;
+  commit_ = manifest.commit;
   std::weak_ptr<const Version> old = versions_.Publish(std::move(version));
   if (old_version != nullptr) *old_version = std::move(old);
+  return Status::Ok();
+}
+
+Status SegmentStore::AddTombstone(model::TimeRange range,
+                                  std::vector<model::MatcherSet> matcher_sets,
+                                  const std::function<uint64_t()>& reserve) {
+  Tombstone tombstone{0, range, std::move(matcher_sets)};
+  std::string encoded;
+  EncodeTombstone(tombstone, &encoded);
+  if (encoded.size() > kTombstoneBytesMax)
+    return Status(Code::kResourceExhausted, "a delete with too many matchers");
+  MutexLock lock(change_mutex_);
+  const std::shared_ptr<const Version> current = Current();
+  if (current->tombstones.size() >= kTombstonesMax) {
+    return Status(Code::kResourceExhausted,
+                  std::to_string(current->tombstones.size()) +
+                      " deletes wait for a rewrite: clean tombstones first");
+  }
+  tombstone.commit = reserve();
+  auto version = std::make_shared<Version>();
+  version->segments = current->segments;
+  Describe(version.get());
+  version->tombstones = current->tombstones;
+  const uint64_t commit_before = std::exchange(commit_, std::max(commit_, tombstone.commit));
+  version->tombstones.push_back(std::make_shared<Tombstone>(std::move(tombstone)));
+  Status status = Change(std::move(version), nullptr);
+  if (!status.ok()) commit_ = commit_before;
+  return status;
+}
+
+Status SegmentStore::DropTombstones(std::span<const uint64_t> commits) {
+  if (commits.empty()) return Status::Ok();
+  MutexLock lock(change_mutex_);
+  const std::shared_ptr<const Version> current = Current();
+  auto version = std::make_shared<Version>();
+  version->segments = current->segments;
+  Describe(version.get());
+  for (const auto& tombstone : current->tombstones) {
+    if (std::find(commits.begin(), commits.end(), tombstone->commit) == commits.end())
+      version->tombstones.push_back(tombstone);
+  }
+  return Change(std::move(version), nullptr);
 }
 
 SegmentMeta SegmentStore::NewMeta(uint8_t level) {
@@ -113,31 +216,58 @@ Status SegmentStore::Add(const SegmentMeta& meta, const WriteFile& write,
   if (!written) return std::move(written).error();
   const std::string path = JoinPath(directory_, SegmentFileName(*written));
   TOCSIN_RETURN_IF_ERROR(env_.Rename(temporary, path));
+  if (Status status = Install(path, replaced, old_version); !status.ok()) {
+    // Whoever wrote it will write it anew: two would be adopted by the next Open.
+    if (const Status removed = env_.Remove(path); !removed.ok())
+      LogWarn("tsdb", "a segment that was not published cannot be removed",
+              {{"file", path}, {"err", removed}});
+    return status;
+  }
+  return Unlink(replaced);
+}
+
+Status SegmentStore::Install(const std::string& path, std::span<const Version::Segment> replaced,
+                             std::weak_ptr<const Version>* old_version) {
   // The new name must be on disk before anything that it stands for may go (old files, log files).
   TOCSIN_RETURN_IF_ERROR(env_.SyncDir(directory_));
   TOCSIN_ASSIGN_OR_RETURN_STATUS(Version::Segment added, SegmentReader::Open(env_, path, seed_));
-  std::vector<Version::Segment> segments = Current()->segments;
-  std::erase_if(segments, [&](const Version::Segment& segment) {
-    return std::find(replaced.begin(), replaced.end(), segment) != replaced.end();
-  });
-  segments.push_back(std::move(added));
-  Publish(std::move(segments), old_version);
-  if (replaced.empty()) return Status::Ok();
-  for (const Version::Segment& segment : replaced)
-    TOCSIN_RETURN_IF_ERROR(env_.Remove(segment->path()));
-  return env_.SyncDir(directory_);
+  MutexLock lock(change_mutex_);
+  const std::shared_ptr<Version> version = WithoutSegments(*Current(), replaced);
+  version->segments.push_back(std::move(added));
+  Describe(version.get());
+  return Change(version, old_version);
+}
+
+// The rest is unlinked whatever becomes of one: a file that stays is replaced in the eyes of the
+// next Open.
+Status SegmentStore::Unlink(std::span<const Version::Segment> segments) {
+  if (segments.empty()) return Status::Ok();
+  Status first;
+  for (const Version::Segment& segment : segments) {
+    Status status = env_.Remove(segment->path());
+    if (first.ok()) first = std::move(status);
+  }
+  Status synced = env_.SyncDir(directory_);
+  return first.ok() ? synced : first;
 }
 
 Status SegmentStore::Remove(std::span<const Version::Segment> removed) {
   if (removed.empty()) return Status::Ok();
-  std::vector<Version::Segment> segments = Current()->segments;
-  std::erase_if(segments, [&](const Version::Segment& segment) {
-    return std::find(removed.begin(), removed.end(), segment) != removed.end();
-  });
-  Publish(std::move(segments), nullptr);
-  for (const Version::Segment& segment : removed)
-    TOCSIN_RETURN_IF_ERROR(env_.Remove(segment->path()));
-  return env_.SyncDir(directory_);
+  const std::shared_ptr<Version> version = WithoutSegments(*Current(), removed);
+  MutexLock lock(change_mutex_);
+  version->tombstones = Current()->tombstones;
+  Describe(version.get());
+  const Status listed = Change(version, nullptr);
+  if (listed.ok()) return Unlink(removed);
+  // Deleting is what makes room on a full disk, so it must not wait for room. A crash between
+  // here and the second attempt would tell the files as lost.
+  LogWarn("tsdb", "the manifest cannot be written; deleting all the same", {{"err", listed}});
+  versions_.Publish(version);
+  const Status unlinked = Unlink(removed);
+  Manifest manifest = ManifestOf(*version, commit_);
+  manifest.sequence = ++sequence_;
+  const Status again = WriteManifest(env_, directory_, manifest);
+  return unlinked.ok() ? again : unlinked;
 }
 
 }  // namespace tocsin::tsdb

@@ -1,23 +1,31 @@
-// SegmentStore: the segment files of one directory and the version that readers see.
+// SegmentStore: the segment files of one directory, the deletes in force, and the version that
+// readers see.
 //
-// The manifest is the directory itself: every file says in its footer what it covers and which
-// files it replaces. A new file is written as NAME.tmp, synced, renamed, the directory synced, and
-// only then known to readers; what it replaces is unlinked after that. So a crash leaves either the
-// old files, or the new one beside old ones that its footer names: Open removes those.
+// Every file says in its footer what it covers and which files it replaces; the manifest lists the
+// files and holds the deletes. Order of a change:
 //
-// Thread contract: Current is for everybody; the rest belongs to one thread at a time (the
-// compactor's).
+//   new file written as NAME.tmp, synced, renamed, the directory synced → manifest replaced (add
+//   and remove at once) → version published → what was replaced is unlinked, the directory synced
+//
+// So a crash leaves either the old files, perhaps beside a new one that no manifest knows, or the
+// new one, perhaps beside old ones. Open adopts what is sound and removes what a footer replaces. A
+// file that the manifest lists and that is not there, or not sound, is told as a loss.
+//
+// Thread contract: Current, AddTombstone and WithoutDeletes are for everybody; the rest belongs to
+// one thread at a time (the compactor's).
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/env.h"
 #include "base/status.h"
+#include "tsdb/manifest.h"
 #include "tsdb/quarantine.h"
 #include "tsdb/segment/meta.h"
 #include "tsdb/version.h"
@@ -37,6 +45,32 @@ class SegmentStore {
 
   std::shared_ptr<const Version> Current() const { return versions_.Current(); }
 
+  // Samples of files that the manifest listed and Open did not find, or found damaged. Fixed after
+  // Open.
+  struct Losses {
+    uint64_t samples_missing = 0;
+    uint64_t samples_damaged = 0;
+  };
+  const Losses& losses() const { return losses_; }
+  // No sample, and no delete, that the manifest knew of when it was opened has a higher number.
+  uint64_t opened_commit() const { return opened_commit_; }
+
+  // Records a delete: on disk, and then in the version. `reserve` gives its commit number, the
+  // next one of all. kResourceExhausted when too many wait (kTombstonesMax, kTombstoneBytesMax).
+  Status AddTombstone(model::TimeRange range, std::vector<model::MatcherSet> matcher_sets,
+                      const std::function<uint64_t()>& reserve);
+  // Forgets deletes, by number: nothing that they mask is left.
+  Status DropTombstones(std::span<const uint64_t> commits);
+  // Runs `pin` while no delete has its number and is not in the version yet. Who writes a file from
+  // a version and a commit number takes both in here: every delete up to that number is in the
+  // version then.
+  void WithoutDeletes(const std::function<void()>& pin) EXCLUDES(change_mutex_) {
+    MutexLock lock(change_mutex_);
+    pin();
+  }
+  // The manifest of a version: for a copy of the store.
+  static Manifest ManifestOf(const Version& version, uint64_t commit);
+
   // A meta for a new file: fresh id, next generation.
   SegmentMeta NewMeta(uint8_t level);
   // Runs `write` on a temporary path and puts the file in place of `replaced` (by id).
@@ -50,17 +84,37 @@ class SegmentStore {
   const std::string& directory() const { return directory_; }
 
  private:
-  // What is there; `*replaced` are those that others stand for, `*unfinished` files of writers that
-  // did not end.
-  Result<std::vector<Version::Segment>> FindSegments(std::vector<Version::Segment>* replaced,
-                                                     std::vector<std::string>* unfinished);
-  void Publish(std::vector<Version::Segment> segments, std::weak_ptr<const Version>* old_version);
+  // What is there.
+  struct Found {
+    Manifest manifest;
+    std::vector<Version::Segment> kept;
+    std::vector<Version::Segment> replaced;  // others stand for them
+    std::vector<std::string> unfinished;     // paths of files whose writers did not end
+    std::set<SegmentId> present;             // sound, or replaced
+    std::set<std::string> damaged;           // names
+  };
+  Result<Found> Find();
+  std::shared_ptr<Version> VersionOf(Found found) const;
+  // Writes the manifest, then makes the version current.
+  Status Change(std::shared_ptr<Version> version, std::weak_ptr<const Version>* old_version)
+      REQUIRES(change_mutex_);
+  // Makes the renamed file durable and known, in place of `replaced`.
+  Status Install(const std::string& path, std::span<const Version::Segment> replaced,
+                 std::weak_ptr<const Version>* old_version);
+  void ReportLosses(const Found& found);
+  Status Unlink(std::span<const Version::Segment> segments);
 
   Env& env_;
   const std::string directory_;
   const uint64_t seed_;
   Quarantine& quarantine_;
+  // Serialises changes; held while the manifest is written. Readers never take it.
+  Mutex change_mutex_;
+  uint64_t sequence_ GUARDED_BY(change_mutex_) = 0;
+  uint64_t commit_ GUARDED_BY(change_mutex_) = 0;
   VersionList versions_;
+  Losses losses_;
+  uint64_t opened_commit_ = 0;
   uint64_t generation_ = 0;
 };
 

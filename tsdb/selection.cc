@@ -5,10 +5,13 @@
 #include <numeric>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "tsdb/column_reader.h"
 
 namespace tocsin::tsdb {
+
+using model::TimeRange;
 
 // Finds the series of a fingerprint: open addressing over series numbers.
 class Selection::Joiner {
@@ -79,6 +82,9 @@ Result<std::unique_ptr<Selection>> Selection::Make(const DatabaseSnapshot& snaps
 Status Selection::SelectHead(const model::MatcherSet& matchers, Joiner* joiner) {
   const HeadIndex::Pin& pin = snapshot_.index();
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const HeadSelection selected, pin.Select(matchers));
+  DeletedSeries deletes(snapshot_.HeadTombstones(range_));
+  const auto source_labels = [&pin](uint32_t id) { return pin.SourceLabels(id); };
+  const auto key_labels = [&pin](uint32_t id) { return pin.KeyLabels(id); };
   for (const HeadSelection::Entry& entry : selected.entries) {
     const Source* source = snapshot_.head().FindSource(entry.source);
     if (source == nullptr) continue;
@@ -102,6 +108,11 @@ Status Selection::SelectHead(const model::MatcherSet& matchers, Joiner* joiner) 
         }
       }
       if (!meets) continue;
+      if (!deletes.empty()) {
+        const auto spans = deletes.Find(entry.source, source_labels, slot_key.key, key_labels);
+        if (!spans.empty() && NothingLeft(*page, slot, spans)) continue;
+        NoteDeleted(spans);
+      }
       Address address{Address::kHead, kNoId, ColumnRef()};
       address.ref.source = entry.source;
       address.ref.key = slot_key.key;
@@ -135,9 +146,27 @@ Status Selection::SelectSegment(const SegmentReader& segment, uint32_t number,
   const model::TimeRange range = number < Address::kRollups ? range_ : model::TimeRange();
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::vector<ColumnRef> columns,
                                  segment.Select(matchers, range));
+  DeletedSeries deletes(snapshot_.SegmentTombstones(segment, range));
+  const TimeRange within{std::max(segment.meta().range.min_ms, range.min_ms),
+                         std::min(segment.meta().range.max_ms, range.max_ms)};
+  // Labels that cannot be read match nothing: reading the column will tell the damage.
+  const auto source_labels = [&segment](uint32_t id) {
+    return segment.SourceLabels(id).value_or(model::Labels());
+  };
+  const auto key_labels = [&segment](uint32_t id) {
+    return segment.KeyLabels(id).value_or(model::Labels());
+  };
   uint32_t source = kNoId;
   Fingerprint source_fingerprint;
   for (const ColumnRef& ref : columns) {
+    if (!deletes.empty()) {
+      const auto spans = deletes.Find(ref.source, source_labels, ref.key, key_labels);
+      if (std::any_of(spans.begin(), spans.end(), [&](const DeletedSpan& span) {
+            return span.range.min_ms <= within.min_ms && span.range.max_ms >= within.max_ms;
+          }))
+        continue;
+      NoteDeleted(spans);
+    }
     if (ref.source != source) {
       source = ref.source;
       TOCSIN_ASSIGN_OR_RETURN_STATUS(source_fingerprint, segment.SourceFingerprint(source));
@@ -146,6 +175,34 @@ Status Selection::SelectSegment(const SegmentReader& segment, uint32_t number,
     joiner->Add(source_fingerprint + key, {number, kNoId, ref});
   }
   return Status::Ok();
+}
+
+bool Selection::NothingLeft(const Page& page, model::Slot slot,
+                            std::span<const DeletedSpan> spans) const {
+  PageReader reader(page, {snapshot_.commit_number(), &snapshot_.version().sealed, range_});
+  model::ColumnBatch batch;
+  model::Column column;
+  reader.ReadSlot(slot % kFrameSlotsMax, &batch, &column, spans);
+  return column.values.empty() && column.histograms.empty();
+}
+
+void Selection::NoteDeleted(std::span<const DeletedSpan> spans) {
+  if (spans.empty()) return;
+  if (deleted_.empty() ||
+      !std::equal(spans.begin(), spans.end(), deleted_.back().begin(), deleted_.back().end()))
+    deleted_.emplace_back(spans.begin(), spans.end());
+  deleted_of_[static_cast<uint32_t>(addresses_.size())] =
+      static_cast<uint32_t>(deleted_.size() - 1);
+}
+
+void Selection::VisitLabelParts(const std::function<void(const model::Labels&)>& visit) const {
+  std::unordered_set<uint64_t> sources;
+  std::unordered_set<uint64_t> keys;
+  for (const Address& address : addresses_) {
+    const uint64_t place = uint64_t{address.segment} << 32;
+    if (sources.insert(place | address.ref.source).second) visit(SourcePart(address));
+    if (keys.insert(place | address.ref.key).second) visit(KeyPart(address));
+  }
 }
 
 // Chains in the order in which equal timestamps are decided: by address (source fingerprint, then

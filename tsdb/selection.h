@@ -5,7 +5,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "model/storage.h"
@@ -49,6 +52,14 @@ class Selection final : public model::SeriesSelection {
   const FactsPlan& facts_plan() const { return facts_plan_; }
   const Address& address(uint32_t i) const { return addresses_[i]; }
   uint32_t first_address(size_t series) const { return series_[series]; }
+  // What deletes took from the address' samples.
+  std::span<const DeletedSpan> deleted(uint32_t address) const {
+    if (deleted_of_.empty()) return {};
+    const auto found = deleted_of_.find(address);
+    return found == deleted_of_.end() ? std::span<const DeletedSpan>() : deleted_[found->second];
+  }
+  // The labels of every source and every key that some series has, each once a place.
+  void VisitLabelParts(const std::function<void(const model::Labels&)>& visit) const;
 
  private:
   class Joiner;
@@ -59,6 +70,10 @@ class Selection final : public model::SeriesSelection {
   Status SelectSegments(const model::MatcherSet& matchers, Joiner* joiner);
   Status SelectSegment(const SegmentReader& segment, uint32_t number,
                        const model::MatcherSet& matchers, Joiner* joiner);
+  // True when nothing of the head's slot is left within the range.
+  bool NothingLeft(const Page& page, model::Slot slot, std::span<const DeletedSpan> spans) const;
+  // Remembers them for the address that is added next.
+  void NoteDeleted(std::span<const DeletedSpan> spans);
   void Sort();
   void OrderAddresses();
   // Of an address that is not in the head.
@@ -75,6 +90,9 @@ class Selection final : public model::SeriesSelection {
   FactsPlan facts_plan_;
   mutable std::atomic<int64_t> thinned_bucket_ms_{0};
   mutable std::atomic<model::Timestamp> thinned_until_ms_{model::kMinTimestamp};
+  // Few series are deleted: a table beside the addresses.
+  std::vector<std::vector<DeletedSpan>> deleted_;
+  std::unordered_map<uint32_t, uint32_t> deleted_of_;  // address → place in deleted_
 };
 
 }  // namespace tocsin::tsdb

@@ -97,9 +97,46 @@ bool DatabaseSnapshot::HeadMeets(model::TimeRange range) const {
   return false;
 }
 
+TombstoneList DatabaseSnapshot::HeadTombstones(model::TimeRange range) const {
+  return TombstonesAbove(version_->tombstones, 0, range);
+}
+
+TombstoneList DatabaseSnapshot::SegmentTombstones(const SegmentReader& segment,
+                                                  model::TimeRange range) const {
+  const SegmentMeta& meta = segment.meta();
+  return TombstonesAbove(
+      version_->tombstones, meta.deletes_applied,
+      {std::max(meta.range.min_ms, range.min_ms), std::min(meta.range.max_ms, range.max_ms)});
+}
+
+bool DatabaseSnapshot::DeletesMeet(model::TimeRange range) const {
+  return std::any_of(version_->tombstones.begin(), version_->tombstones.end(),
+                     [&](const auto& tombstone) { return tombstone->range.Overlaps(range); });
+}
+
+Status DatabaseSnapshot::VisitLabelParts(
+    std::span<const model::MatcherSet> matcher_sets, model::TimeRange range,
+    const std::function<void(const model::Labels&)>& visit) const {
+  static const model::MatcherSet kEverything;
+  const std::span<const model::MatcherSet> sets =
+      matcher_sets.empty() ? std::span<const model::MatcherSet>(&kEverything, 1) : matcher_sets;
+  for (const model::MatcherSet& matchers : sets) {
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::unique_ptr<Selection> selection,
+                                   Selection::Make(*this, matchers, range, {}));
+    selection->VisitLabelParts(visit);
+  }
+  return Status::Ok();
+}
+
 Result<std::vector<std::string>> DatabaseSnapshot::LabelNames(
     std::span<const model::MatcherSet> matcher_sets, model::TimeRange range, size_t limit) const {
   std::set<std::string> names;
+  if (DeletesMeet(range)) {
+    TOCSIN_TRY(VisitLabelParts(matcher_sets, range, [&names](const model::Labels& part) {
+      for (const model::LabelView& label : part) names.emplace(label.name);
+    }));
+    return Sorted(std::move(names), limit);
+  }
   if (HeadMeets(range)) {
     TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> found, index_.LabelNames(matcher_sets));
     for (std::string& name : found) names.insert(std::move(name));
@@ -119,6 +156,12 @@ Result<std::vector<std::string>> DatabaseSnapshot::LabelValues(
     std::string_view name, std::span<const model::MatcherSet> matcher_sets, model::TimeRange range,
     size_t limit) const {
   std::set<std::string> values;
+  if (DeletesMeet(range)) {
+    TOCSIN_TRY(VisitLabelParts(matcher_sets, range, [&](const model::Labels& part) {
+      if (part.Has(name)) values.emplace(part.Get(name));
+    }));
+    return Sorted(std::move(values), limit);
+  }
   if (HeadMeets(range)) {
     TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> found, index_.LabelValues(name, matcher_sets));
     for (std::string& value : found) values.insert(std::move(value));

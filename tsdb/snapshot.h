@@ -2,6 +2,9 @@
 // number. Answers are the union of both; a label set with several addresses (another split into
 // source and key, the same source in many segments) is one series.
 //
+// Deletes are those of the version: a snapshot pinned before a delete goes on seeing what that
+// took.
+//
 // Series are joined by the 128-bit keyed fingerprint of their label sets, the sum of that of their
 // source and that of their key; full label sets are built for results only.
 //
@@ -9,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -51,6 +55,9 @@ class DatabaseSnapshot final : public model::Snapshot {
   const Version& version() const { return *version_; }
   const RollupSet& rollups() const { return *rollups_; }
   const HeadIndex::Pin& index() const { return index_; }
+  // Deletes that may have taken samples in `range` from rows of the head, and from a segment.
+  TombstoneList HeadTombstones(model::TimeRange range) const;
+  TombstoneList SegmentTombstones(const SegmentReader& segment, model::TimeRange range) const;
   // For a failed read of a segment: Ok after noting damage (its part of the answer is missing), the
   // status itself for anything else.
   Status SkipDamage(const SegmentReader& segment, Status status) const;
@@ -59,6 +66,11 @@ class DatabaseSnapshot final : public model::Snapshot {
   bool HeadMeets(model::TimeRange range) const;
   // The segments that meet `range`, and the rollups that stand for segments that are gone.
   std::vector<const SegmentReader*> Files(model::TimeRange range) const;
+  // Something in `range` may be deleted: the indexes alone do not tell which labels are left.
+  bool DeletesMeet(model::TimeRange range) const;
+  // Every source's and key's labels of the series that match and are not wholly deleted.
+  Status VisitLabelParts(std::span<const model::MatcherSet> matcher_sets, model::TimeRange range,
+                         const std::function<void(const model::Labels&)>& visit) const;
 
   const Head& head_;
   Quarantine& quarantine_;

@@ -76,6 +76,7 @@ struct SegmentCut {
 struct DeletedSpan {
   model::TimeRange range;
   uint64_t commit = 0;
+  friend bool operator==(const DeletedSpan&, const DeletedSpan&) = default;
 };
 
 // Random; names a segment for ever, whatever its file is called.

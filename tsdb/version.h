@@ -1,5 +1,6 @@
-// Version: the set of sealed segments at one moment, and what it covers. Immutable once published;
-// a seal, a merge or retention publishes a successor. Snapshots pin one.
+// Version: the set of sealed segments at one moment, what it covers, and the deletes in force.
+// Immutable once published; a seal, a merge, a delete or retention publishes a successor. Snapshots
+// pin one.
 //
 // An older version keeps every later one alive. So a version whose last reference is gone tells
 // that no snapshot is left which was pinned on it or on an older one: then the head may let go of
@@ -12,6 +13,7 @@
 #include "base/mutex.h"
 #include "tsdb/head/page_reader.h"
 #include "tsdb/segment/reader.h"
+#include "tsdb/tombstone.h"
 
 namespace tocsin::tsdb {
 
@@ -22,6 +24,8 @@ struct Version {
   std::vector<Segment> segments;
   SealedCuts sealed;
   std::vector<SegmentId> replaced;  // by any of them; ascending
+  // Deletes that some segment or row of the head still needs.
+  TombstoneList tombstones;
 
   ~Version();
 

@@ -574,7 +574,7 @@ void HeadBatch::Publish(uint64_t shards, const model::CommitOptions& options,
     Shard& shard = *head_.shards_[e.source->shard];
     if (((touched >> e.source->shard) & 1) != 0 && shard.log.enabled() && e.source->logged)
       PutExemplarRecord(shard.log.buffer(), e.source->id, e.slot, e.exemplar);
-    head_.exemplars_.Add(e.source->id, e.slot, e.exemplar);
+    head_.exemplars_.Add(e.source->id, e.slot, e.exemplar, commit);
   }
   for (const model::Mark& mark : options.marks) head_.ReplayMark(mark.key, mark.bytes);
   for (uint64_t rest = touched; rest != 0; rest &= rest - 1) {

@@ -1,8 +1,11 @@
 #include "tsdb/head/exemplars.h"
 
+#include <algorithm>
+
 namespace tocsin::tsdb {
 
-void ExemplarRing::Add(SourceId source, model::Slot slot, const model::Exemplar& exemplar) {
+void ExemplarRing::Add(SourceId source, model::Slot slot, const model::Exemplar& exemplar,
+                       uint64_t commit) {
   if (capacity_ == 0) return;
   MutexLock lock(mutex_);
   // Senders repeat the exemplar until there is a new one: look a little back.
@@ -17,10 +20,10 @@ void ExemplarRing::Add(SourceId source, model::Slot slot, const model::Exemplar&
     break;
   }
   if (entries_.size() < capacity_) {
-    entries_.push_back({source, slot, exemplar});
+    entries_.push_back({source, slot, exemplar, commit});
     return;
   }
-  entries_[next_] = {source, slot, exemplar};
+  entries_[next_] = {source, slot, exemplar, commit};
   next_ = (next_ + 1) % capacity_;
 }
 
@@ -31,6 +34,15 @@ void ExemplarRing::ForEach(
     const Entry& entry = entries_[(next_ + i) % entries_.size()];
     visit(entry.source, entry.slot, entry.exemplar);
   }
+}
+
+void ExemplarRing::Remove(const Predicate& gone) {
+  MutexLock lock(mutex_);
+  std::rotate(entries_.begin(), entries_.begin() + static_cast<ptrdiff_t>(next_), entries_.end());
+  next_ = 0;
+  std::erase_if(entries_, [&](const Entry& entry) {
+    return gone(entry.source, entry.slot, entry.exemplar, entry.commit);
+  });
 }
 
 size_t ExemplarRing::size() const {

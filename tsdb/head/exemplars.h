@@ -20,10 +20,14 @@ class ExemplarRing {
   explicit ExemplarRing(size_t capacity) : capacity_(capacity) {}
 
   // An exemplar equal to the slot's last one is dropped, as is all when the capacity is 0.
-  void Add(SourceId source, model::Slot slot, const model::Exemplar& exemplar);
-  // Oldest first.
+  // `commit`: of the batch that brought it.
+  void Add(SourceId source, model::Slot slot, const model::Exemplar& exemplar, uint64_t commit);
+  // Oldest first; `visit` with the ring locked.
   void ForEach(
       const std::function<void(SourceId, model::Slot, const model::Exemplar&)>& visit) const;
+  using Predicate =
+      std::function<bool(SourceId, model::Slot, const model::Exemplar&, uint64_t commit)>;
+  void Remove(const Predicate& gone);
   size_t size() const;
 
  private:
@@ -31,6 +35,7 @@ class ExemplarRing {
     SourceId source;
     model::Slot slot;
     model::Exemplar exemplar;
+    uint64_t commit;
   };
 
   const size_t capacity_;

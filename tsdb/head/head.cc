@@ -359,14 +359,43 @@ void Head::ReplayMark(std::string_view key, std::string_view bytes) {
   marks_[std::string(key)] = std::string(bytes);
 }
 
-void Head::ReplayExemplar(Source& source, model::Slot slot, const model::Exemplar& exemplar) {
-  exemplars_.Add(source.id, slot, exemplar);
+void Head::ReplayExemplar(Source& source, model::Slot slot, const model::Exemplar& exemplar,
+                          uint64_t commit) {
+  exemplars_.Add(source.id, slot, exemplar, commit);
 }
 
 void Head::RaiseCommitNumber(uint64_t commit) {
   uint64_t seen = commit_number_.load(std::memory_order_relaxed);
   while (seen < commit && !commit_number_.compare_exchange_weak(seen, commit)) {
   }
+}
+
+uint64_t Head::ReserveCommitNumber() {
+  MutexLock lock(publish_mutex_);
+  const uint64_t commit = commit_number_.load(std::memory_order_relaxed) + 1;
+  commit_number_.store(commit, std::memory_order_release);
+  return commit;
+}
+
+// Half hours since the epoch; no range is too long.
+struct Head::ChangeWindows {
+  explicit ChangeWindows(model::TimeRange range) {
+    if (range.min_ms > range.max_ms) return;
+    const auto window = [](model::Timestamp t) {
+      return static_cast<uint64_t>(t / kWindowMs - (t % kWindowMs < 0 ? 1 : 0));
+    };
+    first = window(range.min_ms);
+    count = std::min<uint64_t>(window(range.max_ms) - first, kChangeCounters - 1) + 1;
+  }
+  size_t place(uint64_t i) const { return (first + i) % kChangeCounters; }
+  uint64_t first = 0;
+  uint64_t count = 0;
+};
+
+void Head::NoteChange(model::TimeRange range) {
+  const ChangeWindows windows(range);
+  for (uint64_t i = 0; i < windows.count; ++i)
+    changes_[windows.place(i)].fetch_add(1, std::memory_order_release);
 }
 
 void Head::RaiseNewest(model::Timestamp t) {
@@ -517,16 +546,10 @@ model::TimeRange Head::Span() const {
 }
 
 uint64_t Head::ChangeNumber(model::TimeRange range) const {
-  if (range.min_ms > range.max_ms) return 0;
-  const model::Timestamp first = WindowStart(range.min_ms) / kWindowMs;
-  const model::Timestamp last = WindowStart(range.max_ms) / kWindowMs;
-  const bool all = last - first >= static_cast<int64_t>(kChangeCounters);
+  const ChangeWindows windows(range);
   uint64_t sum = 0;
-  for (size_t i = 0; i < kChangeCounters; ++i) {
-    const auto index = static_cast<size_t>(first + static_cast<int64_t>(i)) % kChangeCounters;
-    if (all || first + static_cast<int64_t>(i) <= last)
-      sum += changes_[index].load(std::memory_order_acquire);
-  }
+  for (uint64_t i = 0; i < windows.count; ++i)
+    sum += changes_[windows.place(i)].load(std::memory_order_acquire);
   return sum;
 }
 

@@ -111,11 +111,14 @@ class Head {
                      const std::vector<KeyId>& keys);
   KeyId ReplayKey(const model::Labels& labels) { return index_.AddKey(labels); }
   void ReplayMark(std::string_view key, std::string_view bytes);
-  void ReplayExemplar(Source& source, model::Slot slot, const model::Exemplar& exemplar);
+  void ReplayExemplar(Source& source, model::Slot slot, const model::Exemplar& exemplar,
+                      uint64_t commit);
   void RaiseCommitNumber(uint64_t commit);
   void RaiseNewest(model::Timestamp t);
   // Adds up what was replayed; forgets gaps: the next log file begins with every page's state.
   void FinishRestore();
+
+  // --- start ---
   // Opens each shard's next log file, with a checkpoint, and hands it to the kernel; a shard at a
   // time, since a checkpoint is as long as everything alive.
   Status StartLogs();
@@ -124,6 +127,14 @@ class Head {
   // Puts the runs of `older`, the same page's earlier rows, in front of `live`'s. Under the shard's
   // mutex.
   void TakeOlderRuns(Page& older, Page* live);
+
+  // --- deletes ---
+  // The next commit number, for a delete: every row has a lower or a higher one.
+  uint64_t ReserveCommitNumber();
+  // Raises ChangeNumber for `range`.
+  void NoteChange(model::TimeRange range);
+  // Removes the exemplars for which `deleted` is true.
+  void RemoveExemplars(const ExemplarRing::Predicate& deleted) { exemplars_.Remove(deleted); }
 
   // --- sealing ---
   // Half hours that hold samples which `covered` does not cover, each with the highest commit.
@@ -204,6 +215,7 @@ class Head {
   std::atomic<size_t> run_bytes_{0};
   // Counts by half hour, modulo the size: a collision only makes a number rise for nothing.
   static constexpr size_t kChangeCounters = 1024;
+  struct ChangeWindows;
   std::atomic<uint64_t> changes_[kChangeCounters] = {};
   std::atomic<uint64_t> next_batch_{1};
 

@@ -208,7 +208,7 @@ void PageReader::EmitItem(const Frame& frame, uint32_t, uint32_t item, const cha
       code != FrameCode::kStale && code != FrameCode::kHistogram;  // kAbsent here is kSame
   if (value) *bits = DecodeValue(code, payload, *bits, exponent);
   if (kind == FrameKind::kFull) *live = value && !own;
-  if (!visible) return;
+  if (!visible || Deleted(t, frame.commit)) return;
   if (kind == FrameKind::kLate) {
     late_.push_back(
         {t, code == FrameCode::kStale ? model::kStaleBits : *bits, *start_ms,
@@ -220,7 +220,9 @@ void PageReader::EmitItem(const Frame& frame, uint32_t, uint32_t item, const cha
   }
 }
 
-void PageReader::ReadSlot(uint32_t slot, model::ColumnBatch* batch, model::Column* column) {
+void PageReader::ReadSlot(uint32_t slot, model::ColumnBatch* batch, model::Column* column,
+                          std::span<const DeletedSpan> deleted) {
+  deleted_ = deleted;
   rows_seen_ = 0;
   any_start_ = false;
   starts_.clear();
@@ -247,7 +249,8 @@ void PageReader::ReadSlot(uint32_t slot, model::ColumnBatch* batch, model::Colum
       const char* payload;
       if (!Locate(frame, slot, &item, &payload)) {
         const FrameKind kind = frame.view.kind;
-        if (frame.emit && (kind == FrameKind::kCover || (live && kind == FrameKind::kFull)))
+        if (frame.emit && (kind == FrameKind::kCover || (live && kind == FrameKind::kFull)) &&
+            !Deleted(frame.row_ms, frame.commit))
           Emit(frame.row_ms, bits, start_ms);
         continue;
       }

@@ -49,8 +49,9 @@ class PageReader {
   // value, with another.
   uint64_t equal_dropped() const { return equal_dropped_; }
   uint64_t unequal_dropped() const { return unequal_dropped_; }
-  // The slot's samples in the view's range. Views into `batch`.
-  void ReadSlot(uint32_t slot, model::ColumnBatch* batch, model::Column* column);
+  // The slot's samples in the view's range, without those in `deleted`. Views into `batch`.
+  void ReadSlot(uint32_t slot, model::ColumnBatch* batch, model::Column* column,
+                std::span<const DeletedSpan> deleted = {});
   // Many slots, ascending, at once: decodes each frame once instead of once per slot.
   void ReadSlots(std::span<const uint32_t> slots, model::ColumnBatch* batch,
                  model::Column* columns);
@@ -95,6 +96,12 @@ class PageReader {
   }
   static void PrefetchSet(const Frame& frame, uint32_t slot);
   static void PrefetchItem(const Frame& frame, uint32_t slot);
+  bool Deleted(model::Timestamp t, uint64_t commit) const {
+    for (const DeletedSpan& span : deleted_) {
+      if (commit < span.commit && span.range.Contains(t)) return true;
+    }
+    return false;
+  }
   static bool Locate(const Frame& frame, uint32_t slot, uint32_t* item, const char** payload);
   void Emit(model::Timestamp t, uint64_t bits, int64_t start_ms);
   void EmitItem(const Frame& frame, uint32_t slot, uint32_t item, const char* payload,
@@ -122,6 +129,7 @@ class PageReader {
   std::span<const model::Timestamp> shared_rows_;  // in the batch
 
   // The slot being read.
+  std::span<const DeletedSpan> deleted_;
   std::vector<model::Timestamp> times_;
   std::vector<uint64_t> values_;
   std::vector<int64_t> starts_;

@@ -233,7 +233,7 @@ void ShardReplay::Commit(const LoggedCommit& commit, LogFileInfo* file) {
         if (older_ || pending.source == nullptr) break;
         if (commit.shards == 0 && !first_file_) break;  // a checkpoint's: read where they were new
         if (auto exemplar = ReadExemplarRecord(BytesOf(pending)))
-          head_.ReplayExemplar(*pending.source, exemplar->slot, exemplar->exemplar);
+          head_.ReplayExemplar(*pending.source, exemplar->slot, exemplar->exemplar, commit.commit);
     }
   }
   DropPending();

@@ -73,6 +73,7 @@ class RollupWriter {
     meta.level = input.meta().level;
     meta.shard = input.meta().shard;
     meta.cuts = input.meta().cuts;
+    meta.deletes_applied = input.meta().deletes_applied;
     return meta;
   }
 

@@ -45,21 +45,33 @@ Result<bool> SelectionReader::ReadColumnFacts(const Selection::Address& address,
   return true;
 }
 
-Status SelectionReader::ReadBuckets(const Selection::Address& address, ColumnBatch* batch) {
+Status SelectionReader::ReadBuckets(uint32_t number, ColumnBatch* batch) {
+  const Selection::Address& address = selection_.address(number);
   const RollupFile& file = *selection_.facts_plan().rollups()[address.rollup()].file;
   if (rollup_cursors_.size() <= address.rollup()) rollup_cursors_.resize(address.rollup() + 1);
   auto& cursor = rollup_cursors_[address.rollup()];
   if (cursor == nullptr) cursor = std::make_unique<RollupCursor>(file);
   Status status = cursor->Read(address.ref, batch, &buckets_);
-  if (status.ok()) return status;
+  if (status.ok()) {
+    // A bucket that a delete touches goes as a whole: its samples are not there any more.
+    const int64_t bucket_ms = file.info().bucket_ms;
+    const std::span<const DeletedSpan> deleted = selection_.deleted(number);
+    std::erase_if(buckets_, [&](const Facts& bucket) {
+      const TimeRange held{bucket.newest_ms - bucket_ms + 1, bucket.newest_ms};
+      return std::any_of(deleted.begin(), deleted.end(),
+                         [&](const DeletedSpan& span) { return span.range.Overlaps(held); });
+    });
+    return status;
+  }
   buckets_.clear();
   return selection_.snapshot().SkipDamage(file.segment(), std::move(status));
 }
 
-Result<bool> SelectionReader::ReadRollup(const Selection::Address& address, ColumnBatch* batch) {
+Result<bool> SelectionReader::ReadRollup(uint32_t number, ColumnBatch* batch) {
+  const Selection::Address& address = selection_.address(number);
   const FactsPlan& plan = selection_.facts_plan();
   const FactsPlan::Rollup& rollup = plan.rollups()[address.rollup()];
-  TOCSIN_TRY(ReadBuckets(address, batch));
+  TOCSIN_TRY(ReadBuckets(number, batch));
   const TimeRange range = rollup.gone() ? plan.ThinnedRange(rollup) : selection_.range();
   const auto unknown = [&](const Facts& bucket) { return !Knows(bucket, plan.wish().needs); };
   if (buckets_.empty() || std::any_of(buckets_.begin(), buckets_.end(), unknown)) return false;
@@ -71,14 +83,14 @@ Result<bool> SelectionReader::ReadRollup(const Selection::Address& address, Colu
   return true;
 }
 
-Status SelectionReader::ReadThinned(const Selection::Address& address, ColumnBatch* batch,
-                                    Column* column) {
+Status SelectionReader::ReadThinned(uint32_t number, ColumnBatch* batch, Column* column) {
+  const Selection::Address& address = selection_.address(number);
   const FactsPlan& plan = selection_.facts_plan();
   const FactsPlan::Rollup& rollup = plan.rollups()[address.rollup()];
   *column = Column();
   // Where the segment is there its samples are read.
   if (!rollup.gone()) return Status::Ok();
-  TOCSIN_RETURN_IF_ERROR(ReadBuckets(address, batch));
+  TOCSIN_RETURN_IF_ERROR(ReadBuckets(number, batch));
   selection_.NoteThinned(rollup);
   const TimeRange range = plan.ThinnedRange(rollup);
   Timestamp* timestamps = batch->NewTimestamps(3 * buckets_.size());
@@ -121,23 +133,25 @@ Result<bool> SelectionReader::ReadSeriesFacts(size_t first, size_t i, ColumnBatc
   parts_.clear();
   for (uint32_t a = begin; a != kNoId; a = selection_.address(a).next) {
     const Selection::Address& address = selection_.address(a);
+    // Facts know of no delete.
+    const bool whole = selection_.deleted(a).empty();
     TimeRange range = selection_.range();
     if (address.in_rollup()) {
       if (!plan.rollups()[address.rollup()].gone()) continue;
-      TOCSIN_ASSIGN_OR_RETURN(const bool found, ReadRollup(address, batch));
+      TOCSIN_ASSIGN_OR_RETURN(const bool found, ReadRollup(a, batch));
       if (!found) return false;
       continue;
     }
-    if (plan.UsesColumnFacts(address.segment) && only_in(address.segment) == a) {
+    if (whole && plan.UsesColumnFacts(address.segment) && only_in(address.segment) == a) {
       TOCSIN_ASSIGN_OR_RETURN(const bool found, ReadColumnFacts(address, batch));
       if (found) continue;
     }
     if (const uint32_t r = plan.RollupOf(address.segment);
-        r != kNoId && only_in(address.segment) == a) {
+        r != kNoId && whole && only_in(address.segment) == a) {
       const uint32_t rolled = only_in(Selection::Address::kRollups + r);
       bool found = false;
       if (rolled != kNoId) {
-        TOCSIN_ASSIGN_OR_RETURN(found, ReadRollup(selection_.address(rolled), batch));
+        TOCSIN_ASSIGN_OR_RETURN(found, ReadRollup(rolled, batch));
       }
       if (found) {
         range = Common(range, plan.rollups()[r].dirty);
@@ -148,7 +162,7 @@ Result<bool> SelectionReader::ReadSeriesFacts(size_t first, size_t i, ColumnBatc
     if (a == head_addresses_[i]) {
       part = head_parts_[i];
     } else {
-      TOCSIN_TRY(ReadPart(address, range, batch, &part));
+      TOCSIN_TRY(ReadPart(a, range, batch, &part));
     }
     if (!part.histograms.empty()) return false;
     if (!part.values.empty()) parts_.push_back(part);

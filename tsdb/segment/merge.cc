@@ -347,12 +347,10 @@ struct Kept {
 
 Status FindKept(Inputs inputs, const MergedDictionary& merged, const MergeOptions& options,
                 Kept* kept) {
-  const bool all = options.filters.empty();
-  kept->sources.assign(merged.sources.size(), all);
-  kept->keys.assign(merged.keys.size(), all);
+  kept->sources.assign(merged.sources.size(), false);
+  kept->keys.assign(merged.keys.size(), false);
   kept->source_ids.assign(merged.sources.size(), kNoId);
   kept->key_ids.assign(merged.keys.size(), kNoId);
-  if (all) return Status::Ok();
   for (size_t i = 0; i < inputs.size(); ++i) {
     const TimeRange whole = inputs[i]->meta().range;
     TOCSIN_RETURN_IF_ERROR(inputs[i]->ForEachColumn([&](const ColumnRef& ref) {
