@@ -93,6 +93,12 @@ void EncodeFooter(const Footer& footer, std::string* out);
 [[nodiscard]] bool DecodeFooter(std::string_view bytes, uint8_t version, uint64_t file_bytes,
                                 Footer* footer);
 
+// Entries of the dictionaries, and values of a label name, are reached by the block of so many in
+// which they lie: an offset for each would be a fifth of a small segment's index.
+inline constexpr uint32_t kIndexBlock = 16;
+// A table of keys up to this one does without fingerprints: they are computed when first asked for.
+inline constexpr uint32_t kUnprintedKeysMax = 16384;
+
 // Sorted ids: varint (count << 1 | form), then by form
 //   0 gaps  varint id 0, then varint id - previous - 1 each
 //   1 runs  varint gap, varint length - 1 for each run of neighbours; a gap counts from the end of

@@ -18,10 +18,30 @@
 
 namespace tocsin::tsdb {
 
+// Byte strings by number: in blocks, or in versions 1 and 2 with an offset each.
+class EntryTable {
+ public:
+  // Blocks: to the end of `in`.
+  void InitBlocks(uint32_t count, ByteReader* in);
+  void InitOffsets(std::string_view offsets, std::string_view body) {
+    offsets_ = offsets;
+    body_ = body;
+    in_blocks_ = false;
+  }
+  // `id` < the count.
+  Result<std::string_view> Entry(uint32_t id) const;
+
+ private:
+  std::string_view offsets_;
+  std::string_view body_;
+  bool in_blocks_ = true;
+};
+
 // Sorted strings: id = place in the order.
 class SymbolSection {
  public:
-  Status Init(std::string_view bytes);
+  // `version`: of the file's format.
+  Status Init(std::string_view bytes, uint8_t version);
   uint32_t count() const { return count_; }
   Result<std::string_view> Text(uint32_t id) const;
   Result<uint32_t> Find(std::string_view text) const;        // kNoId: none
@@ -29,23 +49,23 @@ class SymbolSection {
 
  private:
   uint32_t count_ = 0;
-  std::string_view offsets_;  // count + 1 of 4 bytes
-  std::string_view text_;
+  EntryTable texts_;
 };
 
-// count | offsets | fingerprints | records.
+// Labels and more, and fingerprints of the labels where they are kept.
 class RecordSection {
  public:
-  Status Init(std::string_view bytes, uint64_t expected_count);
+  Status Init(std::string_view bytes, uint8_t version, uint64_t expected_count);
   uint32_t count() const { return count_; }
   Result<std::string_view> Record(uint32_t id) const;
+  bool has_prints() const { return has_prints_; }
   Result<Fingerprint> Print(uint32_t id) const;
 
  private:
   uint32_t count_ = 0;
-  std::string_view offsets_;
+  bool has_prints_ = true;
   std::string_view prints_;
-  std::string_view records_;
+  EntryTable records_;
 };
 
 // The labels at the front of what `record` reads.
@@ -55,7 +75,8 @@ Result<model::Labels> ReadLabels(ByteReader* record, const SymbolSection& symbol
 class SegmentLabelSide final : public LabelSide {
  public:
   // `id_count`: sources or keys. `symbols` must outlive this.
-  Status Init(std::string_view bytes, uint32_t id_count, const SymbolSection* symbols);
+  Status Init(std::string_view bytes, uint8_t version, uint32_t id_count,
+              const SymbolSection* symbols);
 
   uint32_t schema_count() const override { return schema_count_; }
   uint32_t ResolveName(std::string_view name) const override;
@@ -83,10 +104,12 @@ class SegmentLabelSide final : public LabelSide {
     std::vector<uint32_t> names;
     uint32_t ids_offset;
   };
+  class ValueWalk;
   const NameTable* FindName(uint32_t symbol) const;
   Status ReadIds(uint32_t offset, IdList* ids) const;
 
   std::string_view bytes_;
+  bool in_blocks_ = true;
   uint32_t id_count_ = 0;
   uint32_t schema_count_ = 0;
   const SymbolSection* symbols_ = nullptr;

@@ -8,22 +8,28 @@
 namespace tocsin::tsdb {
 namespace {
 
-// count | count + 1 offsets | fingerprints of 16 bytes, if asked | records
+// Block offsets | entries
+template <typename Entries>
+std::string BlockTable(const Entries& entries) {
+  std::string offsets;
+  std::string body;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (i % kIndexBlock == 0) PutFixed32(offsets, static_cast<uint32_t>(body.size()));
+    PutString(body, entries[i]);
+  }
+  return offsets + body;
+}
+
+// count | u8 has fingerprints | fingerprints of 16 bytes | block table of records
 std::string Table(const std::vector<std::string>& records, const std::vector<Fingerprint>& prints) {
   std::string out;
   PutFixed32(out, static_cast<uint32_t>(records.size()));
-  uint32_t offset = 0;
-  for (const std::string& record : records) {
-    PutFixed32(out, offset);
-    offset += static_cast<uint32_t>(record.size());
-  }
-  PutFixed32(out, offset);
+  PutFixed8(out, prints.empty() ? 0 : 1);
   for (const Fingerprint& print : prints) {
     PutFixed64(out, print.high);
     PutFixed64(out, print.low);
   }
-  for (const std::string& record : records) out += record;
-  return out;
+  return out + BlockTable(records);
 }
 
 }  // namespace
@@ -52,14 +58,7 @@ IndexWriter::IndexWriter(const std::vector<SourceRecord>& sources,
 std::string IndexWriter::Symbols() const {
   std::string out;
   PutFixed32(out, static_cast<uint32_t>(symbols_.size()));
-  uint32_t offset = 0;
-  for (const std::string_view symbol : symbols_) {
-    PutFixed32(out, offset);
-    offset += static_cast<uint32_t>(symbol.size());
-  }
-  PutFixed32(out, offset);
-  for (const std::string_view symbol : symbols_) out += symbol;
-  return out;
+  return out + BlockTable(symbols_);
 }
 
 void IndexWriter::PutLabels(const model::Labels& labels, std::string* out) const {
@@ -93,7 +92,7 @@ std::string IndexWriter::Keys() const {
   std::vector<Fingerprint> prints;
   for (const model::Labels& key : keys_) {
     PutLabels(key, &records.emplace_back());
-    prints.push_back(FingerprintOf(key, seed_));
+    if (keys_.size() > kUnprintedKeysMax) prints.push_back(FingerprintOf(key, seed_));
   }
   return Table(records, prints);
 }
@@ -129,24 +128,34 @@ std::string IndexWriter::Postings(const std::vector<const model::Labels*>& items
     }
     schemas[schema].push_back(id);
   }
-  size_t value_count = 0;
-  for (const auto& [name, values] : names) value_count += values.size();
-  // name table | value tables | schema offsets | lists, then schemas
-  const size_t lists_at = 8 + names.size() * 12 + value_count * 8 + schemas.size() * 4;
+  // name table | schema offsets | value tables, then schemas
+  const size_t blob_at = 8 + names.size() * 12 + schemas.size() * 4;
   std::string name_table;
-  std::string value_tables;
   std::string schema_offsets;
   std::string blob;
-  const auto blob_offset = [&] { return static_cast<uint32_t>(lists_at + blob.size()); };
+  const auto blob_offset = [&] { return static_cast<uint32_t>(blob_at + blob.size()); };
   for (const auto& [name, values] : names) {
     PutFixed32(name_table, name);
     PutFixed32(name_table, static_cast<uint32_t>(values.size()));
-    PutFixed32(name_table, static_cast<uint32_t>(8 + names.size() * 12 + value_tables.size()));
-    for (const auto& [value, ids] : values) {
-      PutFixed32(value_tables, value);
-      PutFixed32(value_tables, blob_offset());
-      EncodeIds(ids, &blob);
+    PutFixed32(name_table, blob_offset());
+    const size_t blocks = (values.size() + kIndexBlock - 1) / kIndexBlock;
+    const size_t entries_at = blob_at + blob.size() + blocks * 8;
+    std::string entries;
+    std::string list;
+    uint32_t previous = 0;
+    for (size_t i = 0; const auto& [value, ids] : values) {
+      if (i++ % kIndexBlock == 0) {
+        PutFixed32(blob, value);
+        PutFixed32(blob, static_cast<uint32_t>(entries_at + entries.size()));
+        previous = value;
+      }
+      PutVarint(entries, value - previous);
+      previous = value;
+      list.clear();
+      EncodeIds(ids, &list);
+      PutString(entries, list);
     }
+    blob += entries;
   }
   for (const auto& [schema_names, ids] : schemas) {
     PutFixed32(schema_offsets, blob_offset());
@@ -157,7 +166,7 @@ std::string IndexWriter::Postings(const std::vector<const model::Labels*>& items
   std::string out;
   PutFixed32(out, static_cast<uint32_t>(names.size()));
   PutFixed32(out, static_cast<uint32_t>(schemas.size()));
-  return out + name_table + value_tables + schema_offsets + blob;
+  return out + name_table + schema_offsets + blob;
 }
 
 }  // namespace tocsin::tsdb

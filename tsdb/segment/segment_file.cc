@@ -107,10 +107,10 @@ Status SegmentFile::Open(bool verify_checksums) {
       std::string_view(reinterpret_cast<const char*>(footer_.meta.id.bytes.data()), 16)) {
     return Damaged(0, "header and footer name different segments");
   }
-  return OpenIndex();
+  return OpenIndex(version);
 }
 
-Status SegmentFile::OpenIndex() {
+Status SegmentFile::OpenIndex(uint8_t version) {
   // All pages of the index now: a segment that opens can be selected from.
   for (const SectionPlace& place : footer_.sections) {
     TOCSIN_ASSIGN_OR_RETURN_STATUS([[maybe_unused]] const std::string_view bytes,
@@ -120,17 +120,18 @@ Status SegmentFile::OpenIndex() {
     return status.ok() ? status : Damaged(footer_.section(section).offset, status.message());
   };
   const SegmentMeta& meta = footer_.meta;
-  TOCSIN_RETURN_IF_ERROR(init(Section::kSymbols, symbols_.Init(SectionBytes(Section::kSymbols))));
   TOCSIN_RETURN_IF_ERROR(
-      init(Section::kSources, sources_.Init(SectionBytes(Section::kSources), meta.source_count)));
+      init(Section::kSymbols, symbols_.Init(SectionBytes(Section::kSymbols), version)));
+  TOCSIN_RETURN_IF_ERROR(init(Section::kSources, sources_.Init(SectionBytes(Section::kSources),
+                                                               version, meta.source_count)));
   TOCSIN_RETURN_IF_ERROR(
-      init(Section::kKeys, keys_.Init(SectionBytes(Section::kKeys), meta.key_count)));
+      init(Section::kKeys, keys_.Init(SectionBytes(Section::kKeys), version, meta.key_count)));
   TOCSIN_RETURN_IF_ERROR(
-      init(Section::kSourcePostings,
-           source_side_.Init(SectionBytes(Section::kSourcePostings), sources_.count(), &symbols_)));
+      init(Section::kSourcePostings, source_side_.Init(SectionBytes(Section::kSourcePostings),
+                                                       version, sources_.count(), &symbols_)));
   TOCSIN_RETURN_IF_ERROR(
       init(Section::kKeyPostings,
-           key_side_.Init(SectionBytes(Section::kKeyPostings), keys_.count(), &symbols_)));
+           key_side_.Init(SectionBytes(Section::kKeyPostings), version, keys_.count(), &symbols_)));
   const SectionPlace& blocks = footer_.section(Section::kDirectoryBlocks);
   if (blocks.length % kDirectoryBlockBytes != 0) return Damaged(blocks.offset, "bad directory");
   uint32_t columns = 0;
@@ -228,7 +229,9 @@ Result<model::Origin> SegmentFile::SourceOrigin(uint32_t source) const {
 }
 
 Result<Fingerprint> SegmentFile::SourceFingerprint(uint32_t source) const {
-  if (footer_.meta.fingerprint_seed == seed_) return sources_.Print(source);
+  if (footer_.meta.fingerprint_seed == seed_ && sources_.has_prints()) {
+    return sources_.Print(source);
+  }
   TOCSIN_ASSIGN_OR_RETURN(const model::Labels labels, SourceLabels(source));
   return FingerprintOf(labels, seed_);
 }
@@ -244,9 +247,25 @@ Result<model::Labels> SegmentFile::KeyLabels(uint32_t key) const {
 }
 
 Result<Fingerprint> SegmentFile::KeyFingerprint(uint32_t key) const {
-  if (footer_.meta.fingerprint_seed == seed_) return keys_.Print(key);
+  if (footer_.meta.fingerprint_seed == seed_ && keys_.has_prints()) return keys_.Print(key);
+  if (key < keys_.count() && keys_.count() <= kUnprintedKeysMax) {
+    std::call_once(key_prints_once_, [this] { ComputeKeyPrints(); });
+    if (!key_prints_.empty()) return key_prints_[key];
+  }
   TOCSIN_ASSIGN_OR_RETURN(const model::Labels labels, KeyLabels(key));
   return FingerprintOf(labels, seed_);
+}
+
+void SegmentFile::ComputeKeyPrints() const {
+  std::vector<Fingerprint> prints;
+  prints.reserve(keys_.count());
+  for (uint32_t key = 0; key < keys_.count(); ++key) {
+    const Result<model::Labels> labels = KeyLabels(key);
+    // Damage shows where the key itself is asked for.
+    if (!labels) return;
+    prints.push_back(FingerprintOf(*labels, seed_));
+  }
+  key_prints_ = std::move(prints);
 }
 
 size_t SegmentFile::directory_block_count() const {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,7 +68,8 @@ class SegmentFile final : public SegmentReader {
  private:
   SegmentFile() = default;
   Status Open(bool verify_checksums);
-  Status OpenIndex();
+  Status OpenIndex(uint8_t version);
+  void ComputeKeyPrints() const;
   Status VerifyPage(uint64_t page) const;
   std::string_view SectionBytes(Section section) const;
   // Columns of the directory blocks that `wants_block(key min, max, source min, max)` lets through.
@@ -93,6 +95,10 @@ class SegmentFile final : public SegmentReader {
   SymbolSection symbols_;
   RecordSection sources_;
   RecordSection keys_;
+  // Of small files, which hold none: computed for all keys when one is first asked for. Empty when
+  // a key is damaged.
+  mutable std::once_flag key_prints_once_;
+  mutable std::vector<Fingerprint> key_prints_;
   SegmentLabelSide source_side_;
   SegmentLabelSide key_side_;
 };
