@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "tsdb/database.h"
 #include "tsdb/quarantine.h"
+#include "tsdb/rollup/rollup_file.h"
 #include "tsdb/segment/segment_file.h"
 #include "tsdb/segment/writer.h"
 #include "tsdb/segment_store.h"
@@ -144,32 +145,31 @@ Status RewriteSegment(Env& env, const Version::Segment& segment, SegmentStore& s
                       Quarantine& quarantine, RepairReport::Damaged* report) {
   const auto& file = static_cast<const SegmentFile&>(*segment);
   report->samples = file.meta().sample_count;
-  const auto rollup = file.ExtraBytes(ExtraSection::kRollup);
-  if (rollup && rollup->empty()) {
-    SegmentMeta meta = store.NewMeta(file.meta().level);
-    meta.shard = file.meta().shard;
-    meta.cuts = file.meta().cuts;
-    meta.replaces = file.meta().replaces;
-    meta.deletes_applied = file.meta().deletes_applied;
-    const auto write = [&](const std::string& path) -> Result<SegmentMeta> {
-      SegmentWriter::Options options;
-      options.sorted_input = true;
-      options.facts = meta.level == kMaxSegmentLevel;
-      SegmentWriter writer(env, path, meta, std::move(options));
-      TOCSIN_TRY(writer.Open());
-      TOCSIN_TRY(SegmentSaver(file, report).CopyTo(writer));
-      auto written = writer.Finish();
-      if (written) {
-        report->samples_saved = written->sample_count;
-        report->rewritten_to = SegmentFileName(*written);
-      }
-      return written;
-    };
-    // The copy is there before the original goes: a crash between leaves both, which say the same.
-    TOCSIN_RETURN_IF_ERROR(store.Add(meta, write, {}, nullptr));
-    report->rewritten = true;
-  }
-  // What is derived from other files is made anew by the daemon.
+  SegmentMeta meta = store.NewMeta(file.meta().level);
+  meta.shard = file.meta().shard;
+  meta.cuts = file.meta().cuts;
+  // Rollups that were made from the original are made anew.
+  meta.replaces = file.meta().replaces;
+  meta.replaces.push_back(file.meta().id);
+  std::sort(meta.replaces.begin(), meta.replaces.end());
+  meta.deletes_applied = file.meta().deletes_applied;
+  const auto write = [&](const std::string& path) -> Result<SegmentMeta> {
+    SegmentWriter::Options options;
+    options.sorted_input = true;
+    options.facts = meta.level == kMaxSegmentLevel;
+    SegmentWriter writer(env, path, meta, std::move(options));
+    TOCSIN_TRY(writer.Open());
+    TOCSIN_TRY(SegmentSaver(file, report).CopyTo(writer));
+    auto written = writer.Finish();
+    if (written) {
+      report->samples_saved = written->sample_count;
+      report->rewritten_to = SegmentFileName(*written);
+    }
+    return written;
+  };
+  // The copy is there before the original goes, and holds all that can be read of it.
+  TOCSIN_RETURN_IF_ERROR(store.Add(meta, write, {}, nullptr));
+  report->rewritten = true;
   quarantine.Put(file.path(), report->reason);
   return Status::Ok();
 }
@@ -249,6 +249,25 @@ Status RepairSegments(Env& env, const std::string& dir, RepairReport* report,
   return Status::Ok();
 }
 
+// Rollups are made anew from their segments: a damaged one only has to go.
+Status RepairRollups(Env& env, const std::string& dir, RepairReport* report) {
+  const std::string folder = JoinPath(dir, "rollups");
+  Quarantine quarantine(env, JoinPath(dir, "quarantine"));
+  for (const std::string& name : env.ListDir(folder).value_or(std::vector<std::string>())) {
+    if (!name.ends_with(kRollupSuffix)) continue;
+    RepairReport::Damaged damaged;
+    damaged.path = JoinPath(folder, name);
+    const auto file = SegmentReader::Open(env, damaged.path, 0);
+    if (!file && file.error().code() == Code::kUnimplemented) return file.error();
+    const Status sound = file ? (*file)->Verify() : Status(file.error());
+    if (sound.ok()) continue;
+    damaged.reason = sound.message();
+    quarantine.Put(damaged.path, damaged.reason);
+    report->damaged.push_back(std::move(damaged));
+  }
+  return Status::Ok();
+}
+
 }  // namespace
 
 Result<RepairReport> RepairStore(Env& env, const std::string& dir,
@@ -257,6 +276,7 @@ Result<RepairReport> RepairStore(Env& env, const std::string& dir,
   TOCSIN_ASSIGN_OR_RETURN(const FileInfo found, env.Stat(dir));
   if (!found.is_directory) return Error(Code::kInvalidArgument, dir + ": no directory");
   TOCSIN_TRY(RepairSegments(env, dir, &report, progress));
+  TOCSIN_TRY(RepairRollups(env, dir, &report));
   TOCSIN_TRY(RepairLog(env, dir, &report));
   return report;
 }

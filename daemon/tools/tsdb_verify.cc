@@ -8,6 +8,7 @@
 #include "daemon/tools/progress.h"
 #include "daemon/tools/tsdb.h"
 #include "tsdb/database.h"
+#include "tsdb/rollup/rollup_file.h"
 #include "tsdb/segment/reader.h"
 
 namespace tocsin::daemon {
@@ -23,11 +24,17 @@ int TsdbVerify(Env& env, std::span<const std::string> args, const Console& conso
   if (exit_code) return *exit_code;
   const auto database = OpenToLook(env, dir);
   if (!database) return ToolError("verify", database.error(), console);
+  // Rollups are segments with buckets for samples.
   const std::string segment_dir = JoinPath(dir, "segments");
-  const std::vector<std::string> names =
-      env.ListDir(segment_dir).value_or(std::vector<std::string>());
+  std::vector<std::string> paths;
+  for (const std::string& folder : {segment_dir, JoinPath(dir, "rollups")}) {
+    for (const std::string& name : env.ListDir(folder).value_or(std::vector<std::string>())) {
+      if (name.ends_with(tsdb::kSegmentSuffix) || name.ends_with(tsdb::kRollupSuffix))
+        paths.push_back(JoinPath(folder, name));
+    }
+  }
   Progress progress(env, console, Progress::OnTerminal());
-  uint64_t segments = 0;
+  uint64_t files = 0;
   uint64_t samples = 0;
   uint64_t damaged = 0;
   const auto note = [&](const std::string& what) {
@@ -35,31 +42,30 @@ int TsdbVerify(Env& env, std::span<const std::string> args, const Console& conso
     console.out("damaged: " + what + "\n");
     ++damaged;
   };
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (!names[i].ends_with(tsdb::kSegmentSuffix)) continue;
-    progress.Show(names[i], i, names.size());
-    const std::string path = JoinPath(segment_dir, names[i]);
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const std::string& path = paths[i];
+    progress.Show(BaseName(path), i, paths.size());
     const auto segment = tsdb::SegmentReader::Open(env, path, 0);
     // A daemon beside us may have merged it away.
     if (!segment && segment.error().code() == Code::kNotFound) continue;
     const Status sound = segment ? (*segment)->Verify() : Status(segment.error());
-    ++segments;
+    ++files;
     if (!sound.ok()) {
       note(sound.message().find(path) == std::string::npos ? path + ": " + sound.message()
                                                            : sound.message());
       continue;
     }
-    samples += (*segment)->meta().sample_count;
+    if (path.ends_with(tsdb::kSegmentSuffix)) samples += (*segment)->meta().sample_count;
   }
   progress.End();
   const tsdb::DatabaseCounters counters = (*database)->counters();
   for (const std::string& place : (*database)->quarantined()) {
-    if (place.find(segment_dir) == std::string::npos) note(place);
+    if (place.starts_with(JoinPath(dir, "wal"))) note(place);
   }
   if (counters.replay_missing_log_files > 0)
     note(fmt::format("{} log files are missing", counters.replay_missing_log_files));
-  console.out(fmt::format("{} segments with {} samples and a log of {} rows: {}\n", segments,
-                          samples, counters.replayed_rows,
+  console.out(fmt::format("{} files with {} samples and a log of {} rows: {}\n", files, samples,
+                          counters.replayed_rows,
                           damaged == 0 ? "sound" : fmt::format("{} damaged places", damaged)));
   return damaged == 0 ? kToolDone : kToolFailed;
 }

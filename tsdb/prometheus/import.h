@@ -9,7 +9,8 @@
 // sources would not fit into memory. Blocks are mapped, so what is resident is the index of a day,
 // not its samples. The directory that is read is not changed; Prometheus must not be running on it.
 //
-// Samples that both the store and the import have: the store's stay.
+// A sample that the store has already is there once afterwards; of two values at one timestamp one
+// counts, as always with two sources of a series.
 #pragma once
 
 #include <cstdint>
