@@ -143,6 +143,7 @@ struct Dependencies {
   std::function<Status()> reload;
   std::function<void()> quit;
   std::function<Status()> compact;
+  std::function<void(bool)> pause_compaction;  // true pauses, false resumes
 
   // addresses
   std::string external_url = "http://localhost:9090";  // without a closing slash

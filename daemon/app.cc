@@ -342,6 +342,10 @@ void App::Parts::CreateApi() {
   deps.reload = [this] { return commands->Reload(); };
   deps.quit = [this] { commands->Quit(); };
   deps.compact = [this] { return database->Compact(); };
+  deps.pause_compaction = [this](bool paused) {
+    database->PauseCompaction(paused);
+    LogInfo("tsdb", paused ? "compaction paused" : "compaction resumed");
+  };
   deps.external_url = addresses.external_url;
   deps.external_path = addresses.external_path;
   deps.listen_address = flags.listen_addresses.front();

@@ -50,13 +50,28 @@ void AddLifecycle(const Dependencies& deps, std::string_view path, http::Router*
                }});
 }
 
-void Compact(const Dependencies& deps, const HttpRequest& request, HttpResponse* response) {
+// True when the request was answered with a refusal.
+bool RefusesAdmin(const Dependencies& deps, const HttpRequest& request, HttpResponse* response) {
   if (!deps.admin_enabled) {
-    return RespondError(response, {ErrorType::kUnavailable, "admin APIs disabled"});
+    RespondError(response, {ErrorType::kUnavailable, "admin APIs disabled"});
+    return true;
   }
   if (IsCrossOrigin(request)) {
-    return response->SetPlainError(403, "cross-origin request refused");
+    response->SetPlainError(403, "cross-origin request refused");
+    return true;
   }
+  return false;
+}
+
+void PauseCompaction(const Dependencies& deps, bool pause, const HttpRequest& request,
+                     HttpResponse* response) {
+  if (RefusesAdmin(deps, request, response)) return;
+  deps.pause_compaction(pause);
+  RespondNoData(response);
+}
+
+void Compact(const Dependencies& deps, const HttpRequest& request, HttpResponse* response) {
+  if (RefusesAdmin(deps, request, response)) return;
   if (const Status status = deps.compact(); !status.ok()) {
     return RespondError(response, {ErrorType::kInternal, status.message()});
   }
@@ -83,6 +98,14 @@ void AddActionRoutes(ApiRoutes* routes) {
               [&deps](const HttpRequest& request, HttpResponse* response) {
                 Compact(deps, request, response);
               });
+  // No merges between the two: for a copy of the files, or an hour that needs the processor.
+  for (const bool pause : {true, false}) {
+    routes->Add(
+        {"POST", "PUT"}, pause ? "/admin/tsdb/pause_compaction" : "/admin/tsdb/resume_compaction",
+        http::Lane::kStatus, [&deps, pause](const HttpRequest& request, HttpResponse* response) {
+          PauseCompaction(deps, pause, request, response);
+        });
+  }
 }
 
 }  // namespace tocsin::api

@@ -123,7 +123,7 @@ constexpr Field kStorageFields[] = {
     Sub("retention", &kRetentionSection),
     SubList("retention_rules", &kRetentionRuleSection, "empty or null retention rule"),
     Text("free_space_floor"),
-    NotBuilt(Sub("compaction", &kCompactionSection)),
+    Sub("compaction", &kCompactionSection),
     SubList("rollups", &kRollupSection, "empty or null rollup"),
 };
 constexpr Section kStorageSection{

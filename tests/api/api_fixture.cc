@@ -59,6 +59,7 @@ ApiFixture::ApiFixture() : engine(EngineOptionsForTests()) {
   deps.external_labels = [] { return model::Labels::FromPairs({{"dc", "eu"}}); };
   deps.reload = [this] { return reload_status; };
   deps.quit = [this] { ++quits; };
+  deps.pause_compaction = [this](bool paused) { compaction_paused = paused; };
   deps.compact = [this] {
     ++compactions;
     return Status::Ok();

@@ -73,6 +73,7 @@ class ApiFixture {
   Status reload_status;
   int quits = 0;
   int compactions = 0;
+  bool compaction_paused = false;
   std::atomic<bool> client_gone{false};
   query::Engine engine;
   Dependencies deps;

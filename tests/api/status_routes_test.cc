@@ -294,6 +294,9 @@ BOOST_AUTO_TEST_CASE(ActsOnlyWhenEnabledAndAskedFromHere) {
   BOOST_TEST(answer.body ==
              R"({"status":"error","errorType":"unavailable","error":"admin APIs disabled"})");
 
+  BOOST_TEST(Ask("POST", "/api/v1/admin/tsdb/pause_compaction").status == 500);
+  BOOST_TEST(!compaction_paused);
+
   deps.lifecycle_enabled = deps.admin_enabled = true;
   BOOST_TEST(Ask("PUT", "/-/reload").status == 200);
   reload_status = Status(Code::kInvalidArgument, "p.yml:3:1: unknown field");
@@ -302,6 +305,10 @@ BOOST_AUTO_TEST_CASE(ActsOnlyWhenEnabledAndAskedFromHere) {
   BOOST_TEST(answer.body == "failed to reload config: p.yml:3:1: unknown field\n");
   BOOST_TEST(Ask("POST", "/api/v1/admin/tsdb/compact").status == 204);
   BOOST_TEST(compactions == 1);
+  BOOST_TEST(Ask("POST", "/api/v1/admin/tsdb/pause_compaction").status == 204);
+  BOOST_TEST(compaction_paused);
+  BOOST_TEST(Ask("PUT", "/api/v1/admin/tsdb/resume_compaction").status == 204);
+  BOOST_TEST(!compaction_paused);
   BOOST_TEST(Ask("POST", "/-/quit", "", {{"Sec-Fetch-Site", "cross-site"}}).status == 403);
   BOOST_TEST(
       Ask("POST", "/-/quit", "", {{"Origin", "http://evil"}, {"Host", "localhost"}}).status == 403);
