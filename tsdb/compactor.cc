@@ -233,7 +233,9 @@ Status Compactor::MergeDue() {
   const MergeRequest request{
       .now_ms = env_.NowMs(),
       .monotonic_ms = env_.MonotonicNanos() / 1'000'000,
+      // With the seal in which the last late rows come: else each day had an overlay of them.
       .day_grace_ms =
+          options_.seal_delay_ms +
           std::clamp<int64_t>(options_.out_of_order_window_ms, 60 * 60 * 1000, 6 * 60 * 60 * 1000),
       .excluded = &damaged_};
   std::vector<PlannedMerge> plan;
@@ -247,9 +249,11 @@ Status Compactor::MergeDue() {
   counters_.days_waiting.store(static_cast<uint64_t>(waiting), std::memory_order_relaxed);
   for (const auto& [inputs, choice] : plan) {
     if (!retention_.HasRoomToRewrite(choice.input_bytes)) continue;
+    const uint64_t merges = counters_.merges.load(std::memory_order_relaxed);
     TOCSIN_RETURN_IF_ERROR(Merge(inputs, choice.level));
     if (stopping_.load(std::memory_order_relaxed) || paused_.load(std::memory_order_relaxed)) break;
-    if (choice.day) days_[*choice.day].rewritten_ms = env_.MonotonicNanos() / 1'000'000;
+    const bool merged = counters_.merges.load(std::memory_order_relaxed) > merges;
+    if (merged && choice.day) days_[*choice.day].rewritten_ms = env_.MonotonicNanos() / 1'000'000;
   }
   return Status::Ok();
 }
