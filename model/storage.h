@@ -1,4 +1,4 @@
-// The storage as everyone else sees it: Appender (write), Queryable (read), Tail (follow).
+// The storage as everyone else sees it: Appender (write), Queryable (read), Tail (follow: tail.h).
 // collector/ and alerting/ write through Appender, query/ and api/ read through Queryable; none of
 // them knows tsdb/.
 //
@@ -300,29 +300,6 @@ class Queryable {
   // Rises whenever anything in `range` before the newest row changes (late samples, deletes):
   // result caches key on it.
   virtual uint64_t ChangeNumber(TimeRange range) const = 0;
-};
-
-// ----------------------------------------------------------------------------------------------------------
-// following
-
-struct TailRow {
-  uint64_t commit_number;
-  const Labels* series;  // full label set
-  Timestamp timestamp_ms;
-  double value;
-  const Histogram* histogram;  // null for a float
-};
-
-// Committed rows from a position on, in commit order (remote write, agent mode). One thread.
-class Tail {
- public:
-  virtual ~Tail() = default;
-  // Calls `visit` for the samples of the next batches, at most about `max_samples`; returns the
-  // position behind them. kNotFound: the position fell behind what the log keeps; the caller counts
-  // the gap and goes on from the new one.
-  virtual Result<uint64_t> Next(size_t max_samples,
-                                const std::function<void(const TailRow&)>& visit) = 0;
-  virtual uint64_t position() const = 0;
 };
 
 }  // namespace tocsin::model

@@ -124,7 +124,7 @@ Status Compactor::Release() {
         [&](const WindowUse& use) {
           return version->sealed.CoversWindow(use.window_ms, use.commit);
         },
-        LogKeep{}, &removed));
+        head_.LogToKeep(), &removed));
   }
   RetireRuns();
   return Status::Ok();

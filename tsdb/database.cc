@@ -22,6 +22,7 @@
 #include "tsdb/rollup/rollup_store.h"
 #include "tsdb/segment_store.h"
 #include "tsdb/snapshot.h"
+#include "tsdb/tail.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -141,6 +142,10 @@ class DatabaseImpl final : public Database {
     return compactor_->CleanTombstones();
   }
   Status FlushWal(bool sync) override { return head_->FlushLogs(sync); }
+  Result<std::unique_ptr<model::Tail>> OpenTail(uint64_t position) override {
+    if (!options_.wal) return Error(Code::kUnimplemented, "there is no log to follow");
+    return std::make_unique<DatabaseTail>(env_, *head_, position);
+  }
   std::optional<std::string> FindMark(std::string_view key) const override {
     std::string bytes;
     if (!head_->FindMark(key, &bytes)) return std::nullopt;
@@ -262,6 +267,7 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
   head.exemplars_max = options_.exemplars_max;
   head.budget = &budget_;
   head.compress_log = options_.wal_compression;
+  head.tail_log_bytes_max = options_.tail_log_bytes_max;
   head_ = std::make_unique<Head>(env_, std::move(head));
 
   const int64_t began = env_.MonotonicNanos();
@@ -592,6 +598,7 @@ DatabaseCounters DatabaseImpl::counters() const {
   result.batches_refused = read(head.batches_refused);
   result.samples_refused_with_batch = read(head.samples_refused_with_batch);
   result.series_refused = read(head.series_refused);
+  result.tail_lost_samples = head_->tails().lost_samples();
   result.wal_backpressure_waits = read(head.backpressure_waits);
   for (size_t s = 0; s < head_->shard_count(); ++s) {
     const ShardLog& log = head_->shard(s).log;

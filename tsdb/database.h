@@ -41,6 +41,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "model/storage.h"
+#include "model/tail.h"
 #include "tsdb/storage_policy.h"
 
 namespace tocsin::tsdb {
@@ -75,7 +76,9 @@ struct DatabaseOptions {
   // log files are loaded behind it: AwaitLoaded. Needs `background`.
   bool open_early = false;
   int64_t wal_write_interval_ms = 100;
-  bool wal_compression = false;         // LZ4
+  bool wal_compression = false;  // LZ4
+  // Log that is kept only because a tail has not passed it.
+  uint64_t tail_log_bytes_max = uint64_t{1} << 30;
   int64_t wal_sync_interval_ms = 1000;  // 0: never synced but for Durability::kSynced
   // The weakest durability any commit gets: kSynced makes every commit wait for the disk.
   model::Durability minimum_durability = model::Durability::kGrouped;
@@ -230,6 +233,11 @@ class Database : public model::Appender, public model::Queryable {
   // In effect from the next round of maintenance on.
   virtual void SetPolicy(StoragePolicy policy) = 0;
   virtual StoragePolicy policy() const = 0;
+
+  // Follows committed rows from behind commit number `position` on (model/tail.h); 0: from the
+  // oldest that the log has. What the log held at start is only kept for tails that are opened
+  // right after Open. kUnimplemented without a log.
+  virtual Result<std::unique_ptr<model::Tail>> OpenTail(uint64_t position) = 0;
 
   // The bytes last committed under a mark's key, also after a restart.
   virtual std::optional<std::string> FindMark(std::string_view key) const = 0;

@@ -35,6 +35,7 @@
 #include "tsdb/index/head_index.h"
 #include "tsdb/index/id_array.h"
 #include "tsdb/wal/shard_log.h"
+#include "tsdb/wal/tail_positions.h"
 
 namespace tocsin::tsdb {
 
@@ -52,6 +53,7 @@ struct HeadOptions {
   size_t exemplars_max = 0;
   const DiskBudget* budget = nullptr;  // null = everything is let in
   bool compress_log = false;
+  uint64_t tail_log_bytes_max = 0;
 };
 
 struct HeadCounters {
@@ -159,6 +161,12 @@ class Head {
 
   // --- log ---
   Status FlushLogs(bool sync);
+  TailPositions& tails() { return tails_; }
+  const TailPositions& tails() const { return tails_; }
+  // What tails still want of each shard's log.
+  LogKeep LogToKeep() const {
+    return {tails_.Lowest(), options_.tail_log_bytes_max / shards_.size()};
+  }
   size_t shard_count() const { return shards_.size(); }
   Shard& shard(size_t i) { return *shards_[i]; }
   const Shard& shard(size_t i) const { return *shards_[i]; }
@@ -202,6 +210,7 @@ class Head {
   IdArray<Source> sources_;
   std::vector<std::unique_ptr<Shard>> shards_;
   ExemplarRing exemplars_;
+  TailPositions tails_;
   HeadCounters counters_;
 
   // Guards the source table's writing side and `epochs_`' retiring side.

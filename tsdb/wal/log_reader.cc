@@ -71,6 +71,11 @@ void LogReader::Extend(uint64_t size) {
   if (file_ != nullptr) window_ = {};
 }
 
+void LogReader::SwitchFile(const RandomAccessFile& file) {
+  file_ = &file;
+  window_ = {};
+}
+
 void LogReader::Damage(bool torn) {
   if (!in_damage_) {
     may_be_torn_ = torn;

@@ -37,6 +37,8 @@ class LogReader {
   bool Next(std::string_view* record, bool* after_damage);
   // After Next returned false: the file has grown to `size` bytes.
   void Extend(uint64_t size);
+  // After Next returned false: the same bytes are in another file, which must outlive the reader.
+  void SwitchFile(const RandomAccessFile& file);
 
   // Runs of bytes that were skipped, a torn tail not among them.
   uint64_t damaged_places() const { return damaged_places_; }
@@ -65,7 +67,7 @@ class LogReader {
   void Damage(bool torn);
   void EndOfFile();
 
-  const RandomAccessFile* const file_ = nullptr;
+  const RandomAccessFile* file_ = nullptr;
   std::string_view window_;  // all bytes, or those read from file_ last
   std::string window_memory_;
   uint64_t window_begin_ = 0;
