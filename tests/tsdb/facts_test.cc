@@ -474,6 +474,29 @@ BOOST_AUTO_TEST_CASE(RollupsOutliveTheRawSamplesAndSayWhenTheyOnlyEstimate) {
   const auto series = f.database->Pin()->Series({&all, 1}, {kT0, kT0 + kHourMs}, 0);
   BOOST_REQUIRE(series);
   BOOST_TEST(!series->empty());
+  // A delete takes whole buckets of what has no samples any more.
+  const auto count_of = [&](const std::string& text) {
+    auto result = f.engine.Instant(*f.database, text, kT0 + 6 * kHourMs, {});
+    BOOST_REQUIRE(result);
+    const auto& vector = std::get<query::Vector>(result->value);
+    return vector.empty() ? 0.0 : vector[0].value;
+  };
+  const std::string counted = "sum(count_over_time(temperature{n=\"0\"}[6h]))";
+  const double before = count_of(counted);
+  BOOST_REQUIRE(f.database
+                    ->DeleteSeries({{model::Matcher::Equal("__name__", "temperature")}},
+                                   {kT0 + kHourMs + 1, kT0 + 2 * kHourMs})
+                    .ok());
+  const double after = count_of(counted);
+  BOOST_TEST(after < before);
+  BOOST_TEST(after > before / 2);
+  BOOST_REQUIRE(f.database->CleanTombstones().ok());
+  BOOST_REQUIRE(f.database->RunMaintenance().ok());
+  BOOST_TEST(count_of(counted) == after);
+  f.database.reset();
+  f.Open();
+  f.database->SetPolicy(policy);
+  BOOST_TEST(count_of(counted) == after);
   // Their own retention.
   policy.rollups = {{5 * kMinute, 36 * kHourMs}, {kHourMs, 0}};
   f.database->SetPolicy(policy);

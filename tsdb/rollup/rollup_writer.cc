@@ -73,6 +73,8 @@ class RollupWriter {
     meta.level = input.meta().level;
     meta.shard = input.meta().shard;
     meta.cuts = input.meta().cuts;
+    // What is deleted from the segment but still in it is in the rollup, too, and masked there.
+    meta.deletes_applied = input.meta().deletes_applied;
     meta.deletes_applied = input.meta().deletes_applied;
     return meta;
   }
