@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/env.h"
+#include "base/resident_pages.h"
 
 namespace tocsin {
 namespace {
@@ -145,7 +146,7 @@ class PosixRandomAccessFile final : public RandomAccessFile {
   const uint64_t size_;
 };
 
-class PosixMappedFile final : public MappedFile {
+class PosixMappedFile final : public MappedFile, public ResidentPages {
  public:
   PosixMappedFile(void* address, size_t size) : address_(address) {
     data_ = static_cast<const char*>(address);
@@ -153,6 +154,10 @@ class PosixMappedFile final : public MappedFile {
   }
   ~PosixMappedFile() override {
     if (address_ != nullptr) ::munmap(address_, size_);
+  }
+  // Advice: that it is not taken does no harm.
+  void Drop() const override {
+    if (address_ != nullptr) static_cast<void>(::madvise(address_, size_, MADV_DONTNEED));
   }
 
  private:

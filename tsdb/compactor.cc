@@ -475,9 +475,18 @@ Status Compactor::RunRound() {
   // merges.
   const Status retained = ApplyRetention(model::kMaxTimestamp);
   const Status compacted = SealAndMerge();
+  DropResidentPages();
   const Status dropped = DropTombstones();
   if (!compacted.ok()) return compacted;
   return retained.ok() ? dropped : retained;
+}
+
+// What queries and merges read of the segments is the system's page cache, not our memory.
+void Compactor::DropResidentPages() {
+  const int64_t monotonic = env_.MonotonicNanos() / 1'000'000;
+  if (monotonic < next_drop_ms_) return;
+  next_drop_ms_ = monotonic + kDropPagesMs;
+  for (const Version::Segment& segment : store_.Current()->segments) segment->DropResidentPages();
 }
 
 // Rows of the past, as a backfill or a sender that catches up brings them, would stay in memory

@@ -35,6 +35,8 @@ inline constexpr uint64_t kMergedColumnGrowth = 600;
 inline constexpr int64_t kSealRetryMs = 15'000;
 // The same for merges.
 inline constexpr int64_t kMergeRetryMs = 60'000;
+// Mapped pages of segments are let go of so often. Mapping one again costs a microsecond.
+inline constexpr int64_t kDropPagesMs = 10 * 60 * 1000;
 // A source whose samples are all in segments is forgotten when nobody held it for so long.
 inline constexpr int64_t kIdleSourceMs = 60 * 60 * 1000;
 
@@ -141,6 +143,7 @@ class Compactor {
   Status SealDue();
   Status SealAndMerge();
   Status SealPast(model::Timestamp now);
+  void DropResidentPages();
   void Count(const DroppedSamples& dropped);
 
   Env& env_;
@@ -155,6 +158,7 @@ class Compactor {
   StoragePolicy policy_ GUARDED_BY(policy_mu_);
 
   model::Timestamp next_seal_ms_ = model::kMinTimestamp;
+  int64_t next_drop_ms_ = 0;
   model::Timestamp sealed_past_ms_ = model::kMinTimestamp;  // SealPast looked this far
   // Versions that must be gone before the rows sealed since may leave memory.
   std::vector<std::weak_ptr<const Version>> retiring_;

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "tsdb/column_reader.h"
+#include "tsdb/label_ranks.h"
 
 namespace tocsin::tsdb {
 
@@ -16,8 +17,10 @@ using model::TimeRange;
 // Finds the series of a fingerprint: open addressing over series numbers.
 class Selection::Joiner {
  public:
-  Joiner(Selection& selection, size_t expected)
-      : selection_(selection), table_(std::bit_ceil(2 * expected + 16), kNoId) {}
+  explicit Joiner(Selection& selection) : selection_(selection), table_(16, kNoId) {}
+
+  // Before the first Add: so many series are to come.
+  void Expect(size_t series) { table_.assign(std::bit_ceil(2 * series + 16), kNoId); }
 
   void Add(Fingerprint fingerprint, const Address& address) {
     if (fingerprints_.size() * 2 >= table_.size()) Grow();
@@ -66,7 +69,7 @@ Result<std::unique_ptr<Selection>> Selection::Make(const DatabaseSnapshot& snaps
                                                    model::TimeRange range,
                                                    const model::SelectHints& hints) {
   std::unique_ptr<Selection> selection(new Selection(snapshot, range));
-  Joiner joiner(*selection, 0);
+  Joiner joiner(*selection);
   // The head first: its order, source by source, is the one in which timestamps are shared.
   TOCSIN_TRY(selection->SelectHead(matchers, &joiner));
   selection->facts_plan_ =
@@ -85,6 +88,7 @@ Status Selection::SelectHead(const model::MatcherSet& matchers, Joiner* joiner) 
   DeletedSeries deletes(snapshot_.HeadTombstones(range_));
   const auto source_labels = [&pin](uint32_t id) { return pin.SourceLabels(id); };
   const auto key_labels = [&pin](uint32_t id) { return pin.KeyLabels(id); };
+  joiner->Expect(selected.series_count);
   for (const HeadSelection::Entry& entry : selected.entries) {
     const Source* source = snapshot_.head().FindSource(entry.source);
     if (source == nullptr) continue;
@@ -242,16 +246,27 @@ void Selection::OrderAddresses() {
 }
 
 void Selection::Sort() {
-  std::vector<model::Labels> labels;
-  labels.reserve(series_.size());
-  for (size_t i = 0; i < series_.size(); ++i) labels.push_back(LabelsAt(i));
-  std::vector<uint32_t> order(series_.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(),
-            [&](uint32_t a, uint32_t b) { return labels[a] < labels[b]; });
+  // Label sets are read once per source and key, not per series.
+  LabelRanks ranks;
+  std::unordered_map<uint64_t, uint32_t> source_parts;
+  std::unordered_map<uint64_t, uint32_t> key_parts;
+  std::vector<std::pair<uint32_t, uint32_t>> parts;
+  parts.reserve(series_.size());
+  const auto local = [](uint32_t segment, uint32_t id) { return uint64_t{segment} << 32 | id; };
+  for (const uint32_t first : series_) {
+    const Address& address = addresses_[first];
+    const auto [source, new_source] =
+        source_parts.try_emplace(local(address.segment, address.ref.source), 0);
+    if (new_source) source->second = ranks.AddPart(SourcePart(address));
+    const auto [key, new_key] = key_parts.try_emplace(local(address.segment, address.ref.key), 0);
+    if (new_key) key->second = ranks.AddPart(KeyPart(address));
+    parts.emplace_back(source->second, key->second);
+  }
+  ranks.Rank();
+  for (const auto& [source, key] : parts) ranks.AddSeries(source, key);
   std::vector<uint32_t> sorted;
   sorted.reserve(series_.size());
-  for (const uint32_t i : order) sorted.push_back(series_[i]);
+  for (const uint32_t i : ranks.Order()) sorted.push_back(series_[i]);
   series_ = std::move(sorted);
 }
 

@@ -25,6 +25,13 @@ DenseRow& ThreadDenseRow() {
   return row;
 }
 
+// Samples of the thread's last batch, within bounds: mostly the next has as many.
+size_t& ThreadBatchSamples() {
+  static thread_local size_t samples = 0;
+  return samples;
+}
+constexpr size_t kBatchSamplesKeptMax = 16'384;
+
 model::Timestamp Before(model::Timestamp t, int64_t duration_ms) {
   return t < model::kMinTimestamp + duration_ms ? model::kMinTimestamp : t - duration_ms;
 }
@@ -63,19 +70,26 @@ class HeadBatch::Overlay {
 
 void HeadBatch::BeginRow(model::SourceWriter& writer, model::Timestamp row_ts_ms,
                          model::RowKind kind) {
+  EndRow();
   const auto first = static_cast<uint32_t>(samples_.size());
+  if (first == 0) samples_.reserve(ThreadBatchSamples());
   rows_.push_back({&static_cast<HeadSourceWriter&>(writer).source(), row_ts_ms, kind, first, first,
                    false, false});
 }
 
 void HeadBatch::Set(model::Slot slot, double value, model::Timestamp own_ts_ms) {
   samples_.push_back({slot, kPlain, value});
+  if (own_ts_ms == model::kRowTimestamp) [[likely]]
+    return;
   Row& row = rows_.back();
-  row.last_sample = static_cast<uint32_t>(samples_.size());
-  if (own_ts_ms != model::kRowTimestamp && own_ts_ms != row.row_ms) {
+  if (own_ts_ms != row.row_ms) {
     ExtraOf(samples_.back()).own_ms = own_ts_ms;
     row.has_own = true;
   }
+}
+
+void HeadBatch::EndRow() {
+  if (!rows_.empty()) rows_.back().last_sample = static_cast<uint32_t>(samples_.size());
 }
 
 void HeadBatch::SetHistogram(model::Slot slot, const model::Histogram& histogram,
@@ -625,6 +639,8 @@ Status HeadBatch::WaitForLogs(model::Durability durability) {
 
 model::CommitResult HeadBatch::Commit(const model::CommitOptions& options) {
   model::CommitResult result;
+  EndRow();
+  ThreadBatchSamples() = std::min(samples_.size(), kBatchSamplesKeptMax);
   HeadCounters& counters = head_.counters_;
   if (rows_.empty() && options.marks.empty()) {
     result.commit_number = head_.commit_number();

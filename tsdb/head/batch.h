@@ -53,7 +53,7 @@ class HeadBatch final : public model::AppendBatch {
     model::Timestamp row_ms;
     model::RowKind kind;
     uint32_t first_sample;
-    uint32_t last_sample;  // one past
+    uint32_t last_sample;  // one past; known from EndRow on
     bool has_extras;
     bool has_own;
   };
@@ -94,6 +94,7 @@ class HeadBatch final : public model::AppendBatch {
     bool late;
   };
 
+  void EndRow();  // whatever was Set since BeginRow is its
   Extra& ExtraOf(Sample& sample);
   Sample* FindSample(model::Slot slot);
   bool Stale(const Sample& sample) const;

@@ -91,6 +91,9 @@ class SegmentReader {
 
   // Reads every page and decodes every column: the whole file is sound.
   virtual Status Verify() const = 0;
+
+  // Lets go of the mapped pages that were read (base/resident_pages.h).
+  virtual void DropResidentPages() const = 0;
 };
 
 // Decodes columns. Timestamps are decoded once per source (and axis) for all columns of it that are

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/resident_pages.h"
 #include "tsdb/segment/facts.h"
 
 namespace tocsin::tsdb {
@@ -49,6 +50,8 @@ Result<std::shared_ptr<const SegmentReader>> SegmentFile::Create(
   file->path_ = std::move(path);
   file->seed_ = seed;
   TOCSIN_TRY(file->Open(verify_checksums));
+  // The whole index was read to verify it: ninety days of that are not to stay.
+  file->DropResidentPages();
   return std::shared_ptr<const SegmentReader>(std::move(file));
 }
 
@@ -454,6 +457,10 @@ Result<std::vector<std::string>> SegmentFile::LabelValues(
     values.emplace_back(text);
   }
   return values;
+}
+
+void SegmentFile::DropResidentPages() const {
+  if (const auto* pages = dynamic_cast<const ResidentPages*>(mapping_.get())) pages->Drop();
 }
 
 Status SegmentFile::Verify() const {

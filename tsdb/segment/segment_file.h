@@ -47,6 +47,7 @@ class SegmentFile final : public SegmentReader {
   Result<std::vector<std::string>> LabelValues(
       std::string_view name, std::span<const model::MatcherSet> matcher_sets) const override;
   Status Verify() const override;
+  void DropResidentPages() const override;
 
   // The bytes at a place of the paged part, their pages verified.
   Result<std::string_view> Bytes(uint64_t offset, uint64_t length) const;
