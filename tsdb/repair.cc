@@ -141,8 +141,22 @@ class SegmentSaver {
   SavedColumn saved_;
 };
 
-Status RewriteSegment(Env& env, const Version::Segment& segment, SegmentStore& store,
-                      Quarantine& quarantine, RepairReport::Damaged* report) {
+Status CopyFile(Env& env, const std::string& from, const std::string& to) {
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto in, env.NewRandomAccessFile(from));
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto out, env.NewWritableFile(to, WriteMode::kTruncate));
+  std::string buffer(kCopyBytes, '\0');
+  for (uint64_t at = 0; at < in->size();) {
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(const size_t count, in->Read(at, buffer.data(), buffer.size()));
+    if (count == 0) break;
+    TOCSIN_RETURN_IF_ERROR(out->Append(std::string_view(buffer).substr(0, count)));
+    at += count;
+  }
+  TOCSIN_RETURN_IF_ERROR(out->Sync());
+  return out->Close();
+}
+
+Status RewriteSegment(Env& env, const std::string& dir, const Version::Segment& segment,
+                      SegmentStore& store, RepairReport::Damaged* report) {
   const auto& file = static_cast<const SegmentFile&>(*segment);
   report->samples = file.meta().sample_count;
   SegmentMeta meta = store.NewMeta(file.meta().level);
@@ -167,25 +181,13 @@ Status RewriteSegment(Env& env, const Version::Segment& segment, SegmentStore& s
     }
     return written;
   };
-  // The copy is there before the original goes, and holds all that can be read of it.
-  TOCSIN_RETURN_IF_ERROR(store.Add(meta, write, {}, nullptr));
+  // A disk that cannot even read the file need not keep us from saving the rest of it.
+  const Status kept =
+      CopyFile(env, file.path(), JoinPath(JoinPath(dir, "quarantine"), BaseName(file.path())));
+  if (!kept.ok()) report->reason += "; it cannot be kept: " + kept.message();
+  TOCSIN_RETURN_IF_ERROR(store.Add(meta, write, std::span(&segment, 1), nullptr));
   report->rewritten = true;
-  quarantine.Put(file.path(), report->reason);
   return Status::Ok();
-}
-
-Status CopyFile(Env& env, const std::string& from, const std::string& to) {
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto in, env.NewRandomAccessFile(from));
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto out, env.NewWritableFile(to, WriteMode::kTruncate));
-  std::string buffer(kCopyBytes, '\0');
-  for (uint64_t at = 0; at < in->size();) {
-    TOCSIN_ASSIGN_OR_RETURN_STATUS(const size_t count, in->Read(at, buffer.data(), buffer.size()));
-    if (count == 0) break;
-    TOCSIN_RETURN_IF_ERROR(out->Append(std::string_view(buffer).substr(0, count)));
-    at += count;
-  }
-  TOCSIN_RETURN_IF_ERROR(out->Sync());
-  return out->Close();
 }
 
 // Replays the log and seals what it holds, when it is damaged.
@@ -234,6 +236,7 @@ Status RepairSegments(Env& env, const std::string& dir, RepairReport* report,
     damaged.reason = place.substr(std::min(place.size(), colon + 2));
     report->damaged.push_back(std::move(damaged));
   }
+  TOCSIN_RETURN_IF_ERROR(env.CreateDirs(JoinPath(dir, "quarantine")));
   const std::shared_ptr<const Version> version = store.Current();
   for (const Version::Segment& segment : version->segments) {
     progress(report->segments++, version->segments.size());
@@ -243,7 +246,7 @@ Status RepairSegments(Env& env, const std::string& dir, RepairReport* report,
     damaged.path = segment->path();
     damaged.reason = sound.message();
     TOCSIN_RETURN_IF_ERROR(
-        RewriteSegment(env, segment, store, quarantine, &damaged).Annotate(segment->path()));
+        RewriteSegment(env, dir, segment, store, &damaged).Annotate(segment->path()));
     report->damaged.push_back(std::move(damaged));
   }
   return Status::Ok();
