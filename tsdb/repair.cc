@@ -182,8 +182,9 @@ Status RewriteSegment(Env& env, const std::string& dir, const Version::Segment& 
     return written;
   };
   // A disk that cannot even read the file need not keep us from saving the rest of it.
-  const Status kept =
-      CopyFile(env, file.path(), JoinPath(JoinPath(dir, "quarantine"), BaseName(file.path())));
+  const std::string quarantine = JoinPath(dir, "quarantine");
+  Status kept = env.CreateDirs(quarantine);
+  if (kept.ok()) kept = CopyFile(env, file.path(), JoinPath(quarantine, BaseName(file.path())));
   if (!kept.ok()) report->reason += "; it cannot be kept: " + kept.message();
   TOCSIN_RETURN_IF_ERROR(store.Add(meta, write, std::span(&segment, 1), nullptr));
   report->rewritten = true;
@@ -236,7 +237,6 @@ Status RepairSegments(Env& env, const std::string& dir, RepairReport* report,
     damaged.reason = place.substr(std::min(place.size(), colon + 2));
     report->damaged.push_back(std::move(damaged));
   }
-  TOCSIN_RETURN_IF_ERROR(env.CreateDirs(JoinPath(dir, "quarantine")));
   const std::shared_ptr<const Version> version = store.Current();
   for (const Version::Segment& segment : version->segments) {
     progress(report->segments++, version->segments.size());
