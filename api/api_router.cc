@@ -93,6 +93,7 @@ http::Router MakeRouter(const Dependencies& dependencies, const std::string& rou
   http::Router router(route_prefix);
   ApiRoutes routes(dependencies, &router);
   AddQueryRoutes(&routes);
+  AddQueryStatusRoutes(&routes);
   AddLabelRoutes(&routes);
   AddMetadataRoutes(&routes);
   AddTargetRoutes(&routes);

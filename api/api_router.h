@@ -56,15 +56,16 @@ class ApiRoutes {
 // True for a request that a page of another origin made a browser send. Actions refuse those.
 bool IsCrossOrigin(const http::HttpRequest& request);
 
-void AddQueryRoutes(ApiRoutes* routes);     // query, query_range, query_exemplars, format, parse
-void AddLabelRoutes(ApiRoutes* routes);     // series, labels, label/X/values
-void AddMetadataRoutes(ApiRoutes* routes);  // metadata, targets/metadata
-void AddTargetRoutes(ApiRoutes* routes);    // targets, scrape_pools
-void AddAlertingRoutes(ApiRoutes* routes);  // rules, alerts, alertmanagers
-void AddStatusRoutes(ApiRoutes* routes);    // status/*, features, notifications
-void AddWriteRoutes(ApiRoutes* routes);     // write
-void AddActionRoutes(ApiRoutes* routes);    // admin/*, /-/*, /version, /metrics
-void AddFederateRoute(ApiRoutes* routes);   // /federate
-void AddPageRoutes(ApiRoutes* routes);      // pages and assets
+void AddQueryRoutes(ApiRoutes* routes);        // query, query_range, query_exemplars, format, parse
+void AddQueryStatusRoutes(ApiRoutes* routes);  // status/active_queries, status/top_queries
+void AddLabelRoutes(ApiRoutes* routes);        // series, labels, label/X/values
+void AddMetadataRoutes(ApiRoutes* routes);     // metadata, targets/metadata
+void AddTargetRoutes(ApiRoutes* routes);       // targets, scrape_pools
+void AddAlertingRoutes(ApiRoutes* routes);     // rules, alerts, alertmanagers
+void AddStatusRoutes(ApiRoutes* routes);       // status/*, features, notifications
+void AddWriteRoutes(ApiRoutes* routes);        // write
+void AddActionRoutes(ApiRoutes* routes);       // admin/*, /-/*, /version, /metrics
+void AddFederateRoute(ApiRoutes* routes);      // /federate
+void AddPageRoutes(ApiRoutes* routes);         // pages and assets
 
 }  // namespace tocsin::api

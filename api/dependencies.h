@@ -21,6 +21,7 @@
 #include "model/sample.h"
 #include "model/storage.h"
 #include "query/engine.h"
+#include "query/service.h"
 
 namespace tocsin {
 class Env;
@@ -113,7 +114,8 @@ struct Dependencies {
   std::function<Readiness()> readiness;
 
   // questions
-  query::Engine* engine = nullptr;
+  query::Engine* engine = nullptr;  // its options; whoever evaluates goes through `queries`
+  query::QueryService* queries = nullptr;
   const model::Queryable* store = nullptr;
   bool per_step_stats = false;  // promql-per-step-stats
 

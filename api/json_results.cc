@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "base/time_text.h"
 #include "query/histogram_math.h"
+#include "query/query_log.h"
 
 namespace tocsin::api {
 namespace {
@@ -137,37 +138,6 @@ void WriteValue(DataWriter* out, const query::Value& value) {
   }
 }
 
-void AppendNumber(std::string& out, std::string_view key, double v) {
-  out += key;
-  AppendFloat(out, v);
-}
-
-void AppendStats(std::string& out, const query::QueryStats& stats, bool per_step) {
-  const double eval_total =
-      stats.prepare_seconds + stats.inner_eval_seconds + stats.result_sort_seconds;
-  AppendNumber(out, R"(,"stats":{"timings":{"evalTotalTime":)", eval_total);
-  AppendNumber(out, R"(,"resultSortTime":)", stats.result_sort_seconds);
-  AppendNumber(out, R"(,"queryPreparationTime":)", stats.prepare_seconds);
-  AppendNumber(out, R"(,"innerEvalTime":)", stats.inner_eval_seconds);
-  AppendNumber(out, R"(,"execQueueTime":)", stats.queue_seconds);
-  AppendNumber(out, R"(,"execTotalTime":)", stats.exec_total_seconds);
-  out += R"(},"resolution":)";
-  AppendJsonString(out, stats.resolution, JsonEscape::kPlain);
-  out += R"(,"samples":{)";
-  if (per_step && !stats.samples_per_step.empty()) {
-    out += R"("totalQueryableSamplesPerStep":[)";
-    for (size_t i = 0; i < stats.samples_per_step.size(); ++i) {
-      out += i > 0 ? ",[" : "[";
-      AppendSeconds(out, stats.samples_per_step[i].timestamp_ms);
-      out += ',' + std::to_string(stats.samples_per_step[i].samples) + ']';
-    }
-    out += "],";
-  }
-  out += R"("totalQueryableSamples":)" + std::to_string(stats.total_queryable_samples);
-  out += R"(,"samplesRead":)" + std::to_string(stats.samples_read);
-  out += R"(,"peakSamples":)" + std::to_string(stats.peak_samples) + "}}";
-}
-
 }  // namespace
 
 void AppendLabels(std::string& out, const model::Labels& labels) {
@@ -236,7 +206,8 @@ void WriteQueryData(DataWriter* out, const query::QueryResult& result, StatsMode
   out->text() += R"(","result":)";
   WriteValue(out, result.value);
   if (stats != StatsMode::kNone) {
-    AppendStats(out->text(), result.stats, stats == StatsMode::kPerStep);
+    out->text() += R"(,"stats":)";
+    query::AppendQueryStats(result.stats, stats == StatsMode::kPerStep, &out->text());
   }
   out->text() += '}';
 }

@@ -35,11 +35,13 @@
 #include "daemon/commands.h"
 #include "daemon/config/config.h"
 #include "daemon/config/tocsin_config.h"
+#include "daemon/query_metrics.h"
 #include "daemon/storage_metrics.h"
 #include "daemon/storage_options.h"
 #include "daemon/version.h"
 #include "discovery/discovery.h"
 #include "query/engine.h"
+#include "query/service.h"
 #include "tsdb/database.h"
 
 namespace tocsin::daemon {
@@ -112,6 +114,17 @@ query::EngineOptions EngineOptionsOf(const ServeFlags& flags, const Config& conf
   return options;
 }
 
+constexpr int64_t kResponseBytesMin = int64_t{64} << 20;
+
+query::QueryServiceOptions QueryServiceOptionsOf(const ServeFlags& flags, Env* env) {
+  query::QueryServiceOptions options;
+  options.cache_bytes = static_cast<uint64_t>(
+      std::min(flags.query_max_cache_bytes, flags.query_max_memory_bytes / 4));
+  options.slow_ms = flags.query_log_slower_ms;
+  options.env = env;
+  return options;
+}
+
 api::TsdbStatus TsdbStatusOf(const tsdb::DatabaseStats& stats) {
   const auto counts = [](const std::vector<tsdb::NameCount>& list) {
     std::vector<api::NameCount> out;
@@ -168,6 +181,8 @@ struct App::Parts {
 
   // questions
   std::unique_ptr<query::Engine> engine;
+  std::unique_ptr<query::QueryService> queries;
+  std::vector<MetricCallback> query_metrics;
 
   // alerts: rules → pipeline → { Alertmanagers outside, the notifier inside }
   std::unique_ptr<alerting::Ledger> ledger;
@@ -229,6 +244,12 @@ Status App::Parts::Create() {
 
   // --- questions ---
   engine = std::make_unique<query::Engine>(EngineOptionsOf(flags, files.config));
+  query::QueryServiceOptions query_options = QueryServiceOptionsOf(flags, &env);
+  query_options.settled_until = [this] {
+    return database->load_progress().complete ? database->SettledUntil() : model::kMinTimestamp;
+  };
+  queries = std::make_unique<query::QueryService>(engine.get(), query_options);
+  query_metrics = RegisterQueryMetrics(&metrics, queries.get());
 
   CreateAlerting();
 
@@ -269,10 +290,18 @@ void App::Parts::CreateAlerting() {
   alerting::RuleBackends backends;
   backends.env = &env;
   backends.appender = database.get();
-  backends.query = [this](const std::string& expr, model::Timestamp time_ms,
-                          const std::atomic<bool>* cancel) {
-    return engine->Instant(*database, expr, time_ms,
-                           {.lane = query::QueryLane::kRules, .cancel = cancel});
+  backends.query = [this](const alerting::RuleGroupDefinition& group, const std::string& expr,
+                          model::Timestamp time_ms, const std::atomic<bool>* cancel) {
+    query::QueryDescription what{.text = expr,
+                                 .start_ms = time_ms,
+                                 .end_ms = time_ms,
+                                 .lane = query::QueryLane::kRules,
+                                 .origin = {}};
+    what.origin.rule_file = group.file;
+    what.origin.rule_group = group.name;
+    query::QueryOptions options;
+    options.cancel = cancel;
+    return queries->ForRule(*database, what, options);
   };
   backends.sink = pipeline.get();
   backends.journal = journal.get();
@@ -285,6 +314,7 @@ void App::Parts::CreateApi() {
   deps.env = &env;
   deps.readiness = [this] { return readiness.load(); };
   deps.engine = engine.get();
+  deps.queries = queries.get();
   deps.store = database.get();
   deps.per_step_stats = flags.per_step_stats;
   deps.targets = api::TargetsOf(pools.get());
@@ -358,6 +388,9 @@ void App::Parts::CreateApi() {
   options.query_lane.threads =
       static_cast<int>(std::min<int64_t>(flags.query_max_concurrency, INT_MAX));
   options.query_lane.nice = query::kUserQueryNice;
+  // Answers on their way, in proportion to what queries may hold: a gibibyte of four.
+  options.response_budget_bytes =
+      static_cast<size_t>(std::max<int64_t>(flags.query_max_memory_bytes / 4, kResponseBytesMin));
   options.allowed_hosts = addresses.allowed_hosts;
   options.on_overload = api::AnswerOverload;
   server = std::make_unique<http::Server>(std::move(options),
@@ -390,6 +423,10 @@ Status App::Parts::Apply(LoadedFiles files) {
   }
 
   database->SetPolicy(StoragePolicyOf(flags, config, files.tocsin));
+  TOCSIN_RETURN_IF_ERROR(
+      queries->log().Open(config.global.query_log_file).Annotate("query_log_file"));
+  queries->ForgetResults();
+
   if (notifier) notifier->Apply(*std::move(prepared_notifier));
   alertmanagers->Apply(std::move(prepared_sender));
   pipeline->Apply(alerting_config);
@@ -469,6 +506,7 @@ void App::Stop() {
   if (p.started) p.server->Shutdown(kShutdownGraceMs);
   p.started = false;
   p.storage_metrics.clear();
+  p.query_metrics.clear();
   if (const Status status = p.database->Close(); !status.ok())
     LogError("tsdb", "close failed", {{"err", status}});
 }

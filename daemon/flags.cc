@@ -42,7 +42,13 @@ constexpr FlagSpec kFlags[] = {
      "device (sync), or in the kernel and never synced (off).",
      "grouped|sync|off"},
     {"query.max-memory", Kind::kSize, "4GB", State::kBuilt,
-     "Memory that all running queries may use together."},
+     "Memory that all running queries may use together; an eighth is kept for rules."},
+    {"query.max-cache-memory", Kind::kSize, "64MB", State::kBuilt,
+     "Memory for answers of range queries that are likely to be asked again; 0: none. Counts "
+     "against --query.max-memory."},
+    {"query.log-slower-than", Kind::kDuration, "0s", State::kBuilt,
+     "Queries that took at least this long go to the log, and only they to query_log_file; 0: all "
+     "go to query_log_file."},
 
     {"config.file", Kind::kText, "prometheus.yml", State::kBuilt, "Configuration file path."},
     {"config.auto-reload-interval", Kind::kDuration, "30s", State::kNotBuilt,
@@ -444,6 +450,8 @@ Status FillQuery(const FlagValues& values, ServeFlags* flags) {
   flags->query_max_concurrency = values.Int("query.max-concurrency");
   flags->query_max_samples = values.Int("query.max-samples");
   flags->query_max_memory_bytes = values.Bytes("query.max-memory");
+  flags->query_max_cache_bytes = values.Bytes("query.max-cache-memory");
+  flags->query_log_slower_ms = values.DurationMs("query.log-slower-than");
   for (const char* name :
        {"query.max-concurrency", "query.max-samples", "alertmanager.notification-queue-capacity",
         "alertmanager.notification-batch-size"}) {

@@ -55,6 +55,8 @@ struct ServeFlags {
   int64_t query_max_concurrency = 0;
   int64_t query_max_samples = 0;
   int64_t query_max_memory_bytes = 0;
+  int64_t query_max_cache_bytes = 0;
+  int64_t query_log_slower_ms = 0;
   query::LanguageOptions language;
   bool per_step_stats = false;
   bool extra_scrape_metrics = false;  // the old --enable-feature=extra-scrape-metrics

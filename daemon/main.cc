@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "daemon/serve.h"
 #include "daemon/tools/check.h"
+#include "daemon/tools/promql.h"
 #include "daemon/tools/test_promql.h"
 #include "daemon/tools/tsdb.h"
 #include "daemon/version.h"
@@ -17,6 +18,7 @@ constexpr const char* kUsage =
     "usage: tocsin [serve] [flags]             run the daemon (tocsin serve --help lists the "
     "flags)\n"
     "       tocsin check config|rules FILE…   check files, as promtool does\n"
+    "       tocsin promql format|parse|explain EXPR   an expression, its tree, its plan\n"
     "       tocsin test promql PATH…          run PromQL test scripts\n"
     "       tocsin tsdb COMMAND               import, export and look after a data directory\n"
     "       tocsin version\n";
@@ -55,6 +57,7 @@ int main(int argc, char** argv) {
   if (command == "help") return Usage(0);
   if (command == "check") return RunCheck(tocsin::Env::Default(), args, Console::Standard());
   if (command == "tsdb") return RunTsdb(tocsin::Env::Default(), args, Console::Standard());
+  if (command == "promql") return RunPromql(args, Console::Standard());
   if (command == "test" && args.size() >= 2 && args[0] == "promql") {
     args.erase(args.begin());
     return TestPromql(args, [](std::string_view text) { fmt::print("{}", text); });

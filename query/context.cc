@@ -32,14 +32,17 @@ QueryContext::QueryContext(const EngineOptions& engine_options, const QueryOptio
       annotations(query_text),
       samples_per_step(query_options.per_step_stats ? query_grid.count : 0),
       cancel_(query_options.cancel),
+      stopped_(query_options.stopped),
       probe_(query_options.probe),
       deadline_(std::chrono::steady_clock::now() +
                 std::chrono::milliseconds(TimeoutMs(engine_options, query_options))) {}
 
 Status QueryContext::CheckRunning() const {
-  bool cancelled = cancel_ != nullptr && cancel_->load(std::memory_order_relaxed);
+  bool cancelled =
+      (cancel_ != nullptr && cancel_->load(std::memory_order_relaxed)) || (stopped_ && stopped_());
   if (probe_ != nullptr) {
-    cancelled = cancelled || probe_->cancel.load(std::memory_order_relaxed);
+    // A leader that others wait for goes on until all of them have gone (service.h).
+    if (!stopped_) cancelled = cancelled || probe_->cancel.load(std::memory_order_relaxed);
     probe_->memory_bytes.store(memory.used(), std::memory_order_relaxed);
     probe_->samples_read.store(samples_read.load(std::memory_order_relaxed),
                                std::memory_order_relaxed);
@@ -74,6 +77,10 @@ Result<std::shared_ptr<const model::SeriesSelection>> QueryContext::Select(
   if (selection == nullptr) {
     TOCSIN_ASSIGN_OR_RETURN(std::unique_ptr<model::SeriesSelection> made,
                             snapshot->Select(matchers, range, hints));
+    // Addresses and tables by series that the store keeps for it.
+    static constexpr uint64_t kSelectedSeriesBytes = 48;
+    selected_series_ += made->size();
+    TOCSIN_TRY(selections_charge_.Grow(&memory, selected_series_ * kSelectedSeriesBytes));
     selection = std::move(made);
   }
   return selection;

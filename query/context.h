@@ -82,6 +82,7 @@ class QueryContext {
  private:
   using SteadyTime = std::chrono::steady_clock::time_point;
   const std::atomic<bool>* const cancel_;
+  const std::function<bool()> stopped_;
   QueryProbe* const probe_;
   const SteadyTime deadline_;
 
@@ -90,6 +91,8 @@ class QueryContext {
 
   Mutex mu_;
   std::map<std::string, std::shared_ptr<const model::SeriesSelection>> selections_ GUARDED_BY(mu_);
+  uint64_t selected_series_ GUARDED_BY(mu_) = 0;
+  MemoryCharge selections_charge_ GUARDED_BY(mu_);
 };
 
 }  // namespace tocsin::query

@@ -95,6 +95,13 @@ EngineMemory Engine::memory() const {
   return {.used_bytes = all.used(), .peak_bytes = all.peak(), .limit_bytes = all.limit()};
 }
 
+Result<std::shared_ptr<const void>> Engine::ChargeResult(const Value& value) const {
+  auto held = std::make_shared<ResultMemory>();
+  held->budgets = impl_->memory;
+  TOCSIN_TRY(held->charge.Grow(&impl_->memory->users, HeldBytes(value)));
+  return held;
+}
+
 namespace {
 
 Result<Value> Evaluate(const Expr& expr, QueryContext* context, NodeProfile* profile) {
@@ -187,6 +194,7 @@ Result<QueryResult> Engine::Impl::Execute(const model::Queryable& store, std::st
   result.stats.cpu_seconds =
       ThreadCpuSeconds() - cpu_begun + static_cast<double>(context.helper_cpu_nanos.load()) / 1e9;
   FillStats(context, &result.stats);
+  result.stats.queue_seconds = query_options.queue_seconds;
   if (query_options.explain) result.plan = std::make_shared<const PlanNode>(profile.ToPlan());
   return result;
 }

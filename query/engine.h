@@ -57,6 +57,8 @@ struct QueryOptions {
   bool explain = false;  // QueryResult::plan tells what each node of the plan did
   QueryLane lane = QueryLane::kUser;
   const std::atomic<bool>* cancel = nullptr;  // set by another thread to stop the query
+  std::function<bool()> stopped{};            // the same, asked; thread-safe. May be empty
+  double queue_seconds = 0;                   // waited already; goes into the stats
   QueryProbe* probe = nullptr;
 };
 
@@ -75,6 +77,9 @@ class Engine {
 
   const EngineOptions& options() const;
   EngineMemory memory() const;  // of all queries, and of results that are still held
+
+  // Charges users with a result that was put together elsewhere; what comes back holds the charge.
+  Result<std::shared_ptr<const void>> ChargeResult(const Value& value) const;
 
   // Scalar, String, Vector, or (for a range selector) Matrix.
   Result<QueryResult> Instant(const model::Queryable& store, std::string_view query,

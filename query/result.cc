@@ -109,7 +109,6 @@ Result<Vector> CollectVector(Operator* op) {
 }
 
 Result<Matrix> CollectMatrix(Operator* op) {
-  static constexpr uint64_t kLabelsBytes = 128;  // of a series, about: counted exactly at the end
   TOCSIN_TRY(op->Open());
   const Grid grid = op->grid();
   Mutex mu;
@@ -120,7 +119,8 @@ Result<Matrix> CollectMatrix(Operator* op) {
   const Status read = ForEachMorsel(*op, [&](size_t /*morsel*/, size_t first, Batch& batch) {
     {
       MutexLock lock(mu);
-      result_bytes += batch.CountPoints() * sizeof(FloatPoint) + batch.series() * kLabelsBytes;
+      result_bytes += batch.CountPoints() * sizeof(FloatPoint) + batch.series() * kLabelsBytes +
+                      batch.HistogramBytes();
       TOCSIN_RETURN_IF_ERROR(charge.Grow(&op->context()->memory, result_bytes));
     }
     for (size_t s = 0; s < batch.series(); ++s) {

@@ -40,24 +40,19 @@ ValueType TypeOf(const Value& value) {
   return kByIndex[value.index()];
 }
 
-namespace {
-
-uint64_t BytesOf(const HistogramPtr& histogram) {
-  const model::Histogram& h = *histogram;
+uint64_t HeldBytes(const model::Histogram& h) {
   return sizeof(model::Histogram) + 32 +
          (h.positive_spans.size() + h.negative_spans.size()) * sizeof(model::BucketSpan) +
          (h.positive_buckets.size() + h.negative_buckets.size() + h.custom_values.size()) *
              sizeof(double);
 }
 
-}  // namespace
-
 uint64_t HeldBytes(const Value& value) {
   uint64_t bytes = 0;
   if (const auto* vector = std::get_if<Vector>(&value)) {
     for (const VectorSample& sample : *vector) {
       bytes += sizeof(VectorSample) + sample.metric.packed().capacity();
-      if (sample.histogram != nullptr) bytes += BytesOf(sample.histogram);
+      if (sample.histogram != nullptr) bytes += HeldBytes(*sample.histogram);
     }
   } else if (const auto* matrix = std::get_if<Matrix>(&value)) {
     for (const Series& series : *matrix) {
@@ -66,7 +61,7 @@ uint64_t HeldBytes(const Value& value) {
                series.histograms.capacity() * sizeof(HistogramPoint);
       const model::Histogram* before = nullptr;  // neighbours often share one
       for (const HistogramPoint& point : series.histograms) {
-        if (point.histogram.get() != before) bytes += BytesOf(point.histogram);
+        if (point.histogram.get() != before) bytes += HeldBytes(*point.histogram);
         before = point.histogram.get();
       }
     }

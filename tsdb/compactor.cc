@@ -205,6 +205,8 @@ Status Compactor::Merge(std::vector<Version::Segment> inputs, uint8_t level) {
       [&](const std::string& path) { return MergeSegments(env_, inputs, path, meta, options); },
       inputs, &old_version);
   if (status.ok()) {
+    // Rules may have dropped columns, facts of whole days may be added up in another order.
+    store_.NoteRewrite();
     counters_.merges.fetch_add(1, std::memory_order_relaxed);
     Count(dropped);
     return status;

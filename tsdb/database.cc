@@ -104,8 +104,9 @@ class DatabaseImpl final : public Database {
     return std::make_unique<DatabaseSnapshot>(*head_, store_->Current(), quarantine_,
                                               std::move(rollups), &readers_);
   }
+  model::Timestamp SettledUntil() const override { return head_->SettledUntil(); }
   uint64_t ChangeNumber(model::TimeRange range) const override {
-    return head_->ChangeNumber(range);
+    return head_->ChangeNumber(range) + store_->rewrites() + rollups_->publications();
   }
 
   // --- Database ---

@@ -196,6 +196,12 @@ class Database : public model::Appender, public model::Queryable {
   // Takes the lock file (kUnavailable: another process has it), opens the segments, replays the
   // WAL. Damage is put aside (quarantine/), counted and logged; it never makes Open fail.
   static Result<std::unique_ptr<Database>> Open(Options options);
+
+  // Up to here nothing changes any more unless ChangeNumber tells (late rows, deletes, retention,
+  // merges, rollups; in windows of half an hour). A little behind the newest row, since sources
+  // sample and send at different times; never falls. Result caches read this, then ChangeNumber,
+  // then pin.
+  virtual model::Timestamp SettledUntil() const = 0;
   ~Database() override = default;  // closes if need be
 
   // False until every row found at start can be read. Until then a snapshot lacks rows, nothing is

@@ -258,11 +258,15 @@ Status SegmentStore::Remove(std::span<const Version::Segment> removed) {
   version->tombstones = Current()->tombstones;
   Describe(version.get());
   const Status listed = Change(version, nullptr);
-  if (listed.ok()) return Unlink(removed);
+  if (listed.ok()) {
+    NoteRewrite();
+    return Unlink(removed);
+  }
   // Deleting is what makes room on a full disk, so it must not wait for room. A crash between
   // here and the second attempt would tell the files as lost.
   LogWarn("tsdb", "the manifest cannot be written; deleting all the same", {{"err", listed}});
   versions_.Publish(version);
+  NoteRewrite();
   const Status unlinked = Unlink(removed);
   Manifest manifest = ManifestOf(*version, commit_);
   manifest.sequence = ++sequence_;

@@ -15,6 +15,7 @@
 // one thread at a time (the compactor's).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -81,6 +82,11 @@ class SegmentStore {
   // Deletes segments (retention).
   Status Remove(std::span<const Version::Segment> segments);
 
+  // How often something vanished or came in another way than by sealing and merging: any thread.
+  // What answers differently than before must be told (model::Queryable::ChangeNumber).
+  uint64_t rewrites() const { return rewrites_.load(std::memory_order_acquire); }
+  void NoteRewrite() { rewrites_.fetch_add(1, std::memory_order_release); }
+
   const std::string& directory() const { return directory_; }
 
  private:
@@ -116,6 +122,7 @@ class SegmentStore {
   Losses losses_;
   uint64_t opened_commit_ = 0;
   uint64_t generation_ = 0;
+  std::atomic<uint64_t> rewrites_ = 0;
 };
 
 }  // namespace tocsin::tsdb

@@ -116,8 +116,12 @@ void RuleGroup::EvaluateMember(Member* member, model::Timestamp tick_ms) {
   evaluations_.Add();
   const int64_t start_ns = backends_->env->MonotonicNanos();
   const model::Timestamp started_at_ms = backends_->env->NowMs();
-  const Rule::Evaluation evaluation = rule.Evaluate(tick_ms, settings_.query_offset_ms,
-                                                    definition_.limit, backends_->query, &stopped_);
+  const RuleQuery query = [this](const std::string& expr, model::Timestamp time_ms,
+                                 const std::atomic<bool>* cancel) {
+    return backends_->query(definition_, expr, time_ms, cancel);
+  };
+  const Rule::Evaluation evaluation =
+      rule.Evaluate(tick_ms, settings_.query_offset_ms, definition_.limit, query, &stopped_);
   if (stopped_.load() && !evaluation.status.ok()) return;  // cut short, not failed
   Journal(*member, evaluation);
   Status status = evaluation.status;

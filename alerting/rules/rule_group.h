@@ -28,11 +28,16 @@ namespace tocsin::alerting {
 
 class Ledger;
 
+// A RuleQuery that is told whose rule asks.
+using GroupQuery = std::function<Result<query::QueryResult>(
+    const RuleGroupDefinition& group, const std::string& expr, model::Timestamp time_ms,
+    const std::atomic<bool>* cancel)>;
+
 // What groups work with. All outlive them.
 struct RuleBackends {
   Env* env = nullptr;
   model::Appender* appender = nullptr;
-  RuleQuery query;
+  GroupQuery query;
   AlertSink* sink = nullptr;
   AlertJournal* journal = nullptr;
   Ledger* ledger = nullptr;

@@ -1,4 +1,5 @@
-// /query, /query_range, /query_exemplars, /format_query, /parse_query (http-api.md §2).
+// /query, /query_range, /query_exemplars, /format_query, /parse_query (http-api.md §2), and ours:
+// /explain.
 #include <algorithm>
 #include <optional>
 
@@ -24,7 +25,9 @@ constexpr int64_t kStepsMax = 11'000;
 
 struct CommonParameters {
   size_t limit = 0;
+  query::QueryDescription what;
   query::QueryOptions options;
+  query::QueryCaching caching = query::QueryCaching::kUse;
   StatsMode stats = StatsMode::kNone;
   std::vector<std::string> warnings;
 };
@@ -60,6 +63,18 @@ Parsed<int64_t> LookbackDeltaMs(const FormParams& params) {
   return std::max<int64_t>(*delta_ms, 0);
 }
 
+// As Go reads booleans; absent = false.
+Parsed<bool> FlagParameter(const FormParams& params, std::string_view name) {
+  const std::string_view text = params.Get(name);
+  if (text.empty()) return false;
+  const std::optional<bool> value = ParseBool(text);
+  if (!value) {
+    return std::unexpected(
+        InvalidParameter(name, "cannot parse " + model::QuoteString(text) + " as a boolean"));
+  }
+  return *value;
+}
+
 StatsMode StatsParameter(const Dependencies& deps, const FormParams& params,
                          std::vector<std::string>* warnings) {
   const std::string_view text = params.Get("stats");
@@ -82,7 +97,18 @@ Parsed<CommonParameters> ParseCommon(const Dependencies& deps, const HttpRequest
   if (!timeout_ms) return std::unexpected(timeout_ms.error());
   const Parsed<int64_t> lookback_ms = LookbackDeltaMs(params);
   if (!lookback_ms) return std::unexpected(lookback_ms.error());
+  const Parsed<bool> nocache = FlagParameter(params, "nocache");
+  if (!nocache) return std::unexpected(nocache.error());
+  if (*nocache) common.caching = query::QueryCaching::kBypass;
   common.stats = StatsParameter(deps, params, &common.warnings);
+  common.what.text = params.Get("query");
+  common.what.origin = {.client = request.remote_address,
+                        .method = request.method,
+                        .path = request.path,
+                        .rule_file = {},
+                        .rule_group = {}};
+  const int64_t now_ms = deps.env->MonotonicNanos() / 1'000'000;
+  common.options.queue_seconds = static_cast<double>(now_ms - request.received_monotonic_ms) / 1000;
   common.options.timeout_ms = *timeout_ms;
   common.options.lookback_delta_ms = *lookback_ms;
   common.options.per_step_stats = common.stats == StatsMode::kPerStep;
@@ -90,60 +116,161 @@ Parsed<CommonParameters> ParseCommon(const Dependencies& deps, const HttpRequest
   return common;
 }
 
-void RespondResult(Result<query::QueryResult> result, CommonParameters common,
-                   HttpResponse* response) {
-  if (!result) return RespondError(response, FromStatus(result.error()));
-  std::vector<std::string> warnings = std::move(result->annotations.warnings);
-  if (auto* vector = std::get_if<query::Vector>(&result->value)) {
-    CutToLimit(common.limit, vector, &warnings);
-  } else if (auto* matrix = std::get_if<query::Matrix>(&result->value)) {
-    CutToLimit(common.limit, matrix, &warnings);
+// The result with at most `limit` elements; nothing when it has no more than that.
+std::optional<query::QueryResult> Shortened(const query::QueryResult& result, size_t limit,
+                                            std::vector<std::string>* warnings) {
+  query::QueryResult cut;
+  cut.stats = result.stats;
+  const auto shorten = [&](const auto& items) {
+    auto kept = std::decay_t<decltype(items)>(
+        items.begin(), items.begin() + static_cast<ptrdiff_t>(std::min(items.size(), limit + 1)));
+    CutToLimit(limit, &kept, warnings);
+    cut.value = std::move(kept);
+  };
+  const auto* vector = std::get_if<query::Vector>(&result.value);
+  const auto* matrix = std::get_if<query::Matrix>(&result.value);
+  if (limit == 0) return std::nullopt;
+  if (vector != nullptr && vector->size() > limit) {
+    shorten(*vector);
+    return cut;
   }
+  if (matrix != nullptr && matrix->size() > limit) {
+    shorten(*matrix);
+    return cut;
+  }
+  return std::nullopt;
+}
+
+void RespondResult(const Result<query::SharedResult>& answer, const CommonParameters& common,
+                   HttpResponse* response) {
+  if (!answer) return RespondError(response, FromStatus(answer.error()));
+  const query::QueryResult& result = **answer;
+  std::vector<std::string> warnings = result.annotations.warnings;
+  const auto cut = Shortened(result, common.limit, &warnings);
   warnings.insert(warnings.end(), common.warnings.begin(), common.warnings.end());
   DataWriter out(response);
-  WriteQueryData(&out, *result, common.stats);
-  out.Finish(warnings, result->annotations.infos);
+  WriteQueryData(&out, cut ? *cut : result, common.stats);
+  out.Finish(warnings, result.annotations.infos);
+}
+
+Parsed<CommonParameters> ParseInstant(const Dependencies& deps, const HttpRequest& request,
+                                      const FormParams& params) {
+  const Parsed<size_t> limit = LimitParameter(params);
+  if (!limit) return std::unexpected(limit.error());
+  const Parsed<model::Timestamp> time_ms = TimeParameter(params, "time", deps.env->NowMs());
+  if (!time_ms) return std::unexpected(time_ms.error());
+  Parsed<CommonParameters> common = ParseCommon(deps, request, params, *limit);
+  if (!common) return common;
+  common->what.start_ms = common->what.end_ms = *time_ms;
+  return common;
+}
+
+Parsed<CommonParameters> ParseRange(const Dependencies& deps, const HttpRequest& request,
+                                    const FormParams& params) {
+  const auto fail = [](ApiError error) { return std::unexpected(std::move(error)); };
+  const Parsed<size_t> limit = LimitParameter(params);
+  if (!limit) return fail(limit.error());
+  const Parsed<model::Timestamp> start_ms = RequiredTime(params, "start");
+  if (!start_ms) return fail(start_ms.error());
+  const Parsed<model::Timestamp> end_ms = RequiredTime(params, "end");
+  if (!end_ms) return fail(end_ms.error());
+  if (*end_ms < *start_ms) {
+    return fail(InvalidParameter("end", "end timestamp must not be before start time"));
+  }
+  const auto step_ms = ParseDurationText(params.Get("step"));
+  if (!step_ms) return fail(InvalidParameter("step", step_ms.error()));
+  if (*step_ms <= 0) {
+    return fail(InvalidParameter("step",
+                                 "zero or negative query resolution step widths are not "
+                                 "accepted. Try a positive integer"));
+  }
+  // Unsigned: the ends may lie further apart than int64 reaches.
+  const uint64_t span_ms = static_cast<uint64_t>(*end_ms) - static_cast<uint64_t>(*start_ms);
+  if (span_ms / static_cast<uint64_t>(*step_ms) > kStepsMax) {
+    return fail({ErrorType::kBadData,
+                 "exceeded maximum resolution of 11,000 points per timeseries. Try "
+                 "decreasing the query resolution (?step=XX)"});
+  }
+  Parsed<CommonParameters> common = ParseCommon(deps, request, params, *limit);
+  if (!common) return common;
+  common->what.start_ms = *start_ms;
+  common->what.end_ms = *end_ms;
+  common->what.step_ms = *step_ms;
+  return common;
+}
+
+Result<query::SharedResult> Ask(const Dependencies& deps, const CommonParameters& common) {
+  return common.what.step_ms > 0
+             ? deps.queries->Range(*deps.store, common.what, common.options, common.caching)
+             : deps.queries->Instant(*deps.store, common.what, common.options, common.caching);
 }
 
 void Query(const Dependencies& deps, const HttpRequest& request, HttpResponse* response) {
   const FormParams params = FormParams::FromRequest(request);
-  TOCSIN_API_ASSIGN(const size_t limit, response, LimitParameter(params));
-  TOCSIN_API_ASSIGN(const model::Timestamp time_ms, response,
-                    TimeParameter(params, "time", deps.env->NowMs()));
-  TOCSIN_API_ASSIGN(CommonParameters common, response, ParseCommon(deps, request, params, limit));
-  RespondResult(deps.engine->Instant(*deps.store, params.Get("query"), time_ms, common.options),
-                std::move(common), response);
+  TOCSIN_API_ASSIGN(const CommonParameters common, response, ParseInstant(deps, request, params));
+  RespondResult(Ask(deps, common), common, response);
 }
 
 void QueryRange(const Dependencies& deps, const HttpRequest& request, HttpResponse* response) {
   const FormParams params = FormParams::FromRequest(request);
-  TOCSIN_API_ASSIGN(const size_t limit, response, LimitParameter(params));
-  TOCSIN_API_ASSIGN(const model::Timestamp start_ms, response, RequiredTime(params, "start"));
-  TOCSIN_API_ASSIGN(const model::Timestamp end_ms, response, RequiredTime(params, "end"));
-  if (end_ms < start_ms) {
-    return RespondError(response,
-                        InvalidParameter("end", "end timestamp must not be before start time"));
+  TOCSIN_API_ASSIGN(const CommonParameters common, response, ParseRange(deps, request, params));
+  RespondResult(Ask(deps, common), common, response);
+}
+
+void WritePlan(const query::PlanNode& node, JsonWriter* json) {
+  json->BeginObject();
+  json->Key("expr").String(node.text).Key("series").Int(node.series);
+  json->Key("points").Int(node.points).Key("samples").Int(node.samples);
+  json->Key("bytes").Int(node.bytes).Key("milliseconds").Double(node.seconds * 1000);
+  json->Key("children").BeginArray();
+  for (const query::PlanNode& child : node.children) WritePlan(child, json);
+  json->EndArray().EndObject();
+}
+
+// How many elements the answer has, and points.
+std::pair<size_t, size_t> SizeOf(const query::Value& value) {
+  if (const auto* vector = std::get_if<query::Vector>(&value)) {
+    return {vector->size(), vector->size()};
   }
-  const auto step_ms = ParseDurationText(params.Get("step"));
-  if (!step_ms) return RespondError(response, InvalidParameter("step", step_ms.error()));
-  if (*step_ms <= 0) {
-    return RespondError(response,
-                        InvalidParameter("step",
-                                         "zero or negative query resolution step widths are not "
-                                         "accepted. Try a positive integer"));
+  const auto* matrix = std::get_if<query::Matrix>(&value);
+  if (matrix == nullptr) return {1, 1};
+  size_t points = 0;
+  for (const query::Series& series : *matrix) {
+    points += series.floats.size() + series.histograms.size();
   }
-  // Unsigned: the ends may lie further apart than int64 reaches.
-  const uint64_t span_ms = static_cast<uint64_t>(end_ms) - static_cast<uint64_t>(start_ms);
-  if (span_ms / static_cast<uint64_t>(*step_ms) > kStepsMax) {
-    return RespondError(response,
-                        {ErrorType::kBadData,
-                         "exceeded maximum resolution of 11,000 points per timeseries. Try "
-                         "decreasing the query resolution (?step=XX)"});
+  return {matrix->size(), points};
+}
+
+// Runs the query (with start, end and step a range query) and tells what each node of its plan did,
+// instead of the answer.
+void Explain(const Dependencies& deps, const HttpRequest& request, HttpResponse* response) {
+  const FormParams params = FormParams::FromRequest(request);
+  const bool range = !params.Get("start").empty() || !params.Get("step").empty();
+  TOCSIN_API_ASSIGN(
+      CommonParameters common, response,
+      range ? ParseRange(deps, request, params) : ParseInstant(deps, request, params));
+  common.options.explain = true;
+  common.caching = query::QueryCaching::kBypass;
+  const Result<query::SharedResult> answer = Ask(deps, common);
+  if (!answer) return RespondError(response, FromStatus(answer.error()));
+  const query::QueryResult& result = **answer;
+  const auto [elements, points] = SizeOf(result.value);
+  DataWriter out(response);
+  JsonWriter& json = out.json();
+  json.BeginObject();
+  json.Key("resultType").String(query::ValueTypeName(query::TypeOf(result.value)));
+  json.Key("series").Uint(elements).Key("points").Uint(points);
+  json.Key("cpuMilliseconds").Double(result.stats.cpu_seconds * 1000);
+  json.Key("peakBytes").Int(result.stats.peak_bytes);
+  std::string stats;
+  query::AppendQueryStats(result.stats, common.stats == StatsMode::kPerStep, &stats);
+  json.Key("stats").Raw(stats);
+  json.Key("plan").BeginArray();
+  if (result.plan != nullptr) {
+    for (const query::PlanNode& node : result.plan->children) WritePlan(node, &json);
   }
-  TOCSIN_API_ASSIGN(CommonParameters common, response, ParseCommon(deps, request, params, limit));
-  RespondResult(deps.engine->Range(*deps.store, params.Get("query"), start_ms, end_ms, *step_ms,
-                                   common.options),
-                std::move(common), response);
+  json.EndArray().EndObject();
+  out.Finish(result.annotations.warnings, result.annotations.infos);
 }
 
 void WriteExemplars(const std::vector<model::ExemplarSeries>& all, HttpResponse* response) {
@@ -231,6 +358,7 @@ void AddQueryRoutes(ApiRoutes* routes) {
   };
   add("/query", Query);
   add("/query_range", QueryRange);
+  add("/explain", Explain);
   add("/query_exemplars", QueryExemplars);
   add("/format_query", FormatQuery);
   add("/parse_query", ParseQuery);

@@ -35,6 +35,7 @@ struct GlobalConfig {
   int64_t scrape_timeout_ms = 10'000;
   int64_t evaluation_interval_ms = 60'000;
   int64_t rule_query_offset_ms = 0;
+  std::string query_log_file;     // absolute, or relative to the working directory; "": none
   model::Labels external_labels;  // $VAR and ${VAR} replaced from the environment
   model::NameScheme name_scheme = model::NameScheme::kUtf8;
 };

@@ -123,6 +123,8 @@ class ConfigBuilder {
   }
 
   void BuildRest(const YamlNode& root, const std::string& directory) {
+    if (const YamlNode log = global_node_.Find("query_log_file"); log.present() && !log.is_null())
+      config_->global.query_log_file = JoinDirectory(directory, log.text());
     for (const YamlNode& node : root.Find("scrape_configs").items()) {
       config_->scrape_configs.push_back(BuildScrape(node, directory));
     }

@@ -123,7 +123,7 @@ constexpr Field kGlobalFields[] = {
     List("scrape_protocols"),
     Duration("evaluation_interval", "1m"),
     Duration("rule_query_offset"),
-    NotBuilt(FilePath("query_log_file")),
+    FilePath("query_log_file"),
     NotBuilt(FilePath("scrape_failure_log_file")),
     {.name = "external_labels", .type = FieldType::kLabelMap},
     ByteSize("body_size_limit"),

@@ -35,6 +35,8 @@ Status AggregateOperator::Open() {
   MemoryCharge charge;
   TOCSIN_RETURN_IF_ERROR(
       charge.Grow(&context_->memory, groups.labels.size() * grid_.count * kCellBytes));
+  TOCSIN_RETURN_IF_ERROR(
+      labels_charge_.Grow(&context_->memory, groups.labels.size() * kLabelsBytes));
   TOCSIN_ASSIGN_OR_RETURN_STATUS(
       std::unique_ptr<GroupAccumulator> accumulator,
       NewGroupAccumulator(op_, groups.labels.size(), grid_.count,

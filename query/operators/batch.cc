@@ -94,6 +94,20 @@ bool IsFloatRun(const PointKind* kinds, size_t steps, size_t* begin, size_t* end
   return AllFloats(kinds + first, last - first);
 }
 
+uint64_t Batch::HistogramBytes() const {
+  uint64_t bytes = 0;
+  for (const auto& row : rows_) {
+    if (row == nullptr) continue;
+    bytes += steps_ * sizeof(HistogramPtr);
+    const model::Histogram* before = nullptr;  // neighbours often share one
+    for (size_t t = 0; t < steps_; ++t) {
+      if (row[t] != nullptr && row[t].get() != before) bytes += HeldBytes(*row[t]);
+      before = row[t].get();
+    }
+  }
+  return bytes;
+}
+
 size_t Batch::CountPoints() const {
   return series_ == 0 ? 0 : CountPresent(kinds_.get(), series_ * steps_);
 }

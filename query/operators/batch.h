@@ -80,6 +80,8 @@ class Batch {
   // Repeats the first step over all steps of every row. `source` has one step.
   void Broadcast(const Batch& source);
   size_t CountPoints() const;  // points that are there
+  // What the histograms and the rows of pointers to them hold.
+  uint64_t HistogramBytes() const;
 
  private:
   size_t series_ = 0;

@@ -79,8 +79,8 @@ class JoinOperator final : public Operator {
   };
   Status CheckDuplicates(const std::map<size_t, Duplicate>& duplicates);
   Status DuplicateOnOneSide(uint32_t a, uint32_t b) const;
-  void AddOutputs(const std::vector<uint32_t>& group_of_many,
-                  const std::vector<uint32_t>& group_of_one, size_t groups);
+  Status AddOutputs(const std::vector<uint32_t>& group_of_many,
+                    const std::vector<uint32_t>& group_of_one, size_t groups);
   model::Labels ResultLabels(const model::Labels& many, const model::Labels* one) const;
   bool NeedsCare(const std::vector<uint32_t>& group_of_many) const;
   Status ComputeCarefully();
@@ -97,6 +97,7 @@ class JoinOperator final : public Operator {
   std::optional<double> fill_one_;
 
   MemoryCharge charge_;  // for the arrays of signature × step
+  MemoryCharge outputs_charge_;
   std::vector<Output> outputs_;
   Batch one_rows_;                    // a row a signature
   std::vector<uint32_t> one_owners_;  // signature × step: series of the one side; empty when no

@@ -95,7 +95,7 @@ Status HistogramFunctionOperator::AddOutputs() {
       drops_name_.push_back(delayed);
     }
   }
-  return data_.Reset(labels_.size(), grid_.count, &context_->memory);
+  return ResetData(labels_.size());
 }
 
 void HistogramFunctionOperator::Evaluate(const Batch& all, const Family& family, size_t first_row) {

@@ -178,7 +178,7 @@ Status InfoOperator::Open() {
       }
     }
   }
-  TOCSIN_RETURN_IF_ERROR(data_.Reset(rows.size(), grid_.count, &context_->memory));
+  TOCSIN_RETURN_IF_ERROR(ResetData(rows.size()));
   for (size_t r = 0; r < rows.size(); ++r) data_.CopyRow(rows[r], 0, r);
   return Status::Ok();
 }

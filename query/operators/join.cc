@@ -31,7 +31,7 @@ Status JoinOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(charge_.Grow(&context_->memory, groups * grid_.count * kCellBytes));
   TOCSIN_RETURN_IF_ERROR(ReadOneSide(group_of_one, groups));
   if (fill_many_.has_value()) TOCSIN_RETURN_IF_ERROR(ReadManyPresence());
-  AddOutputs(group_of_many_, group_of_one, groups);
+  TOCSIN_RETURN_IF_ERROR(AddOutputs(group_of_many_, group_of_one, groups));
   careful_ = NeedsCare(group_of_many_);
   return careful_ ? ComputeCarefully() : Status::Ok();
 }
@@ -133,8 +133,8 @@ Labels JoinOperator::ResultLabels(const Labels& many, const Labels* one) const {
   return builder.Build();
 }
 
-void JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
-                              const std::vector<uint32_t>& group_of_one, size_t groups) {
+Status JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
+                                const std::vector<uint32_t>& group_of_one, size_t groups) {
   std::vector<std::vector<uint32_t>> ones(groups);
   for (size_t s = 0; s < group_of_one.size(); ++s) {
     ones[group_of_one[s]].push_back(static_cast<uint32_t>(s));
@@ -142,7 +142,15 @@ void JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
   std::vector<uint8_t> has_many(groups, 0);
   const bool drops = spec_.return_bool && context_->language.delayed_name_removal;
   const auto add = [&](const Labels& many_labels, uint32_t many, uint32_t group, uint32_t owner,
-                       bool many_drops) {
+                       bool many_drops) -> Status {
+    // With included labels there may be as many as series on both sides multiplied.
+    static constexpr size_t kOutputsByCharge = 1024;
+    if (outputs_.size() % kOutputsByCharge == 0) {
+      TOCSIN_RETURN_IF_ERROR(context_->CheckRunning());
+      TOCSIN_RETURN_IF_ERROR(outputs_charge_.Grow(
+          &context_->memory,
+          (outputs_.size() + kOutputsByCharge) * (2 * sizeof(Output) + kLabelsBytes)));
+    }
     Output output;
     output.many = many;
     output.group = group;
@@ -155,30 +163,34 @@ void JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
       output.labels = ResultLabels(many_labels, &one);
     }
     outputs_.push_back(std::move(output));
+    return Status::Ok();
   };
   // With include labels the owners of a signature give different output series.
   const auto add_for_owners = [&](const Labels& many_labels, uint32_t many, uint32_t group,
-                                  bool many_drops, bool filled) {
+                                  bool many_drops, bool filled) -> Status {
     if (matching_.include.empty() || (ones[group].size() <= 1 && !filled)) {
-      add(many_labels, many, group, kAnyOwner, many_drops);
-      return;
+      return add(many_labels, many, group, kAnyOwner, many_drops);
     }
-    for (const uint32_t owner : ones[group]) add(many_labels, many, group, owner, many_drops);
-    if (filled) add(many_labels, many, group, kFilledOwner, many_drops);
+    for (const uint32_t owner : ones[group]) {
+      TOCSIN_RETURN_IF_ERROR(add(many_labels, many, group, owner, many_drops));
+    }
+    return filled ? add(many_labels, many, group, kFilledOwner, many_drops) : Status::Ok();
   };
   for (size_t m = 0; m < group_of_many.size(); ++m) {
     const uint32_t group = group_of_many[m];
     has_many[group] = 1;
     if (ones[group].empty() && !fill_one_.has_value()) continue;
-    add_for_owners(many_->LabelsAt(m), static_cast<uint32_t>(m), group, many_->DropsName(m),
-                   fill_one_.has_value());
+    TOCSIN_RETURN_IF_ERROR(add_for_owners(many_->LabelsAt(m), static_cast<uint32_t>(m), group,
+                                          many_->DropsName(m), fill_one_.has_value()));
   }
-  if (!fill_many_.has_value()) return;
+  if (!fill_many_.has_value()) return Status::Ok();
   for (uint32_t group = 0; group < groups; ++group) {
     if (ones[group].empty()) continue;
-    add_for_owners(SignatureOf(matching_, one_->LabelsAt(ones[group].front())), kNoSeries, group,
-                   false, false);
+    TOCSIN_RETURN_IF_ERROR(
+        add_for_owners(SignatureOf(matching_, one_->LabelsAt(ones[group].front())), kNoSeries,
+                       group, false, false));
   }
+  return Status::Ok();
 }
 
 bool JoinOperator::NeedsCare(const std::vector<uint32_t>& group_of_many) const {

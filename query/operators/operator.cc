@@ -69,23 +69,27 @@ Status RunMorsels(const Operator& op, const std::function<Status(size_t, size_t,
   Mutex mu;
   Status first_error;
 
-  const auto read_one = [&](Cursor* cursor, size_t morsel, Batch* batch) -> Status {
+  const auto read_one = [&](Cursor* cursor, size_t morsel, Batch* batch,
+                            MemoryCharge* histograms) -> Status {
     TOCSIN_RETURN_IF_ERROR(op.context()->CheckRunning());
     const size_t first = morsel * morsel_series;
     TOCSIN_RETURN_IF_ERROR(
         cursor->Read(first, std::min(morsel_series, op.series_count() - first), batch));
+    // Made somewhere below, so only counted now: a morsel's worth too late.
+    TOCSIN_RETURN_IF_ERROR(histograms->Grow(&op.context()->memory, batch->HistogramBytes()));
     return consume(morsel, first, *batch);
   };
   const auto work = [&] {
     std::unique_ptr<Cursor> cursor;
     Batch batch;
+    MemoryCharge histograms;
     while (!failed->load(std::memory_order_relaxed)) {
       const size_t morsel = next.fetch_add(1);
       if (morsel >= morsels) return;
       Status status;
       try {
         if (cursor == nullptr) cursor = op.NewCursor();
-        status = read_one(cursor.get(), morsel, &batch);
+        status = read_one(cursor.get(), morsel, &batch, &histograms);
       } catch (const std::bad_alloc&) {
         status = Status(Code::kResourceExhausted, "out of memory");
       }
@@ -175,6 +179,11 @@ class CopyCursor final : public Cursor {
 
 std::unique_ptr<Cursor> NewCopyCursor(const Batch* data, QueryContext* context) {
   return std::make_unique<CopyCursor>(data, context);
+}
+
+Status MaterialisedOperator::ResetData(size_t series) {
+  TOCSIN_RETURN_IF_ERROR(labels_charge_.Grow(&context_->memory, series * kLabelsBytes));
+  return data_.Reset(series, grid_.count, &context_->memory);
 }
 
 std::unique_ptr<Cursor> MaterialisedOperator::NewCursor() const {

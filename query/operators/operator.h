@@ -86,6 +86,9 @@ Status ReadAll(const Operator& op, Batch* out);
 // Precondition: `op` is a scalar. One value a step.
 Status ReadScalar(const Operator& op, std::vector<double>* out);
 
+// What the labels of a series are charged with where they are made: about what they take.
+inline constexpr uint64_t kLabelsBytes = 128;
+
 // An operator whose whole answer is computed by Open.
 class MaterialisedOperator : public Operator {
  public:
@@ -99,9 +102,13 @@ class MaterialisedOperator : public Operator {
   std::unique_ptr<Cursor> NewCursor() const override;
 
  protected:
+  // data_ for so many series, absent everywhere, charged with their labels before both are made.
+  Status ResetData(size_t series);
+
   std::vector<model::Labels> labels_;
   std::vector<bool> drops_name_;  // shorter than labels_: false
   Batch data_;
+  MemoryCharge labels_charge_;
 };
 
 // Reads the rows of `data`, which outlives it.

@@ -81,7 +81,7 @@ Status SortOperator::Open() {
   } else if (instant) {
     std::stable_sort(order.begin(), order.end(), by_labels);
   }
-  TOCSIN_RETURN_IF_ERROR(data_.Reset(order.size(), grid_.count, &context_->memory));
+  TOCSIN_RETURN_IF_ERROR(ResetData(order.size()));
   for (size_t i = 0; i < order.size(); ++i) {
     data_.CopyRow(all, order[i], i);
     if (spec_.key == SortKey::kValue && data_.has_histograms(i)) {  // only floats have an order

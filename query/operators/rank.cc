@@ -126,7 +126,7 @@ Status TopkOperator::Open() {
       drops_name_.push_back(child_->DropsName(element.series));
     }
   }
-  TOCSIN_RETURN_IF_ERROR(data_.Reset(labels_.size(), grid_.count, &context_->memory));
+  TOCSIN_RETURN_IF_ERROR(ResetData(labels_.size()));
   for (size_t cell = 0; cell < heaps.size(); ++cell) {
     for (const Element& element : heaps[cell]) {
       data_.SetFloat(row_of[element.series], cell % grid_.count, element.value);
@@ -215,7 +215,7 @@ Status LimitOperator::Open() {
     return Status::Ok();
   });
   TOCSIN_RETURN_IF_ERROR(read);
-  TOCSIN_RETURN_IF_ERROR(data_.Reset(kept.size(), grid_.count, &context_->memory));
+  TOCSIN_RETURN_IF_ERROR(ResetData(kept.size()));
   for (size_t s = 0; s < kept.size(); ++s) data_.CopyRow(kept[s], 0, s);
   child_.reset();
   return Status::Ok();
@@ -249,7 +249,7 @@ Status QuantileOperator::Open() {
     return charge.Grow(&context_->memory, cell_bytes + held * sizeof(double));
   });
   TOCSIN_RETURN_IF_ERROR(read);
-  TOCSIN_RETURN_IF_ERROR(data_.Reset(groups.labels.size(), grid_.count, &context_->memory));
+  TOCSIN_RETURN_IF_ERROR(ResetData(groups.labels.size()));
   for (size_t cell = 0; cell < values.size(); ++cell) {
     if (values[cell].empty()) continue;
     SortForQuantile(&values[cell]);
@@ -301,7 +301,7 @@ Status CountValuesOperator::Open() {
     }
     target[row] = it->second;
   }
-  TOCSIN_RETURN_IF_ERROR(data_.Reset(labels_.size(), grid_.count, &context_->memory));
+  TOCSIN_RETURN_IF_ERROR(ResetData(labels_.size()));
   for (size_t row = 0; row < rows.size(); ++row) {
     for (size_t t = 0; t < grid_.count; ++t) {
       if (rows[row][t] == 0) continue;

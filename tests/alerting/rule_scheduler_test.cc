@@ -41,7 +41,8 @@ struct World {
     backends.sink = &sink;
     backends.journal = &journal;
     backends.ledger = &ledger;
-    backends.query = [this](const std::string& expr, model::Timestamp time_ms,
+    backends.query = [this](const RuleGroupDefinition&, const std::string& expr,
+                            model::Timestamp time_ms,
                             const std::atomic<bool>*) -> Result<query::QueryResult> {
       asked.emplace_back(expr, time_ms);
       if (!query_status.ok()) return Error(query_status);
@@ -398,7 +399,7 @@ BOOST_AUTO_TEST_CASE(EvaluationsReadsAndReloadsGoTogether) {
   backends.appender = &appender;
   backends.sink = &sink;
   backends.journal = &journal;
-  backends.query = [&](const std::string&, model::Timestamp,
+  backends.query = [&](const RuleGroupDefinition&, const std::string&, model::Timestamp,
                        const std::atomic<bool>*) -> Result<query::QueryResult> {
     query::QueryResult result;
     const int n = asked.fetch_add(1);

@@ -18,6 +18,7 @@ ApiFixture::ApiFixture() : engine(EngineOptionsForTests()) {
   deps.env = &env;
   deps.readiness = [this] { return readiness; };
   deps.engine = &engine;
+  deps.queries = &queries;
   deps.store = &store;
   deps.rules = &rules;
   deps.alertmanagers = &alertmanagers;

@@ -76,6 +76,7 @@ class ApiFixture {
   bool compaction_paused = false;
   std::atomic<bool> client_gone{false};
   query::Engine engine;
+  query::QueryService queries{&engine, {.env = &env}};
   Dependencies deps;
   http::Router router;
 };

@@ -15,10 +15,12 @@ const pages = [
   ['query-graph', query('sum by (mode) (rate(node_cpu_seconds_total[10s]))', 'graph'), 'idle'],
   ['query-evil', query('evil_total', 'table'), '<img src=x onerror=alert(1)>'],
   ['query-evil-graph', query('evil_total', 'graph'), '<img src=x onerror=alert(1)>'],
+  ['query-explain', query('sum by (mode) (rate(node_cpu_seconds_total[10s]))', 'explain'), 'ms of CPU'],
   ['query-error', query('sum(', 'table'), 'parse error'],
   ['targets', '/targets', '503'],
   ['alerts', '/alerts', 'Down'],
   ['rules', '/rules', 'job:up:sum'],
+  ['queries', '/queries', 'Since the start'],
 ];
 const looks = [
   ['light', 'light', 1280, 800],

@@ -560,7 +560,6 @@ Status HeadBatch::MakeRoomInLogs(uint64_t shards) {
 // Gives the written frames their number and closes the batch in the logs.
 void HeadBatch::Publish(uint64_t shards, const model::CommitOptions& options,
                         model::CommitResult* result) {
-  const model::Timestamp newest = head_.newest_ms();
   uint64_t touched = 0;
   for (const Written& written : written_) touched |= uint64_t{1} << written.shard;
   if (!options.marks.empty() && touched == 0) touched = shards & (~shards + 1);
@@ -573,17 +572,22 @@ void HeadBatch::Publish(uint64_t shards, const model::CommitOptions& options,
     head_.commit_number_.store(commit, std::memory_order_release);
   }
   result->commit_number = commit;
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // see Head::SettledUntil
+  const model::Timestamp settled = head_.settled_ms_.load(std::memory_order_seq_cst);
   model::Timestamp latest = model::kMinTimestamp;
   for (const Written& written : written_) {
     RaiseWindowUse(&written.run->uses, written.window_ms, commit);
     head_.shards_[written.shard]->log.NoteUse(written.window_ms, commit);
     latest = std::max(latest, written.header->row_ms);
-    if (written.header->row_ms < newest) {
-      const auto window = static_cast<size_t>(written.window_ms / kWindowMs);
-      head_.changes_[window % Head::kChangeCounters].fetch_add(1, std::memory_order_release);
-    }
+    if (written.header->row_ms <= settled)
+      head_.NoteChange({written.header->row_ms, written.header->row_ms});
+  }
+  for (const Extra& extra : extras_) {
+    if (extra.own_ms != model::kRowTimestamp && extra.own_ms <= settled)
+      head_.NoteChange({extra.own_ms, extra.own_ms});
   }
   head_.RaiseNewest(latest);
+  head_.RaiseSettled(head_.env_.NowMs());
   for (const RowExemplar& e : exemplars_) {
     Shard& shard = *head_.shards_[e.source->shard];
     if (((touched >> e.source->shard) & 1) != 0 && shard.log.enabled() && e.source->logged)

@@ -404,6 +404,32 @@ void Head::RaiseNewest(model::Timestamp t) {
   }
 }
 
+namespace {
+
+// How far behind the newest row a row is nothing special: rows have the time at which they were
+// due, and come in after a scrape of up to ten seconds, or from a sender that collects for a while.
+constexpr int64_t kSettleMs = 60 * 1000;
+
+}  // namespace
+
+void Head::RaiseSettled(model::Timestamp now_ms) {
+  // A row that is ahead of its time settles nothing.
+  const model::Timestamp reached = std::min(newest_ms_.load(std::memory_order_relaxed), now_ms);
+  if (reached < model::kMinTimestamp + kSettleMs) return;
+  model::Timestamp seen = settled_ms_.load(std::memory_order_relaxed);
+  while (seen < reached - kSettleMs &&
+         !settled_ms_.compare_exchange_weak(seen, reached - kSettleMs)) {
+  }
+}
+
+model::Timestamp Head::SettledUntil() const {
+  const model::Timestamp settled = settled_ms_.load(std::memory_order_seq_cst);
+  // Who publishes a row looks at settled_ms_ behind a fence too (HeadBatch::Publish): either it
+  // sees this value and tells of an old row, or who reads on from here sees the row.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return settled;
+}
+
 void Head::FinishRestore() {
   const HeadIndex::Pin pin = index_.NewPin();
   size_t bytes = 0;

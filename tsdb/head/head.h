@@ -117,6 +117,7 @@ class Head {
                       uint64_t commit);
   void RaiseCommitNumber(uint64_t commit);
   void RaiseNewest(model::Timestamp t);
+  void RaiseSettled(model::Timestamp now_ms);
   // Adds up what was replayed; forgets gaps: the next log file begins with every page's state.
   void FinishRestore();
 
@@ -179,7 +180,8 @@ class Head {
   // Of samples in memory; max < min when there are none.
   model::TimeRange Span() const;
   bool FindMark(std::string_view key, std::string* bytes) const;
-  // Rises when samples in `range` that are older than the newest row are committed.
+  // Rises when samples at or before SettledUntil() are committed, or NoteChange says.
+  model::Timestamp SettledUntil() const;
   uint64_t ChangeNumber(model::TimeRange range) const;
   // Woken when a log buffer is full enough; the caller sets it before the first append.
   std::function<void()> wake_log_writer;
@@ -221,6 +223,7 @@ class Head {
   Mutex publish_mutex_;
   std::atomic<uint64_t> commit_number_{0};
   std::atomic<model::Timestamp> newest_ms_{model::kMinTimestamp};
+  std::atomic<model::Timestamp> settled_ms_{model::kMinTimestamp};
   std::atomic<size_t> run_bytes_{0};
   // Counts by half hour, modulo the size: a collision only makes a number rise for nothing.
   static constexpr size_t kChangeCounters = 1024;

@@ -81,6 +81,7 @@ void RollupStore::Publish(RollupSet files) {
   auto set = std::make_shared<const RollupSet>(std::move(files));
   MutexLock lock(mutex_);
   current_ = std::move(set);
+  publications_.fetch_add(1, std::memory_order_release);
 }
 
 uint64_t RollupStore::bytes() const {

@@ -61,6 +61,8 @@ class RollupStore {
   // Pin this before the version of the segments: then a rollup's segment is in the version, or what
   // replaced it, or retention has deleted it.
   std::shared_ptr<const RollupSet> Current() const;
+  // How often Current has changed: what is read from other files is added up in another order.
+  uint64_t publications() const { return publications_.load(std::memory_order_acquire); }
 
   // One round: deletes what is past its retention or replaced, and rolls up at most `files_max`
   // segments that are days by now and are lacking a resolution of the policy.
@@ -92,6 +94,7 @@ class RollupStore {
   const uint64_t seed_;
   Quarantine& quarantine_;
   RollupCounters counters_;
+  std::atomic<uint64_t> publications_{0};
   std::set<SegmentId> damaged_;  // not rolled up
   uint64_t generation_ = 0;
   bool last_failed_ = false;

@@ -12,6 +12,7 @@ import { startTheme } from './app/theme';
 const pages: Record<string, () => Promise<ComponentType>> = {
   '/query': () => import('./pages/query').then((m) => m.QueryPage),
   '/graph': () => import('./pages/query').then((m) => m.QueryPage),
+  '/queries': () => import('./pages/queries').then((m) => m.QueriesPage),
   '/targets': () => import('./pages/targets').then((m) => m.TargetsPage),
   '/alerts': () => import('./pages/alerts').then((m) => m.AlertsPage),
   '/rules': () => import('./pages/rules').then((m) => m.RulesPage),

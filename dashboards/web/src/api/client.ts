@@ -2,14 +2,17 @@
 // failure into an ApiError with the server's own words. Addresses are relative to <base href>, so the pages work below
 // any path prefix.
 import type {
+  ActiveQuery,
   AlertsAnswer,
   BuildInfo,
   MatrixAnswer,
   Metadata,
+  PlanAnswer,
   QueryAnswer,
   QueryStats,
   RulesAnswer,
   TargetsAnswer,
+  TopQuery,
 } from './types';
 
 export class ApiError extends Error {
@@ -50,12 +53,17 @@ function encode(params: Params): URLSearchParams {
   return out;
 }
 
-async function call<T>(method: 'GET' | 'POST', path: string, params: Params, signal?: AbortSignal): Promise<Answer<T>> {
+async function call<T>(
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  params: Params,
+  signal?: AbortSignal,
+): Promise<Answer<T>> {
   const query = encode(params);
   const url = new URL(`api/v1/${path}`, document.baseURI);
   const init: RequestInit = { method, headers: { Accept: 'application/json' } };
   if (signal) init.signal = signal;
-  if (method === 'GET') url.search = query.toString();
+  if (method !== 'POST') url.search = query.toString();
   else init.body = query;
   let response: Response;
   let text: string;
@@ -66,6 +74,7 @@ async function call<T>(method: 'GET' | 'POST', path: string, params: Params, sig
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError('offline', 'the server does not answer', 0);
   }
+  if (response.status === 204) return { data: undefined as T, warnings: [], infos: [], bytes: 0 };
   let body: Envelope<T>;
   try {
     body = JSON.parse(text) as Envelope<T>;
@@ -88,6 +97,19 @@ export const queryRange = (query: string, start: number, end: number, step: numb
     { query, start, end, step, stats: 'true' },
     signal,
   );
+
+export const explain = (query: string, start: number, end: number, step: number, signal?: AbortSignal) =>
+  call<PlanAnswer>('POST', 'explain', { query, start, end, step }, signal);
+
+export const activeQueries = (signal?: AbortSignal) =>
+  call<{ queries: ActiveQuery[] }>('GET', 'status/active_queries', {}, signal);
+
+export const cancelQuery = (id: number) => call<undefined>('DELETE', `status/active_queries/${id}`, {});
+
+export type TopOrder = 'cpu' | 'memory' | 'duration' | 'runs';
+
+export const topQueries = (by: TopOrder, limit: number, signal?: AbortSignal) =>
+  call<{ queries: TopQuery[] }>('GET', 'status/top_queries', { by, limit }, signal);
 
 export const formatQuery = (query: string, signal?: AbortSignal) =>
   call<string>('POST', 'format_query', { query }, signal);

@@ -118,3 +118,52 @@ export interface BuildInfo {
   version: string;
   revision: string;
 }
+
+// /api/v1/explain: what one part of the expression did; times include the children's.
+export interface PlanNode {
+  expr: string;
+  series: number;
+  points: number;
+  samples: number;
+  bytes: number;
+  milliseconds: number;
+  children: PlanNode[];
+}
+
+export interface PlanAnswer {
+  resultType: string;
+  series: number;
+  points: number;
+  cpuMilliseconds: number;
+  peakBytes: number;
+  stats: QueryStats;
+  plan: PlanNode[];
+}
+
+export interface ActiveQuery {
+  id: number;
+  query: string;
+  type: 'range' | 'instant';
+  lane: 'user' | 'rules';
+  client: string;
+  ruleGroup: string;
+  startedAt: string;
+  seconds: number;
+  memoryBytes: number;
+  samplesRead: number;
+  cancelled: boolean;
+}
+
+export interface TopQuery {
+  query: string;
+  lane: 'user' | 'rules';
+  runs: number;
+  failures: number;
+  cacheHits: number;
+  cpuSeconds: number;
+  seconds: number;
+  longestSeconds: number;
+  peakMemoryBytes: number;
+  samplesRead: number;
+  lastRun: string;
+}

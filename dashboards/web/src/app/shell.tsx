@@ -10,6 +10,7 @@ const links: [string, string][] = [
   ['/alerts', 'Alerts'],
   ['/rules', 'Rules'],
   ['/targets', 'Targets'],
+  ['/queries', 'Queries'],
 ];
 
 function Count({ to }: { to: string }) {

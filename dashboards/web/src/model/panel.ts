@@ -2,7 +2,7 @@
 // older numeric tabs, and writes the newer names.
 import { formatDuration, formatUtc, parseDuration, parseUtc } from './units';
 
-export type Tab = 'graph' | 'table';
+export type Tab = 'graph' | 'table' | 'explain';
 export type Display = 'lines' | 'stacked';
 
 export interface Panel {
@@ -34,7 +34,7 @@ export function readPanels(search: string): Panel[] {
     const mode = get('display_mode');
     panels.push({
       expr: get('expr'),
-      tab: tab === 'graph' || tab === '0' ? 'graph' : 'table',
+      tab: tab === 'graph' || tab === '0' ? 'graph' : tab === 'explain' ? 'explain' : 'table',
       display: mode === 'stacked' || get('stacked') === '1' ? 'stacked' : 'lines',
       rangeSeconds: parseDuration(get('range_input')) || defaultPanel.rangeSeconds,
       endMs: parseUtc(get('end_input')),

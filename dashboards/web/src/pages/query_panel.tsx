@@ -2,13 +2,14 @@
 // one loads, stops the server's work when it is no longer wanted.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
-import { ApiError, queryInstant, queryRange, type Answer } from '../api/client';
-import type { MatrixSeries, QueryAnswer, QueryStats } from '../api/types';
+import { ApiError, explain, queryInstant, queryRange, type Answer } from '../api/client';
+import type { MatrixSeries, PlanAnswer, QueryAnswer, QueryStats } from '../api/types';
 import { chooseStep, type Panel, type Tab } from '../model/panel';
 import { formatDuration, formatUtc, parseDuration, parseUtc } from '../model/units';
 import { Expression } from '../ui/expression';
 import { ErrorBox } from '../ui/states';
 import { Graph } from './query_graph';
+import { Plan } from './query_plan';
 import { Table } from './query_table';
 
 interface Props {
@@ -28,10 +29,13 @@ export interface GraphData {
 interface Shown {
   table: QueryAnswer | null;
   graph: GraphData | null;
+  plan: PlanAnswer | null;
   warnings: string[];
   infos: string[];
   note: string;
 }
+
+const nothing: Shown = { table: null, graph: null, plan: null, warnings: [], infos: [], note: '' };
 
 const ranges = ['5m', '15m', '30m', '1h', '3h', '6h', '12h', '1d', '2d', '1w', '2w'];
 
@@ -57,7 +61,7 @@ function note(
 
 export function QueryPanel({ panel, onChange, onRemove, onDuplicate }: Props) {
   const draft = useRef(panel.expr); // what stands in the field, run or not
-  const [shown, setShown] = useState<Shown>({ table: null, graph: null, warnings: [], infos: [], note: '' });
+  const [shown, setShown] = useState<Shown>(nothing);
   const [error, setError] = useState<ApiError | null>(null);
   const [loading, setLoading] = useState(false);
   const [runs, setRuns] = useState(0);
@@ -79,7 +83,7 @@ export function QueryPanel({ panel, onChange, onRemove, onDuplicate }: Props) {
   useEffect(() => {
     if (panel.expr.trim() === '') {
       setError(null);
-      setShown({ table: null, graph: null, warnings: [], infos: [], note: '' });
+      setShown(nothing);
       return;
     }
     const abort = new AbortController();
@@ -94,6 +98,7 @@ export function QueryPanel({ panel, onChange, onRemove, onDuplicate }: Props) {
           setShown({
             table: data,
             graph: null,
+            plan: null,
             warnings: answer.warnings,
             infos: answer.infos,
             note: note(count, count, started, answer, null),
@@ -103,12 +108,16 @@ export function QueryPanel({ panel, onChange, onRemove, onDuplicate }: Props) {
           // Aligned to the step, so that repeated questions ask for the same points.
           const end = Math.floor((panel.endMs ?? Date.now()) / 1000 / step) * step;
           const start = end - Math.floor(panel.rangeSeconds / step) * step;
-          const answer = await queryRange(panel.expr, start, end, step, abort.signal);
+          const [answer, plan] = await Promise.all([
+            queryRange(panel.expr, start, end, step, abort.signal),
+            panel.tab === 'explain' ? explain(panel.expr, start, end, step, abort.signal) : null,
+          ]);
           const series = answer.data.result;
           const points = series.reduce((sum, s) => sum + (s.values?.length ?? 0) + (s.histograms?.length ?? 0), 0);
           setShown({
             table: null,
             graph: { series, start, end, step },
+            plan: plan?.data ?? null,
             warnings: answer.warnings,
             infos: answer.infos,
             note: note(series.length, points, started, answer, step),
@@ -156,8 +165,9 @@ export function QueryPanel({ panel, onChange, onRemove, onDuplicate }: Props) {
         <div role="tablist" aria-label="Result">
           {tab('table', 'Table')}
           {tab('graph', 'Graph')}
+          {tab('explain', 'Explain')}
         </div>
-        {panel.tab === 'graph' ? (
+        {panel.tab !== 'table' ? (
           <>
             <label>
               Range{' '}
@@ -237,14 +247,17 @@ export function QueryPanel({ panel, onChange, onRemove, onDuplicate }: Props) {
           </p>
         )}
         {panel.tab === 'table' && shown.table && <Table answer={shown.table} />}
-        {panel.tab === 'graph' && shown.graph && (
-          <Graph
-            data={shown.graph}
-            stacked={panel.display === 'stacked'}
-            onZoom={(from, to) =>
-              set({ rangeSeconds: Math.max(1, Math.round(to - from)), endMs: Math.round(to) * 1000 })
-            }
-          />
+        {panel.tab !== 'table' && shown.graph && (
+          <div class={panel.tab === 'explain' ? 'beside' : ''}>
+            {panel.tab === 'explain' && shown.plan && <Plan answer={shown.plan} />}
+            <Graph
+              data={shown.graph}
+              stacked={panel.display === 'stacked'}
+              onZoom={(from, to) =>
+                set({ rangeSeconds: Math.max(1, Math.round(to - from)), endMs: Math.round(to) * 1000 })
+              }
+            />
+          </div>
         )}
       </div>
       <p class="secondary note">{shown.note}</p>
