@@ -198,6 +198,7 @@ class Child {
     while (!stop_.load()) {
       Status status = database_->RunMaintenance();
       if (status.ok() && random() % 8 == 0) status = database_->Compact();
+      if (status.ok() && random() % 20 == 0) status = database_->CleanTombstones();
       if (!status.ok()) Broken(status);
       shared_->seals.fetch_add(database_->counters().seals - seals_);
       shared_->merges.fetch_add(database_->counters().merges - merges_);

@@ -121,6 +121,7 @@ class Simulation {
     Status status;
     if (Random(15) == 0) status = database_->RunMaintenance();
     if (status.ok() && Random(150) == 0) status = database_->Compact();
+    if (status.ok() && Random(300) == 0) status = database_->CleanTombstones();
     if (status.ok() && Random(40) == 0) {
       const int row = static_cast<int>(Random(static_cast<uint64_t>(progress_->highest()) + 1));
       status = database_->Seal({universe_.start_ms(), universe_.start_ms() + row * kRowMs});

@@ -60,7 +60,7 @@ StressWriter::StressWriter(ExpectedState* expected, Progress* progress, StressCo
 
 Status StressWriter::Step(bool may_fail) {
   if (progress_->lowest() >= kRows) return Status(Code::kResourceExhausted, "all rows are written");
-  (void)&StressWriter::DeleteRange;
+  if (Random(200) == 0) return DeleteRange(may_fail);
   return WriteBatch(may_fail);
 }
 
@@ -196,9 +196,7 @@ Status StressWriter::DeleteRange(bool may_fail) {
   const auto matcher = model::Matcher::Equal("source", "s" + std::to_string(source.id));
   const model::TimeRange range{universe.TimestampOf(source.id, first),
                                universe.TimestampOf(source.id, std::min(last, kRows - 1))};
-  const Status status;
-  (void)range;
-  (void)matcher;
+  const Status status = database_->DeleteSeries({{matcher}}, range);
   if (!status.ok()) return may_fail ? Status() : status;
   for (const Unit& unit : units) expected_->Flag(unit, kDeleted);
   ++counts_->deletes;
