@@ -184,8 +184,20 @@ Status SegmentStore::AddTombstone(model::TimeRange range,
   return status;
 }
 
+// The next Open would adopt a stray file, and with it what was deleted from it.
+Status SegmentStore::RemoveStrays() {
+  while (!strays_.empty()) {
+    const Status removed = env_.Remove(strays_.back());
+    if (!removed.ok() && removed.code() != Code::kNotFound) return removed;
+    strays_.pop_back();
+    if (strays_.empty()) return env_.SyncDir(directory_);
+  }
+  return Status::Ok();
+}
+
 Status SegmentStore::DropTombstones(std::span<const uint64_t> commits) {
   if (commits.empty()) return Status::Ok();
+  TOCSIN_RETURN_IF_ERROR(RemoveStrays());
   MutexLock lock(change_mutex_);
   const std::shared_ptr<const Version> current = Current();
   auto version = std::make_shared<Version>();
@@ -218,9 +230,11 @@ Status SegmentStore::Add(const SegmentMeta& meta, const WriteFile& write,
   TOCSIN_RETURN_IF_ERROR(env_.Rename(temporary, path));
   if (Status status = Install(path, replaced, old_version); !status.ok()) {
     // Whoever wrote it will write it anew: two would be adopted by the next Open.
-    if (const Status removed = env_.Remove(path); !removed.ok())
+    if (const Status removed = env_.Remove(path); !removed.ok()) {
       LogWarn("tsdb", "a segment that was not published cannot be removed",
               {{"file", path}, {"err", removed}});
+      strays_.push_back(path);
+    }
     return status;
   }
   return Unlink(replaced);
@@ -245,6 +259,7 @@ Status SegmentStore::Unlink(std::span<const Version::Segment> segments) {
   Status first;
   for (const Version::Segment& segment : segments) {
     Status status = env_.Remove(segment->path());
+    if (!status.ok() && status.code() != Code::kNotFound) strays_.push_back(segment->path());
     if (first.ok()) first = std::move(status);
   }
   Status synced = env_.SyncDir(directory_);

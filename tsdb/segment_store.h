@@ -60,7 +60,8 @@ class SegmentStore {
   // next one of all. kResourceExhausted when too many wait (kTombstonesMax, kTombstoneBytesMax).
   Status AddTombstone(model::TimeRange range, std::vector<model::MatcherSet> matcher_sets,
                       const std::function<uint64_t()>& reserve);
-  // Forgets deletes, by number: nothing that they mask is left.
+  // Forgets deletes, by number: nothing that they mask is left. Fails, and keeps them, while a file
+  // that no version has cannot be removed.
   Status DropTombstones(std::span<const uint64_t> commits);
   // Runs `pin` while no delete has its number and is not in the version yet. Who writes a file from
   // a version and a commit number takes both in here: every delete up to that number is in the
@@ -109,6 +110,7 @@ class SegmentStore {
                  std::weak_ptr<const Version>* old_version);
   void ReportLosses(const Found& found);
   Status Unlink(std::span<const Version::Segment> segments);
+  Status RemoveStrays();
 
   Env& env_;
   const std::string directory_;
@@ -120,6 +122,7 @@ class SegmentStore {
   uint64_t commit_ GUARDED_BY(change_mutex_) = 0;
   VersionList versions_;
   Losses losses_;
+  std::vector<std::string> strays_;  // files that no version has, and that could not be removed
   uint64_t opened_commit_ = 0;
   uint64_t generation_ = 0;
   std::atomic<uint64_t> rewrites_ = 0;
