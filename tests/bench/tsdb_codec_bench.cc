@@ -1,7 +1,9 @@
 // Codecs and segments. Fixed seed. Workloads:
 //
 //   Encode/SHAPE, Decode/SHAPE   one value column of 120 or 1,024 rows; ns_per_sample,
-//   bytes_per_sample Seal                         50 targets like node_exporter × 120 rows into one
+//   bytes_per_sample
+//   EncodeCodec/CODEC, DecodeCodec/CODEC   each codec by itself
+//   Seal                         50 targets like node_exporter × 120 rows into one
 //   L0 file in memory ReadMetric                   one metric of all targets out of it, with
 //   timestamps ReadAll                      every column of it Merge                        12 such
 //   files into one
@@ -21,6 +23,9 @@
 
 #include "base/env.h"
 #include "base/mem_env.h"
+#include "tsdb/codec/decimal.h"
+#include "tsdb/codec/gorilla.h"
+#include "tsdb/codec/ordered.h"
 #include "tsdb/codec/values.h"
 #include "tsdb/segment/merge.h"
 #include "tsdb/segment/reader.h"
@@ -84,6 +89,100 @@ void Decode(benchmark::State& state, const Generate& generate) {
   std::vector<double> out(values.size());
   for (auto _ : state) {
     if (!DecodeValues(bytes, out.size(), {}, out.data())) state.SkipWithError("decode");
+    benchmark::DoNotOptimize(out.data());
+  }
+  PerSample(state, values.size(), bytes.size());
+}
+
+// Each codec by itself, on what it is for: 1,024 values.
+struct Codec {
+  const char* name;
+  std::function<std::vector<double>()> values;
+  std::function<bool(std::span<const double>, std::string*)> encode;
+  std::function<bool(std::string_view, size_t, double*)> decode;
+};
+
+const std::vector<Codec>& Codecs() {
+  constexpr size_t kCount = 1024;
+  const auto shape = [](const char* name) {
+    return [name] { return Column(Shapes().at(name), kCount, 1); };
+  };
+  const auto products = [] {
+    std::vector<double> values = Column(Shapes().at("busy_counter"), kCount, 1);
+    for (double& v : values) v = v * 1e-6 * 3;
+    return values;
+  };
+  static const std::vector<double> reference = Column(Shapes().at("busy_counter"), kCount, 1);
+  const auto near_reference = [] {
+    std::mt19937_64 random(2);
+    std::vector<double> values = reference;
+    for (double& v : values) v += Below(random, 5);
+    return values;
+  };
+  const auto chosen = [](Effort effort, std::span<const double> told_by) {
+    return [effort, told_by](std::span<const double> values, std::string* out) {
+      EncodeValues(values, {.effort = effort, .reference = told_by}, out);
+      return true;
+    };
+  };
+  const auto decode = [](std::span<const double> told_by) {
+    return [told_by](std::string_view bytes, size_t count, double* out) {
+      return DecodeValues(bytes, count, told_by, out);
+    };
+  };
+  static const std::vector<Codec> codecs = {
+      {"constant", shape("constant"), chosen(Effort::kFast, {}), decode({})},
+      {"decimal_blocks", shape("busy_counter"), chosen(Effort::kFast, {}), decode({})},
+      {"decimal_fraction", shape("cpu_seconds"), chosen(Effort::kFast, {}), decode({})},
+      {"decimal_divisor", shape("memory"), chosen(Effort::kFast, {}), decode({})},
+      {"decimal_entropy", shape("sparse_counter"), chosen(Effort::kSmall, {}), decode({})},
+      {"scaled_ulps", products,
+       [](std::span<const double> v, std::string* out) {
+         return EncodeScaled(v, Effort::kFast, out);
+       },
+       [](std::string_view b, size_t n, double* out) { return DecodeScaled(b, n, {}, out); }},
+      {"residual", near_reference,
+       [](std::span<const double> v, std::string* out) {
+         return EncodeResidual(v, reference, Effort::kFast, out);
+       },
+       [](std::string_view b, size_t n, double* out) {
+         return DecodeScaled(b, n, reference, out);
+       }},
+      {"reference", [] { return reference; }, chosen(Effort::kSmall, reference), decode(reference)},
+      {"ordered", shape("float_walk"),
+       [](std::span<const double> v, std::string* out) {
+         EncodeOrdered(v, Effort::kFast, out);
+         return true;
+       },
+       DecodeOrdered},
+      {"gorilla", shape("float_walk"),
+       [](std::span<const double> v, std::string* out) {
+         EncodeGorilla(v, out);
+         return true;
+       },
+       DecodeGorilla},
+  };
+  return codecs;
+}
+
+void EncodeCodec(benchmark::State& state, const Codec& codec) {
+  const std::vector<double> values = codec.values();
+  std::string bytes;
+  for (auto _ : state) {
+    bytes.clear();
+    if (!codec.encode(values, &bytes)) state.SkipWithError("encode");
+    benchmark::DoNotOptimize(bytes.data());
+  }
+  PerSample(state, values.size(), bytes.size());
+}
+
+void DecodeCodec(benchmark::State& state, const Codec& codec) {
+  const std::vector<double> values = codec.values();
+  std::string bytes;
+  std::vector<double> out(values.size());
+  if (!codec.encode(values, &bytes)) state.SkipWithError("encode");
+  for (auto _ : state) {
+    if (!codec.decode(bytes, out.size(), out.data())) state.SkipWithError("decode");
     benchmark::DoNotOptimize(out.data());
   }
   PerSample(state, values.size(), bytes.size());
@@ -261,6 +360,11 @@ const int kRegistered = [] {
   for (const auto& [name, generate] : Shapes()) {
     benchmark::RegisterBenchmark(("Encode/" + name).c_str(), Encode, generate)->Arg(120)->Arg(1024);
     benchmark::RegisterBenchmark(("Decode/" + name).c_str(), Decode, generate)->Arg(120)->Arg(1024);
+  }
+  for (const Codec& codec : Codecs()) {
+    const std::string name = codec.name;
+    benchmark::RegisterBenchmark(("EncodeCodec/" + name).c_str(), EncodeCodec, codec);
+    benchmark::RegisterBenchmark(("DecodeCodec/" + name).c_str(), DecodeCodec, codec);
   }
   return 0;
 }();

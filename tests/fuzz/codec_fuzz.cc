@@ -10,9 +10,12 @@
 
 #include "base/check.h"
 #include "tsdb/codec/decimal.h"
+#include "tsdb/codec/entropy.h"
 #include "tsdb/codec/gorilla.h"
+#include "tsdb/codec/histogram_columns.h"
 #include "tsdb/codec/histograms.h"
 #include "tsdb/codec/integers.h"
+#include "tsdb/codec/ordered.h"
 #include "tsdb/codec/presence.h"
 #include "tsdb/codec/values.h"
 #include "tsdb/segment/column_codec.h"
@@ -27,7 +30,7 @@ void Decode(uint8_t which, size_t count, std::string_view bytes) {
   std::vector<double> values(count);
   std::vector<int64_t> integers(count);
   ByteReader in(bytes);
-  switch (which % 7) {
+  switch (which % 11) {
     case 0:
       static_cast<void>(DecodeValues(bytes, count, {}, values.data()));
       break;
@@ -59,6 +62,28 @@ void Decode(uint8_t which, size_t count, std::string_view bytes) {
       CHECK(once == twice);
       break;
     }
+    case 6: {
+      // Against a reference, too.
+      std::vector<double> reference(count, 1234.5);
+      static_cast<void>(DecodeValues(bytes, count, reference, values.data()));
+      static_cast<void>(DecodeScaled(bytes, count, reference, values.data()));
+      break;
+    }
+    case 7:
+      static_cast<void>(DecodeOrdered(bytes, count, values.data()));
+      break;
+    case 8: {
+      std::vector<uint64_t> numbers(count);
+      if (count > 0) static_cast<void>(DecodeEntropy(&in, count, numbers.data()));
+      break;
+    }
+    case 9: {
+      std::vector<model::Histogram> histograms(count);
+      std::vector<model::Histogram*> out;
+      for (size_t i = 0; i < count; ++i) out.push_back(i % 4 == 1 ? nullptr : &histograms[i]);
+      static_cast<void>(DecodeHistograms(bytes, out));
+      break;
+    }
     default: {
       IdList ids;
       static_cast<void>(DecodeIds(&in, static_cast<uint32_t>(count), &ids));
@@ -86,17 +111,23 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<double> values(count);
   std::memcpy(values.data(), data, count * 8);
   std::string bytes;
-  EncodeValues(values, {}, &bytes);
   std::vector<double> back(count);
-  CHECK(DecodeValues(bytes, count, {}, back.data()));
-  CHECK(std::memcmp(values.data(), back.data(), count * 8) == 0);
+  const std::vector<double> reference(values.rbegin(), values.rend());
+  for (const Effort effort : {Effort::kFast, Effort::kSmall}) {
+    bytes.clear();
+    EncodeValues(values, {.effort = effort, .reference = reference}, &bytes);
+    CHECK(DecodeValues(bytes, count, reference, back.data()));
+    CHECK(std::memcmp(values.data(), back.data(), count * 8) == 0);
+  }
   std::vector<int64_t> integers(count);
   std::memcpy(integers.data(), data, count * 8);
-  bytes.clear();
-  EncodeIntegers(integers, Effort::kFast, &bytes);
-  std::vector<int64_t> integers_back(count);
-  ByteReader in(bytes);
-  CHECK(DecodeIntegers(&in, count, integers_back.data()) && in.at_end());
-  CHECK(integers == integers_back);
+  for (const Effort effort : {Effort::kFast, Effort::kSmall}) {
+    bytes.clear();
+    EncodeIntegers(integers, effort, &bytes);
+    std::vector<int64_t> integers_back(count);
+    ByteReader in(bytes);
+    CHECK(DecodeIntegers(&in, count, integers_back.data()) && in.at_end());
+    CHECK(integers == integers_back);
+  }
   return 0;
 }

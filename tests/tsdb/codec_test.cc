@@ -107,6 +107,36 @@ BOOST_AUTO_TEST_CASE(BytesOfTheFormatDoNotChange) {
   bytes.clear();
   EncodeGorilla(Doubles{1, 1.5, 1.5, 2}, &bytes);
   BOOST_TEST(hex(bytes) == "3ff0000000000000d80584bfff");
+  const Doubles products = {
+      0.001, 0.002, 0.003, 0.007, 1.1000000000000001, 2.2, 3.3000000000000003};
+  bytes.clear();
+  BOOST_REQUIRE(EncodeScaled(products, Effort::kFast, &bytes));
+  BOOST_TEST(hex(bytes) == "13000202020084307100010244");
+  bytes.clear();
+  BOOST_REQUIRE(
+      EncodeResidual(Doubles{10, 21, 32, 43}, Doubles{10, 20, 30, 40}, Effort::kFast, &bytes));
+  BOOST_TEST(hex(bytes) == "800001000200");
+  bytes.clear();
+  EncodeOrdered(Doubles{-1, 0.5, 0.75}, Effort::kFast, &bytes);
+  BOOST_TEST(hex(bytes) == "0e81808080808080f07f82808080808080d0ff0181808080808080e47f0101");
+  bytes.clear();
+  EncodeValues(products, {.effort = Effort::kSmall, .reference = products}, &bytes);
+  BOOST_TEST(hex(bytes) == "06");
+  Integers skewed(200);
+  for (size_t i = 0; i < skewed.size(); ++i) skewed[i] = i % 16 == 0 ? int64_t(i) * 37 : 0;
+  bytes.clear();
+  EncodeIntegers(skewed, Effort::kSmall, &bytes);
+  BOOST_TEST(hex(bytes) == "1800d0041354e1879435013de0770059d000cdb3fd29323e4792231a01");
+  model::Histogram histogram;
+  histogram.integer = true;
+  histogram.schema = 2;
+  histogram.positive_spans = {{1, 2}};
+  histogram.positive_buckets = {3, 4};
+  histogram.count = 7;
+  const std::vector<const model::Histogram*> histograms = {&histogram, &histogram};
+  bytes.clear();
+  EncodeHistograms(histograms, Effort::kFast, &bytes);
+  BOOST_TEST(hex(bytes) == "010101040101020200000400021c4002000002000004000208400400021040");
   bytes.clear();
   EncodeIntegers(Integers{1000, 2000, 3000, 4001}, Effort::kFast, &bytes);
   BOOST_TEST(hex(bytes) == "02d00fd00f000102");

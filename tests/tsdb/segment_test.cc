@@ -12,6 +12,7 @@
 #include "base/fault_env.h"
 #include "base/mem_env.h"
 #include "model/matcher.h"
+#include "tsdb/segment/format.h"
 #include "tsdb/segment/merge.h"
 #include "tsdb/segment/reader.h"
 #include "tsdb/segment/writer.h"
@@ -726,6 +727,91 @@ BOOST_AUTO_TEST_CASE(GoldenFileOfFormatVersion3) {
   const auto reader = OpenOrFail(Env::Default(), path);
   BOOST_TEST((reader->meta() == written));
   RequireGoldenSamples(3);
+}
+
+// What only a day has: entropy coding, references, residuals, near decimals, histogram columns.
+Model GoldenDay() {
+  Model model;
+  SeriesName name{{OriginKind::kScrape, "api"}, Labels::FromPairs({{"job", "api"}}), Labels()};
+  uint64_t noise = 1;
+  double requests = 0;
+  double fast = 0;
+  double seconds = 0;
+  double random_walk = 0.5;
+  for (int r = 0; r < 1500; ++r) {
+    const Timestamp t = kStart + r * 15000 + r % 5;
+    model.rows[Model::SourceText(name)].push_back(t);
+    noise = noise * 6364136223846793005 + 1442695040888963407;
+    const auto below = [noise](unsigned shift, uint64_t n) {
+      return static_cast<double>((noise >> shift) % n);
+    };
+    requests += below(40, 100) < 80 ? 0 : below(33, 30);
+    fast = requests - below(50, 3);
+    seconds += below(36, 5000) * 1e-6;
+    random_walk = random_walk * 0.75 + below(20, uint64_t{1} << 40) / 3e12;
+    const auto put = [&](std::string_view metric, std::string_view le, double value) {
+      name.key = Labels::FromPairs({{"__name__", metric}, {"le", le}});
+      model.names[name.ToString()] = name;
+      model.series[name.ToString()][t] = {false, std::bit_cast<uint64_t>(value), 0};
+    };
+    put("req_bucket", "+Inf", requests);
+    put("req_bucket", "1", fast);
+    put("req_count", "", requests);
+    put("req_sum", "", seconds);
+    put("walk", "", random_walk);
+    put("pages", "", 4096 * (1000 + below(30, 40)));
+    put("noise", "", below(10, uint64_t{1} << 30) / 1000);
+    name.key = Labels::FromPairs({{"__name__", "native"}});
+    model.names[name.ToString()] = name;
+    model.series[name.ToString()][t] = {true, static_cast<uint64_t>(requests), 0};
+  }
+  return model;
+}
+
+BOOST_AUTO_TEST_CASE(GoldenDayOfFormatVersion3) {
+  MemEnv env;
+  SegmentMeta meta;
+  meta.id.bytes[0] = 7;
+  meta.level = 1;
+  meta.fingerprint_seed = kSeed;
+  meta.cuts = {{2, kStart, 77}};
+  const Model model = GoldenDay();
+  Write(env, "l1.seg", model, meta);
+  const std::shared_ptr<const SegmentReader> input = OpenOrFail(env, "l1.seg");
+  SegmentMeta day;
+  day.id.bytes[0] = 8;
+  day.level = kMaxSegmentLevel;
+  day.fingerprint_seed = kSeed;
+  RequireOk(MergeSegments(env, {{input}}, "day.seg", day, {}));
+  const std::string bytes = *env.ReadFile("day.seg");
+  const std::string path =
+      std::string(TOCSIN_SOURCE_DIR) + "/tests/tsdb/testdata/segment_v3_day.seg";
+  if (std::getenv("TOCSIN_WRITE_GOLDEN") != nullptr) {
+    BOOST_REQUIRE(Env::Default().WriteFileAtomically(path, bytes).ok());
+  }
+  const Result<std::string> golden = Env::Default().ReadFile(path);
+  RequireOk(golden);
+  const bool same_bytes = bytes == *golden;
+  BOOST_TEST(same_bytes);
+  const auto reader = OpenOrFail(Env::Default(), path);
+  BOOST_TEST(reader->Verify().ok());
+  const bool same_samples = ReadAll(*reader, {}, TimeRange()) == Expected(model, {}, TimeRange());
+  BOOST_TEST(same_samples);
+  // One column of a chain, and a part of its rows.
+  for (const char* le : {"1", "+Inf"}) {
+    const MatcherSet bucket = {Matcher::Equal("__name__", "req_bucket"), Matcher::Equal("le", le)};
+    const TimeRange part{kStart + 1100 * 15000, kStart + 1200 * 15000};
+    const bool same_part = ReadAll(*reader, bucket, part) == Expected(model, bucket, part);
+    BOOST_TEST(same_part);
+  }
+  size_t references = 0;
+  BOOST_REQUIRE(reader
+                    ->ForEachColumn([&](const ColumnRef& ref) {
+                      references += (ref.flags & kColumnReference) != 0 ? 1 : 0;
+                      return true;
+                    })
+                    .ok());
+  BOOST_TEST(references >= 1u);
 }
 
 BOOST_AUTO_TEST_CASE(TimestampsThatDoNotAscendGiveNoFile) {
