@@ -66,7 +66,27 @@ std::unique_ptr<DatabaseSnapshot> Compactor::PinForRewrite() {
   return snapshot;
 }
 
-Status Compactor::SealWindow(model::Timestamp window_ms, const DatabaseSnapshot& snapshot) {
+namespace {
+
+// The end of those that share a file with the first: late rows of windows that were sealed before,
+// and then one window that was not, within a quarter of a day.
+size_t SealedTogether(const std::vector<WindowUse>& windows, size_t begin,
+                      const SealedCuts& sealed) {
+  const auto quarter = [&](size_t i) {
+    return (windows[i].window_ms - DayStart(windows[i].window_ms)) / kQuarterDayMs;
+  };
+  size_t end = begin + 1;
+  while (end < windows.size() && sealed.CoversWindow(windows[end - 1].window_ms, 0) &&
+         DayStart(windows[end].window_ms) == DayStart(windows[begin].window_ms) &&
+         quarter(end) == quarter(begin))
+    ++end;
+  return end;
+}
+
+}  // namespace
+
+Status Compactor::SealWindow(model::Timestamp first_ms, model::Timestamp last_ms,
+                             const DatabaseSnapshot& snapshot) {
   const SegmentMeta meta = store_.NewMeta(0);
   uint64_t samples = 0;
   DroppedSamples dropped;
@@ -74,7 +94,7 @@ Status Compactor::SealWindow(model::Timestamp window_ms, const DatabaseSnapshot&
   const Status status = store_.Add(
       meta,
       [&](const std::string& path) -> Result<SegmentMeta> {
-        auto written = WriteSealedWindow(env_, snapshot, window_ms, path, meta, &dropped);
+        auto written = WriteSealedWindow(env_, snapshot, first_ms, last_ms, path, meta, &dropped);
         if (written) samples = written->sample_count;
         return written;
       },
@@ -94,10 +114,13 @@ Status Compactor::SealWindow(model::Timestamp window_ms, const DatabaseSnapshot&
 Status Compactor::SealWindows(const std::vector<WindowUse>& windows) {
   if (windows.empty()) return Status::Ok();
   Status status;
-  for (const WindowUse& window : windows) {
-    status = SealWindow(window.window_ms, *PinForRewrite());
-    if (!status.ok()) break;
-    RetireRuns();
+  for (size_t begin = 0; begin < windows.size() && status.ok();) {
+    std::unique_ptr<DatabaseSnapshot> snapshot = PinForRewrite();
+    const size_t end = SealedTogether(windows, begin, snapshot->version().sealed);
+    status = SealWindow(windows[begin].window_ms, windows[end - 1].window_ms, *snapshot);
+    snapshot.reset();  // it keeps the rows
+    begin = end;
+    if (status.ok()) RetireRuns();
   }
   const Status released = Release();
   return status.ok() ? released : status;

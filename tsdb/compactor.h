@@ -110,7 +110,8 @@ class Compactor {
   std::vector<WindowUse> OpenWindows(model::TimeRange range) const;
   // For what is written to files: sees every delete up to its commit number.
   std::unique_ptr<DatabaseSnapshot> PinForRewrite();
-  Status SealWindow(model::Timestamp window_ms, const DatabaseSnapshot& snapshot);
+  Status SealWindow(model::Timestamp first_ms, model::Timestamp last_ms,
+                    const DatabaseSnapshot& snapshot);
   Status SealWindows(const std::vector<WindowUse>& windows);
   // Rows and log files that segments hold by now.
   Status Release();

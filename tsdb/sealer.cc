@@ -227,11 +227,14 @@ class WindowSealer {
 }  // namespace
 
 Result<SegmentMeta> WriteSealedWindow(Env& env, const DatabaseSnapshot& snapshot,
-                                      model::Timestamp window_ms, const std::string& path,
-                                      SegmentMeta meta, DroppedSamples* dropped) {
+                                      model::Timestamp first_ms, model::Timestamp last_ms,
+                                      const std::string& path, SegmentMeta meta,
+                                      DroppedSamples* dropped) {
   const HeadView view{
-      snapshot.commit_number(), &snapshot.version().sealed, {window_ms, window_ms + kWindowMs - 1}};
-  meta.cuts = {{0, window_ms, snapshot.commit_number()}};
+      snapshot.commit_number(), &snapshot.version().sealed, {first_ms, last_ms + kWindowMs - 1}};
+  // Windows between them that have no rows, too: one may have come just now.
+  for (model::Timestamp window = first_ms; window <= last_ms; window += kWindowMs)
+    meta.cuts.push_back({0, window, snapshot.commit_number()});
   SegmentWriter writer(env, path, meta, {.sorted_dictionary = true});
   TOCSIN_TRY(writer.Open());
   WindowSealer(snapshot, view, writer, *dropped).Seal();

@@ -13,10 +13,13 @@
 
 namespace tocsin::tsdb {
 
+// The half hours from `first_ms` to `last_ms`, of one quarter of a day: more than one when rows of
+// earlier ones came late, for which files of their own would cost more than the rows.
 // `meta` comes without cuts. `snapshot` was pinned by SegmentStore::WithoutDeletes: what it does
 // not see as deleted is kept. `dropped` is raised.
 Result<SegmentMeta> WriteSealedWindow(Env& env, const DatabaseSnapshot& snapshot,
-                                      model::Timestamp window_ms, const std::string& path,
-                                      SegmentMeta meta, DroppedSamples* dropped);
+                                      model::Timestamp first_ms, model::Timestamp last_ms,
+                                      const std::string& path, SegmentMeta meta,
+                                      DroppedSamples* dropped);
 
 }  // namespace tocsin::tsdb
