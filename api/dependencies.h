@@ -109,6 +109,15 @@ struct RemoteWriteCallbacks {
 TargetCallbacks TargetsOf(const collector::ScrapePools* pools);
 RemoteWriteCallbacks RemoteWriteOf(collector::RemoteWriteReceiver* receiver);
 
+// What the admin API does to the store. Each answers when it is done and on disk.
+struct StoreAdmin {
+  // Samples of series that satisfy one of the sets.
+  std::function<Status(std::vector<model::MatcherSet> sets, model::TimeRange range)> delete_series;
+  std::function<Status()> clean_tombstones;
+  // The name of the new directory below DATA/snapshots.
+  std::function<Result<std::string>(bool skip_head)> snapshot;
+};
+
 struct Dependencies {
   Env* env = nullptr;
   std::function<Readiness()> readiness;
@@ -146,6 +155,7 @@ struct Dependencies {
   std::function<void()> quit;
   std::function<Status()> compact;
   std::function<void(bool)> pause_compaction;  // true pauses, false resumes
+  StoreAdmin admin;
 
   // addresses
   std::string external_url = "http://localhost:9090";  // without a closing slash

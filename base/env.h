@@ -108,6 +108,9 @@ class Env {
   virtual Result<std::string> ReadFileUpTo(const std::string& path, uint64_t limit_bytes) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
   virtual Status Remove(const std::string& path) = 0;  // a file, or an empty directory
+  // Another name for a file that nobody changes any more: a hard link, or, where there are none, a
+  // synced copy. `to` does not exist. Its directory is the caller's to sync.
+  virtual Status Link(const std::string& from, const std::string& to);
   virtual Status Truncate(const std::string& path, uint64_t size) = 0;
   virtual Result<FileInfo> Stat(const std::string& path) = 0;
   // Names without "." and "..", sorted.

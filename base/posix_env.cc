@@ -269,6 +269,14 @@ class PosixEnv final : public Env {
     return Status::Ok();
   }
 
+  Status Link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) == 0) return Status::Ok();
+    // Another file system, or one without hard links.
+    if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP)
+      return Env::Link(from, to);
+    return ErrnoStatus("link " + from + " to", to);
+  }
+
   Status Remove(const std::string& path) override {
     if (::remove(path.c_str()) != 0) return ErrnoStatus("remove", path);
     return Status::Ok();

@@ -38,6 +38,7 @@
 #include "daemon/query_metrics.h"
 #include "daemon/storage_metrics.h"
 #include "daemon/storage_options.h"
+#include "daemon/store_snapshot.h"
 #include "daemon/version.h"
 #include "discovery/discovery.h"
 #include "query/engine.h"
@@ -376,6 +377,11 @@ void App::Parts::CreateApi() {
     database->PauseCompaction(paused);
     LogInfo("tsdb", paused ? "compaction paused" : "compaction resumed");
   };
+  deps.admin.delete_series = [this](std::vector<model::MatcherSet> sets, model::TimeRange range) {
+    return database->DeleteSeries(std::move(sets), range);
+  };
+  deps.admin.clean_tombstones = [this] { return database->CleanTombstones(); };
+  deps.admin.snapshot = [this](bool skip_head) { return TakeSnapshot(env, *database, skip_head); };
   deps.external_url = addresses.external_url;
   deps.external_path = addresses.external_path;
   deps.listen_address = flags.listen_addresses.front();

@@ -45,6 +45,7 @@ constexpr CounterRow kCounters[] = {
      &DatabaseCounters::seal_failures},
     {"tocsin_tsdb_samples_sealed_total", "Samples written into segments by seals.",
      &DatabaseCounters::samples_sealed},
+    {"tocsin_tsdb_deletes_total", "Deletes of series.", &DatabaseCounters::deletes},
     {"tocsin_tsdb_merges_total", "Merges of segments.", &DatabaseCounters::merges},
     {"tocsin_tsdb_merge_failures_total", "Merges that failed and will be tried again.",
      &DatabaseCounters::merge_failures},
@@ -94,6 +95,8 @@ constexpr SizeRow kSizes[] = {
      [](const DatabaseSizes& s) { return static_cast<double>(s.wal_bytes); }},
     {"tocsin_tsdb_segment_bytes", "Segments on disk.",
      [](const DatabaseSizes& s) { return static_cast<double>(s.segment_bytes); }},
+    {"tocsin_tsdb_tombstones", "Deletes whose samples are still in some file.",
+     [](const DatabaseSizes& s) { return static_cast<double>(s.tombstones); }},
     {"tocsin_tsdb_segments", "Segments on disk.",
      [](const DatabaseSizes& s) { return static_cast<double>(s.segments); }},
     {"tocsin_tsdb_rollup_bytes", "Rollup files on disk.",
@@ -161,6 +164,14 @@ std::vector<MetricCallback> RegisterStorageMetrics(SelfMetrics* metrics,
   callbacks.push_back(metrics->AddCallback(
       "prometheus_tsdb_retention_limit_seconds", "How long samples are kept; 0: for ever.", {},
       [database] { return static_cast<double>(database->policy().retention_ms) / 1000; }));
+  for (const auto& [reason, member] :
+       {std::pair{"segment_missing", &DatabaseCounters::samples_lost_missing},
+        std::pair{"segment_damaged", &DatabaseCounters::samples_lost_damaged}}) {
+    callbacks.push_back(metrics->AddCallback(
+        "tocsin_lost_samples_total", "Samples received and not kept.", {{"reason", reason}},
+        [database, member] { return static_cast<double>(database->counters().*member); },
+        kCounter));
+  }
   callbacks.push_back(metrics->AddCallback(
       "tocsin_tsdb_replay_seconds", "How long the log files were read at the last start.", {},
       [database] { return static_cast<double>(database->counters().replay_ms) / 1000; }));

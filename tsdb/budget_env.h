@@ -42,6 +42,10 @@ class BudgetEnv final : public Env {
   }
   Status Rename(const std::string& from, const std::string& to) override;
   Status Remove(const std::string& path) override;
+  // The bytes are counted at the first name.
+  Status Link(const std::string& from, const std::string& to) override {
+    return target_.Link(from, to);
+  }
   Status Truncate(const std::string& path, uint64_t size) override;
   Result<FileInfo> Stat(const std::string& path) override { return target_.Stat(path); }
   Result<std::vector<std::string>> ListDir(const std::string& path) override {

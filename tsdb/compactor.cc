@@ -414,6 +414,27 @@ Status Compactor::CleanTombstones() {
   return status;
 }
 
+Result<SnapshotContents> Compactor::SealForSnapshot(bool skip_head) {
+  SnapshotContents contents;
+  std::unique_ptr<DatabaseSnapshot> pin = PinForRewrite();
+  contents.commit = pin->commit_number();
+  contents.version.segments = pin->version().segments;
+  contents.version.tombstones = pin->version().tombstones;
+  if (skip_head) return contents;
+  std::set<SegmentId> known;
+  for (const Version::Segment& segment : pin->version().segments) known.insert(segment->meta().id);
+  // All by the same pin: whatever is committed meanwhile is in none of these files.
+  const std::vector<WindowUse> windows = OpenWindows({});
+  for (const WindowUse& window : windows)
+    TOCSIN_TRY(SealWindow(window.window_ms, window.window_ms, *pin));
+  for (const Version::Segment& segment : store_.Current()->segments) {
+    if (!known.contains(segment->meta().id)) contents.version.segments.push_back(segment);
+  }
+  pin.reset();
+  TOCSIN_TRY(Release());
+  return contents;
+}
+
 Status Compactor::RewriteTouched() {
   const std::shared_ptr<const Version> version = store_.Current();
   if (version->tombstones.empty()) return Status::Ok();

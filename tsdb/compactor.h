@@ -24,6 +24,7 @@
 #include "tsdb/retention.h"
 #include "tsdb/segment_store.h"
 #include "tsdb/snapshot.h"
+#include "tsdb/snapshot_writer.h"
 #include "tsdb/storage_policy.h"
 
 namespace tocsin::tsdb {
@@ -82,6 +83,9 @@ class Compactor {
   // Rewrites every file that deletes have touched, sealing before what they touch in the head.
   // kUnavailable when some could not be: damaged, or no room.
   Status CleanTombstones();
+  // The state at one commit number, in segments. With `skip_head` what is in segments by now: then
+  // each window is as of its own seal.
+  Result<SnapshotContents> SealForSnapshot(bool skip_head);
   // Seals everything and merges each day into one segment.
   Status CompactAll();
 

@@ -142,6 +142,7 @@ class DatabaseImpl final : public Database {
     compactor_->AddWaiting(-1);
     return compactor_->CleanTombstones();
   }
+  Status Snapshot(const std::string& directory, bool skip_head) override;
   Status FlushWal(bool sync) override { return head_->FlushLogs(sync); }
   Result<std::unique_ptr<model::Tail>> OpenTail(uint64_t position) override {
     if (!options_.wal) return Error(Code::kUnimplemented, "there is no log to follow");
@@ -183,6 +184,7 @@ class DatabaseImpl final : public Database {
   Result<bool> AnySeries(const std::vector<model::MatcherSet>& matcher_sets,
                          model::TimeRange range) const;
   void ForgetExemplars(const TombstoneList& tombstones);
+  void RemoveUnfinishedSnapshots();
   bool RollupsNeed(const Tombstone& tombstone) const;
 
   Options options_;
@@ -373,6 +375,7 @@ Status DatabaseImpl::Start() {
   compactor_ = std::make_unique<Compactor>(env_, options_.dir, *head_, *store_, quarantine_,
                                            budget_, compactor);
   compactor_->SetPolicy(options_.policy);
+  RemoveUnfinishedSnapshots();
   compactor_->rollups_need = [this](const Tombstone& tombstone) { return RollupsNeed(tombstone); };
   compactor_->hold_expired = [this](const SegmentMeta& meta) {
     return rollups_->Awaits(meta, compactor_->policy(), RollupTime(*store_->Current()));
@@ -538,6 +541,30 @@ void DatabaseImpl::ForgetExemplars(const TombstoneList& tombstones) {
       return commit < span.commit && span.range.Contains(exemplar.timestamp_ms);
     });
   });
+}
+
+Status DatabaseImpl::Snapshot(const std::string& directory, bool skip_head) {
+  TOCSIN_RETURN_IF_ERROR(CheckWritable());
+  compactor_->AddWaiting(1);
+  MutexLock lock(compact_mutex_);
+  compactor_->AddWaiting(-1);
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(SnapshotContents contents, compactor_->SealForSnapshot(skip_head));
+  contents.seed_path = JoinPath(options_.dir, "seed");
+  const std::shared_ptr<const RollupSet> rollups = rollups_->Current();
+  for (const auto& rollup : *rollups) contents.rollup_paths.push_back(rollup->segment().path());
+  return WriteSnapshot(env_, directory, contents);
+}
+
+// Snapshots that a crash left unfinished.
+void DatabaseImpl::RemoveUnfinishedSnapshots() {
+  const std::string directory = JoinPath(options_.dir, "snapshots");
+  const std::vector<std::string> names =
+      env_.ListDir(directory).value_or(std::vector<std::string>());
+  for (const std::string& name : names) {
+    if (!name.ends_with(kUnfinishedSnapshotSuffix)) continue;
+    if (const Status status = env_.RemoveTree(JoinPath(directory, name)); !status.ok())
+      LogWarn("tsdb", "an unfinished snapshot cannot be removed", {{"err", status}});
+  }
 }
 
 Status DatabaseImpl::DeleteSeries(std::vector<model::MatcherSet> matcher_sets,

@@ -225,6 +225,10 @@ class Database : public model::Appender, public model::Queryable {
   // Rewrites now what deletes have touched. kUnavailable when some could not be:
   // damaged, or no room.
   virtual Status CleanTombstones() = 0;
+  // Writes the store as of now, one commit number, into `directory`, which is made and from which
+  // a database opens. Segments are hard-linked. With `skip_head` without what is not in segments
+  // yet.
+  virtual Status Snapshot(const std::string& directory, bool skip_head) = 0;
   // Seals the rows committed so far that lie in `range` (widened to whole windows).
   virtual Status Seal(model::TimeRange range) = 0;
   // One round of what `compact` does: due seals, due merges, retention.

@@ -637,6 +637,85 @@ BOOST_AUTO_TEST_CASE(RandomHistoriesWithDeletesEqualTheOracle) {
   }
 }
 
+// --- snapshots ---
+
+Contents Restore(Store& store, const std::string& directory) {
+  DatabaseOptions options = store.options;
+  options.dir = directory;
+  auto opened = Database::Open(options);
+  BOOST_REQUIRE_MESSAGE(opened, (opened ? "" : opened.error().ToString()));
+  return Read(*(*opened)->Pin());
+}
+
+BOOST_AUTO_TEST_CASE(ASnapshotIsTheStateOfItsMomentWithItsDeletes) {
+  for (const State& before : kStates) {
+    BOOST_TEST_CONTEXT(before.name) {
+      Store store;
+      BOOST_REQUIRE(store.Put("a", "j", 0, 1));
+      BOOST_REQUIRE(store.Put("b", "j", 0, 2));
+      before.reach(store);
+      store.Delete(Named("a"));
+      BOOST_REQUIRE(store.Put("a", "j", 5, 3));
+      const Contents want = Read(*store.db->Pin());
+      const Status status = store.db->Snapshot("/db/snapshots/s", false);
+      BOOST_REQUIRE_MESSAGE(status.ok(), status.ToString());
+      BOOST_TEST((store.db->Snapshot("/db/snapshots/s", false).code() == Code::kAlreadyExists));
+      BOOST_REQUIRE(store.Put("b", "j", 20, 4));
+      store.Delete(Named("b"));
+      BOOST_REQUIRE(store.db->CleanTombstones().ok());
+      RequireEqual(Restore(store, "/db/snapshots/s"), want);
+      RequireEqual(Restore(store, "/db/snapshots/s"), want);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ASnapshotWithoutTheHeadHasWhatWasSealed) {
+  Store store;
+  BOOST_REQUIRE(store.Put("a", "j", 0, 1));
+  BOOST_REQUIRE(store.db->Seal({}).ok());
+  const Contents sealed = Read(*store.db->Pin());
+  BOOST_REQUIRE(store.Put("a", "j", 5, 2));
+  BOOST_REQUIRE(store.db->Snapshot("/db/snapshots/s", true).ok());
+  RequireEqual(Restore(store, "/db/snapshots/s"), sealed);
+}
+
+// A snapshot is there whole or not at all, whatever fails, and costs the store nothing.
+BOOST_AUTO_TEST_CASE(AFailedOperationLeavesNoHalfSnapshot) {
+  for (const bool power : {false, true}) {
+    for (uint64_t n = 0;; ++n) {
+      BOOST_TEST_CONTEXT("operation " << n << (power ? ", power cut" : "")) {
+        Store store;
+        BOOST_REQUIRE(store.Put("a", "j", 0, 1));
+        BOOST_REQUIRE(store.Put("b", "j", 0, 2));
+        BOOST_REQUIRE(store.db->Compact().ok());
+        store.Delete(Named("b"));
+        BOOST_REQUIRE(store.Put("a", "j", 5, 2));
+        const Contents want = Read(*store.db->Pin());
+        store.env.FailAfter(n, Status(Code::kIo, "injected"), kWriteOps,
+                            power ? Repeat::kFromThenOn : Repeat::kOnce);
+        const Status status = store.db->Snapshot("/db/snapshots/s", false);
+        const bool hit = store.env.fault_hit();
+        if (power) {
+          store.Crash(true);
+        } else {
+          store.env.ClearFault();
+        }
+        RequireEqual(Read(*store.db->Pin()), want);
+        if (store.memory.Exists("/db/snapshots/s/segments")) {
+          RequireEqual(Restore(store, "/db/snapshots/s"), want);
+        } else {
+          BOOST_TEST(!status.ok());
+          BOOST_TEST(!store.memory.Exists("/db/snapshots/s.tmp"));
+        }
+        if (!hit) {
+          BOOST_TEST(status.ok());
+          break;
+        }
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace tocsin::tsdb::deletes_test
