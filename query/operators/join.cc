@@ -141,15 +141,15 @@ Status JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
   }
   std::vector<uint8_t> has_many(groups, 0);
   const bool drops = spec_.return_bool && context_->language.delayed_name_removal;
+  size_t charged_outputs = 0;
   const auto add = [&](const Labels& many_labels, uint32_t many, uint32_t group, uint32_t owner,
                        bool many_drops) -> Status {
     // With included labels there may be as many as series on both sides multiplied.
-    static constexpr size_t kOutputsByCharge = 1024;
-    if (outputs_.size() % kOutputsByCharge == 0) {
+    if (outputs_.size() == charged_outputs) {
+      charged_outputs = std::max<size_t>(16, 2 * charged_outputs);
       TOCSIN_RETURN_IF_ERROR(context_->CheckRunning());
       TOCSIN_RETURN_IF_ERROR(outputs_charge_.Grow(
-          &context_->memory,
-          (outputs_.size() + kOutputsByCharge) * (2 * sizeof(Output) + kLabelsBytes)));
+          &context_->memory, charged_outputs * (2 * sizeof(Output) + kLabelsBytes)));
     }
     Output output;
     output.many = many;
