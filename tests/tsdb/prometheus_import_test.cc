@@ -184,7 +184,8 @@ BOOST_AUTO_TEST_CASE(AnInterruptedImportIsClearedAwayOrFinished) {
       MemEnv env{1};
       Import(env, OneSample("a"));
       // As a crash leaves it: written, not moved.
-      const std::vector<std::string> segments = List(env, "/store/segments");
+      std::vector<std::string> segments = List(env, "/store/segments");
+      std::erase_if(segments, [](const std::string& name) { return !name.ends_with(".seg"); });
       BOOST_REQUIRE(segments.size() == 1u);
       BOOST_REQUIRE(env.CreateDirs("/store/import").ok());
       BOOST_REQUIRE(
