@@ -154,11 +154,10 @@ def test_a_full_disk_refuses_pushes_and_recovers_by_itself(tocsin):
         push = lambda k: remote_write(daemon.url, [({"__name__": "x", "job": "j"}, [(now + k, float(k))])])  # noqa: E731
         assert push(0)[0] == 204
         ballast = os.path.join(daemon.data, "ballast")
-        with open(ballast, "wb") as f:
+        with open(ballast, "wb", buffering=0) as f:
             try:
                 while True:
                     f.write(b"\0" * 65536)
-                    f.flush()
             except OSError:
                 pass
         pad = "v" * 2000

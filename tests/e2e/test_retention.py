@@ -71,11 +71,10 @@ def test_a_full_disk_is_survived_and_recovers(tocsin, tmp_path):
         now = int(time.time() * 1000)
         assert push(daemon, now, 1) == 204
         ballast = disk / "ballast"
-        with open(ballast, "wb") as f:  # somebody else fills it
+        with open(ballast, "wb", buffering=0) as f:  # somebody else fills it
             try:
                 while True:
                     f.write(b"x" * 65536)
-                    f.flush()
             except OSError:
                 pass
         wait_until(lambda: push(daemon, now + 1 + int(time.time() * 1000) - now, 2, 2000) == 503, what="ENOSPC")
