@@ -8,8 +8,8 @@ namespace tocsin::dashboards {
 namespace {
 
 // The pages that exist (dashboards/web/src/main.tsx routes the same list).
-constexpr std::string_view kPagePaths[] = {"/query", "/graph", "/targets",
-                                            "/alerts", "/rules", "/queries"};
+constexpr std::string_view kPagePaths[] = {"/query",  "/graph", "/targets",
+                                           "/alerts", "/rules", "/queries"};
 constexpr std::string_view kBaseTag = "<base href=\"/\"";
 
 std::string EscapeAttribute(std::string_view text) {

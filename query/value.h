@@ -87,8 +87,8 @@ struct QueryStats {
   int64_t samples_read = 0;  // samples decoded from storage
   int64_t peak_samples = 0;
   int64_t peak_bytes = 0;
-  bool histograms_read = false;             // native ones, by any selector
-  int64_t cached_steps = 0;                 // that came from the result cache
+  bool histograms_read = false;  // native ones, by any selector
+  int64_t cached_steps = 0;      // that came from the result cache
   // What the selectors read, coarsest first: "raw", "5m", "1h", "1h, raw".
   std::string resolution = "raw";
   std::vector<StepCount> samples_per_step;  // only when asked for
