@@ -92,6 +92,11 @@ struct TargetCallbacks {
   std::function<std::map<std::string, uint64_t>()> dropped_counts;
   std::function<void(const std::function<bool(const collector::MetadataOfTarget&)>&)>
       visit_metadata;
+  // What was last said about families, also by targets that are gone; `metric` "" = all. Null:
+  // none.
+  std::function<void(std::string_view metric,
+                     const std::function<bool(const std::string&, const model::Metadata&)>&)>
+      visit_stored_metadata;
   // The configuration of one job as YAML; kNotFound for an unknown one.
   std::function<Result<std::string>(const std::string& pool)> pool_config_yaml;
 };

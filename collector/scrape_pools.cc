@@ -46,6 +46,9 @@ struct ScrapePools::Impl {
   mutable Mutex mu;
   std::vector<std::unique_ptr<ScrapeThread>> threads;  // fixed after construction
   std::map<std::string, Pool> pools GUARDED_BY(mu);
+  Mutex visited_mu;
+  std::unordered_map<const PageShape*, std::weak_ptr<const PageShape>> visited
+      GUARDED_BY(visited_mu);
 };
 
 ScrapePools::ScrapePools(Env* env, model::Appender* appender, ScrapePoolsOptions options)
@@ -252,6 +255,27 @@ void ScrapePools::VisitMetadata(const std::function<bool(const MetadataOfTarget&
     for (const TargetMetadata& metadata : it->second) {
       if (!visit({labels, metadata})) return;
     }
+  }
+}
+
+void ScrapePools::VisitNewFamilies(bool all,
+                                   const std::function<void(const TargetMetadata&)>& visit) {
+  std::unordered_map<const PageShape*, std::shared_ptr<const PageShape>> shapes;
+  {
+    MutexLock lock(impl_->mu);
+    for (const auto& [name, pool] : impl_->pools) {
+      for (const auto& [hash, running] : pool.targets) {
+        auto shape = running.loop->Shape();
+        if (shape != nullptr) shapes.try_emplace(shape.get(), std::move(shape));
+      }
+    }
+  }
+  MutexLock lock(impl_->visited_mu);
+  std::erase_if(impl_->visited, [](const auto& entry) { return entry.second.expired(); });
+  for (const auto& [address, shape] : shapes) {
+    const bool is_new = impl_->visited.try_emplace(address, shape).second;
+    if (!is_new && !all) continue;
+    for (const TargetMetadata& family : MetadataOf(*shape)) visit(family);
   }
 }
 

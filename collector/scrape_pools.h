@@ -64,6 +64,8 @@ class ScrapePools {
   std::map<std::string, uint64_t> DroppedTargetCounts() const;
   // Calls `visit` for each family of each target, target by target; it may return false to stop.
   void VisitMetadata(const std::function<bool(const MetadataOfTarget&)>& visit) const;
+  // Each family of the pages that came up since the last call, or, with `all`, of every page.
+  void VisitNewFamilies(bool all, const std::function<void(const TargetMetadata&)>& visit);
   // For /targets/relabel_steps: the rule list of a job; kNotFound for an unknown one.
   Result<std::vector<model::RelabelRule>> RelabelRules(const std::string& job) const;
 

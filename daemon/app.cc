@@ -29,6 +29,7 @@
 #include "base/self_metrics.h"
 #include "base/state_store.h"
 #include "base/thread.h"
+#include "collector/metadata_store.h"
 #include "collector/push/remote_write.h"
 #include "collector/scrape_pools.h"
 #include "daemon/addresses.h"
@@ -175,6 +176,7 @@ struct App::Parts {
   std::atomic<api::Readiness> readiness{api::Readiness::kStarting};
 
   // storage
+  collector::MetadataStore metadata{&env, {}};  // the database asks it for types
   std::unique_ptr<tsdb::Database> database;
   std::vector<MetricCallback> storage_metrics;
   std::unique_ptr<StateStore> state;         // alert journal, notification log: synced
@@ -232,8 +234,10 @@ Status App::Parts::Create() {
   TOCSIN_ASSIGN_OR_RETURN_STATUS(LoadedFiles files, LoadFiles(env, flags));
 
   // --- storage ---
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(
-      database, OpenDatabase(env, StorageOptions(flags, files.config, files.tocsin)));
+  tsdb::DatabaseOptions storage_options = StorageOptions(flags, files.config, files.tocsin);
+  // Rollups begin a second after Open, when the types are long loaded.
+  storage_options.metric_type = [this](std::string_view name) { return metadata.TypeOf(name); };
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(database, OpenDatabase(env, storage_options));
   storage_metrics = RegisterStorageMetrics(&metrics, database.get());
   TOCSIN_ASSIGN_OR_RETURN_STATUS(state,
                                  OpenStateStore(env, JoinPath(flags.storage_path, "state"), {}));
@@ -242,6 +246,8 @@ Status App::Parts::Create() {
   for (const StateStore* store : {state.get(), ledger_store.get()}) {
     if (!store->recovery().message.empty()) LogWarn("state", store->recovery().message);
   }
+  if (const Status status = metadata.Load(state.get()); !status.ok())
+    LogError("metadata", "what was stored cannot be read whole", {{"err", status}});
 
   // --- questions ---
   engine = std::make_unique<query::Engine>(EngineOptionsOf(flags, files.config));
@@ -263,8 +269,12 @@ Status App::Parts::Create() {
         pools->SetGroups(job, groups);
       });
   if (flags.enable_remote_write_receiver) {
-    remote_write = std::make_unique<collector::RemoteWriteReceiver>(
-        &env, database.get(), collector::RemoteWriteOptions{});
+    collector::RemoteWriteOptions options;
+    options.note_metadata = [this](std::string_view family, const model::Metadata& said) {
+      metadata.Note(family, said);
+    };
+    remote_write =
+        std::make_unique<collector::RemoteWriteReceiver>(&env, database.get(), std::move(options));
   }
 
   CreateApi();
@@ -319,6 +329,9 @@ void App::Parts::CreateApi() {
   deps.store = database.get();
   deps.per_step_stats = flags.per_step_stats;
   deps.targets = api::TargetsOf(pools.get());
+  deps.targets.visit_stored_metadata = [this](std::string_view metric, const auto& visit) {
+    metadata.Visit(metric, visit);
+  };
   deps.targets.pool_config_yaml = [this](const std::string& pool) -> Result<std::string> {
     MutexLock lock(shown_mu);
     const auto it = shown_jobs_yaml.find(pool);
@@ -461,6 +474,12 @@ Status App::Start() {
   p.started = true;
   if (p.notifier) p.notifier->Start();
   p.discovery->Start();
+  p.metadata.Start([&p](bool all) {
+    p.pools->VisitNewFamilies(all, [&p](const collector::TargetMetadata& family) {
+      p.metadata.Note(family.metric,
+                      {model::MetricTypeOfName(family.type), family.unit, family.help});
+    });
+  });
   for (const std::string& address : p.server->addresses())
     LogInfo("main", "listening", {{"address", address}});
   if (p.database->load_progress().complete) {
@@ -511,6 +530,7 @@ void App::Stop() {
   if (p.notifier) p.notifier->Stop();
   if (p.started) p.server->Shutdown(kShutdownGraceMs);
   p.started = false;
+  p.metadata.Stop();  // after all who note; what the last scrapes said is still in the pools
   p.storage_metrics.clear();
   p.query_metrics.clear();
   if (const Status status = p.database->Close(); !status.ok())

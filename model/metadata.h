@@ -40,6 +40,14 @@ inline std::string_view MetricTypeName(MetricType type) {
   return "unknown";
 }
 
+// The inverse; kUnknown for what is no name of a type.
+inline MetricType MetricTypeOfName(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(MetricType::kStateset); ++i) {
+    if (name == MetricTypeName(static_cast<MetricType>(i))) return static_cast<MetricType>(i);
+  }
+  return MetricType::kUnknown;
+}
+
 struct Metadata {
   MetricType type = MetricType::kUnknown;
   std::string unit;

@@ -53,6 +53,18 @@ MetadataByName Collect(const Dependencies& deps, std::string_view metric, int64_
     if (!known) list.push_back(metadata);
     return true;
   });
+  if (!deps.targets.visit_stored_metadata) return found;
+  // Where a target is there, it knows better.
+  deps.targets.visit_stored_metadata(
+      metric, [&](const std::string& name, const model::Metadata& metadata) {
+        if (limit > 0 && found.size() >= static_cast<size_t>(limit)) return false;
+        const auto [it, is_new] = found.try_emplace(name);
+        if (is_new) {
+          it->second.push_back({name, std::string(model::MetricTypeName(metadata.type)),
+                                metadata.help, metadata.unit});
+        }
+        return true;
+      });
   return found;
 }
 

@@ -203,8 +203,6 @@ struct RemoteWriteReceiver::Impl {
 
   Mutex mu;
   std::unordered_map<std::string, std::unique_ptr<Sender>> senders GUARDED_BY(mu);
-  mutable Mutex metadata_mu;
-  std::map<std::string, model::Metadata> metadata GUARDED_BY(metadata_mu);
 };
 
 RemoteWriteReceiver::RemoteWriteReceiver(Env* env, model::Appender* appender,
@@ -214,10 +212,8 @@ RemoteWriteReceiver::RemoteWriteReceiver(Env* env, model::Appender* appender,
 RemoteWriteReceiver::~RemoteWriteReceiver() = default;
 
 void RemoteWriteReceiver::Impl::NoteMetadata(const WireMetadata& wire) {
-  MutexLock lock(metadata_mu);
-  const auto it = metadata.find(std::string(wire.family));
-  if (it == metadata.end() && metadata.size() >= options.metadata_families_max) return;
-  metadata[std::string(wire.family)] = {wire.type, std::string(wire.unit), std::string(wire.help)};
+  if (!options.note_metadata) return;
+  options.note_metadata(wire.family, {wire.type, std::string(wire.unit), std::string(wire.help)});
 }
 
 void RemoteWriteReceiver::Impl::AddSeries(const WireSeries& series,
@@ -393,12 +389,6 @@ RemoteWriteOutcome RemoteWriteReceiver::Write(std::string_view sender, std::stri
   impl.buffers.Give(std::move(buffer));
   if (outcome.http_status != 204) impl.metrics.refused.Add();
   return outcome;
-}
-
-void RemoteWriteReceiver::VisitMetadata(
-    const std::function<void(const std::string&, const model::Metadata&)>& visit) const {
-  MutexLock lock(impl_->metadata_mu);
-  for (const auto& [family, metadata] : impl_->metadata) visit(family, metadata);
 }
 
 }  // namespace tocsin::collector

@@ -30,7 +30,8 @@ struct RemoteWriteOptions {
   size_t known_series_bytes_max = size_t{512} << 20;  // of all senders
   size_t groups_max = 100'000;                        // push groups of all senders
   size_t senders_max = 10'000;                        // more share one set of groups
-  size_t metadata_families_max = 100'000;
+  // Told what senders say about families, from their requests' threads; may be null.
+  std::function<void(std::string_view family, const model::Metadata&)> note_metadata;
 };
 
 struct RemoteWriteOutcome {
@@ -54,10 +55,6 @@ class RemoteWriteReceiver {
   // `sender`: who pushes (the peer's address without its port, or an authenticated name). Answers
   // once the rows are with the kernel, or refuses the whole request (http-api.md §8.1).
   RemoteWriteOutcome Write(std::string_view sender, std::string_view compressed_body);
-
-  // What senders told about families; for /api/v1/metadata.
-  void VisitMetadata(
-      const std::function<void(const std::string& family, const model::Metadata&)>& visit) const;
 
  private:
   struct Impl;

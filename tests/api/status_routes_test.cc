@@ -127,6 +127,14 @@ BOOST_AUTO_TEST_CASE(AnswersAboutMetadata) {
               {a, {"x_total", "counter", "X.", "bytes"}},
               {b, {"up", "gauge", "Is <up>.", ""}},
               {b, {"x_total", "counter", "Y.", "bytes"}}};
+  // Of "up", too, but a target says otherwise now.
+  deps.targets.visit_stored_metadata = [](std::string_view metric, const auto& visit) {
+    for (const char* name : {"gone", "up"}) {
+      if (!metric.empty() && metric != name) continue;
+      if (!visit(name, {model::MetricType::kSummary, "seconds", "Was."})) return;
+    }
+  };
+  const std::string gone = R"("gone":[{"type":"summary","unit":"seconds","help":"Was."}])";
   const std::string up = R"("up":[{"type":"gauge","unit":"","help":"Is \u003cup\u003e."}])";
   const std::string x = R"({"type":"counter","unit":"bytes","help":"X."})";
   const std::string y = R"({"type":"counter","unit":"bytes","help":"Y."})";
@@ -134,11 +142,14 @@ BOOST_AUTO_TEST_CASE(AnswersAboutMetadata) {
     const char* target;
     std::string body;
   } cases[] = {
-      {"/api/v1/metadata", Success("{" + up + R"(,"x_total":[)" + x + "," + y + "]}")},
+      {"/api/v1/metadata", Success("{" + gone + "," + up + R"(,"x_total":[)" + x + "," + y + "]}")},
       {"/api/v1/metadata?limit=1", Success("{" + up + "}")},
       {"/api/v1/metadata?limit=0", Success("{}")},
+      {"/api/v1/metadata?metric=gone", Success("{" + gone + "}")},
+      {"/api/v1/metadata?metric=up", Success("{" + up + "}")},
       {"/api/v1/metadata?limit=-5&metric=up", Success("{" + up + "}")},
-      {"/api/v1/metadata?limit_per_metric=1", Success("{" + up + R"(,"x_total":[)" + x + "]}")},
+      {"/api/v1/metadata?limit_per_metric=1",
+       Success("{" + gone + "," + up + R"(,"x_total":[)" + x + "]}")},
       {"/api/v1/metadata?limit=x", BadData("limit must be a number")},
       {"/api/v1/targets/metadata?match_target=%7Binstance%3D%22a%22%7D&metric=up",
        Success(R"([{"target":{"instance":"a"},"type":"gauge","help":"Is \u003cup\u003e.",)"

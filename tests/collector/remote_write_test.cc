@@ -228,6 +228,15 @@ BOOST_FIXTURE_TEST_CASE(ExemplarsHistogramsAndMetadataArrive, Fixture) {
   metadata->set_help("what it is");
   metadata->set_unit("seconds");
 
+  int families = 0;
+  options.note_metadata = [&](std::string_view family, const model::Metadata& m) {
+    ++families;
+    BOOST_TEST(family == "h");
+    BOOST_TEST((m.type == model::MetricType::kHistogram));
+    BOOST_TEST(m.help == "what it is");
+    BOOST_TEST(m.unit == "seconds");
+  };
+
   const RemoteWriteOutcome outcome = Write(request);
   BOOST_TEST(outcome.message == "");
   BOOST_TEST(outcome.http_status == 204);
@@ -250,14 +259,6 @@ BOOST_FIXTURE_TEST_CASE(ExemplarsHistogramsAndMetadataArrive, Fixture) {
       BOOST_TEST(h.count == 3.5);
     }
   }
-  int families = 0;
-  receiver->VisitMetadata([&](const std::string& family, const model::Metadata& m) {
-    ++families;
-    BOOST_TEST(family == "h");
-    BOOST_TEST((m.type == model::MetricType::kHistogram));
-    BOOST_TEST(m.help == "what it is");
-    BOOST_TEST(m.unit == "seconds");
-  });
   BOOST_TEST(families == 1);
 
   prometheus::WriteRequest bad;

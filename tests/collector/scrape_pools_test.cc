@@ -131,6 +131,14 @@ BOOST_FIXTURE_TEST_CASE(StatusAndMetadataAreThereForTheApi, Fixture) {
     return true;
   });
   BOOST_TEST(families == 1);
+  const auto new_families = [&](bool all) {
+    std::string names;
+    pools->VisitNewFamilies(all, [&](const TargetMetadata& m) { names += m.metric + ","; });
+    return names;
+  };
+  BOOST_TEST(new_families(false) == "a,");
+  BOOST_TEST(new_families(false) == "");  // the same page since
+  BOOST_TEST(new_families(true) == "a,");
   BOOST_TEST(pools->PoolNames() == std::vector<std::string>{"j"});
   BOOST_TEST(pools->RelabelRules("j").has_value());
   BOOST_TEST(!pools->RelabelRules("x").has_value());

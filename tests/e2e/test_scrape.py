@@ -45,6 +45,29 @@ def test_node_exporter_is_scraped_whole(tocsin, node_exporter):
     assert daemon.query('node_uname_info{instance="%s"}' % address)
 
 
+def test_metadata_outlives_a_restart_and_its_target(tocsin, target):
+    page = target("# HELP a_total What a is.\n# TYPE a_total counter\na_total 1\n# HELP b Old.\nb 2\n")
+    config = "scrape_configs:" + job("j", page.address)
+    daemon = tocsin(config)
+    wait_until(lambda: daemon.value("a_total") == 1, what="a_total")
+    a = {"a_total": [{"type": "counter", "unit": "", "help": "What a is."}]}
+    b = {"b": [{"type": "unknown", "unit": "", "help": "Old."}]}
+    assert daemon.get("/api/v1/metadata").json()["data"] == a | b
+    assert daemon.stop() == 0
+    page.page = "# HELP b New.\n# TYPE b gauge\nb 2\n"
+    # Nobody is scraped any more, then one again.
+    daemon.write("prometheus.yml", "")
+    daemon.start()
+    assert daemon.get("/api/v1/metadata").json()["data"] == a | b
+    assert daemon.get("/api/v1/metadata", metric="a_total").json()["data"] == a
+    assert daemon.get("/api/v1/targets/metadata").json()["data"] == []
+    assert daemon.stop() == 0
+    daemon.write("prometheus.yml", config)
+    daemon.start()
+    new_b = {"b": [{"type": "gauge", "unit": "", "help": "New."}]}
+    wait_until(lambda: daemon.get("/api/v1/metadata").json()["data"] == a | new_b, what="the new word on b")
+
+
 def test_a_series_that_leaves_the_page_ends_at_once(tocsin, target):
     page = target("a 1\nb 2\n")
     daemon = tocsin("scrape_configs:" + job("j", page.address))
