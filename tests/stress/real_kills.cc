@@ -256,7 +256,8 @@ Status RunRealKills(const RealKillsOptions& options) {
     (void)random();
     // Until it dies by itself or its time has come.
     const auto until =
-        std::chrono::steady_clock::now() + std::chrono::milliseconds(50 + random() % 700);
+        std::chrono::steady_clock::now() +
+        std::chrono::milliseconds(50 + random() % static_cast<uint64_t>(options.longest_life_ms));
     int wait_status = 0;
     pid_t dead = 0;
     while ((dead = waitpid(pid, &wait_status, WNOHANG)) == 0 &&

@@ -18,6 +18,7 @@ struct RealKillsOptions {
   std::chrono::steady_clock::time_point end;
   int writers = 3;  // two sources each
   int readers = 2;
+  int longest_life_ms = 700;  // more under a sanitizer
 };
 
 // Prints a line with what was done. An error names what was broken.

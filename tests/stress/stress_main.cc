@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
   disk->add_option("--seed", options.seed);
   disk->add_option("--seconds", seconds);
   disk->add_option("--writers", options.writers)->check(CLI::Range(1, 16));
+  disk->add_option("--longest-life-ms", options.longest_life_ms)->check(CLI::Range(1, 3'600'000));
   disk->add_option("--readers", options.readers)->check(CLI::Range(0, 16));
   CLI11_PARSE(app, argc, argv);
   return memory->parsed() ? tocsin::stress::Memory(seed, rounds, lives)
