@@ -19,6 +19,7 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "tests/support/forwarding_env.h"
 #include "tsdb/database.h"
 
 namespace tocsin::tsdb {
@@ -29,7 +30,7 @@ constexpr int64_t kDayMs = 24 * 60 * kMinuteMs;
 constexpr model::Timestamp kStartMs = 1'767'225'600'000;  // 2026-01-01T00:00:00Z
 
 // The real file system under a clock that is set by hand.
-class ClockEnv final : public Env {
+class ClockEnv final : public ForwardingEnv {
  public:
   int64_t now_ms = kStartMs;
   std::map<std::string, uint64_t> written;  // bytes of published segments, by level
@@ -38,44 +39,13 @@ class ClockEnv final : public Env {
   int64_t MonotonicNanos() override { return (now_ms - kStartMs + 1) * 1'000'000; }
   void SleepFor(int64_t) override {}
   int64_t ThreadCpuNanos() override { return 0; }
-  void FillRandom(void* out, size_t count) override { real_.FillRandom(out, count); }
-  Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path,
-                                                        WriteMode mode) override {
-    return real_.NewWritableFile(path, mode);
-  }
-  Result<std::unique_ptr<RandomAccessFile>> NewRandomAccessFile(const std::string& path) override {
-    return real_.NewRandomAccessFile(path);
-  }
-  Result<std::unique_ptr<MappedFile>> MapFile(const std::string& path) override {
-    return real_.MapFile(path);
-  }
-  Result<std::string> ReadFileUpTo(const std::string& path, uint64_t limit_bytes) override {
-    return real_.ReadFileUpTo(path, limit_bytes);
-  }
   Status Rename(const std::string& from, const std::string& to) override {
-    TOCSIN_RETURN_IF_ERROR(real_.Rename(from, to));
+    TOCSIN_RETURN_IF_ERROR(ForwardingEnv::Rename(from, to));
     const std::string name(BaseName(to));
-    if (name.ends_with(".seg")) written[name.substr(0, 2)] += real_.FileSize(to).value_or(0);
+    if (name.ends_with(".seg")) written[name.substr(0, 2)] += FileSize(to).value_or(0);
     return Status::Ok();
   }
-  Status Remove(const std::string& path) override { return real_.Remove(path); }
-  Status Truncate(const std::string& path, uint64_t size) override {
-    return real_.Truncate(path, size);
-  }
-  Result<FileInfo> Stat(const std::string& path) override { return real_.Stat(path); }
-  Result<std::vector<std::string>> ListDir(const std::string& path) override {
-    return real_.ListDir(path);
-  }
-  Status CreateDirs(const std::string& path) override { return real_.CreateDirs(path); }
   Status SyncDir(const std::string&) override { return Status::Ok(); }
-  Result<uint64_t> FreeSpace(const std::string& path) override { return real_.FreeSpace(path); }
-  Result<uint64_t> DiskSize(const std::string& path) override { return real_.DiskSize(path); }
-  Result<std::unique_ptr<FileLock>> LockFile(const std::string& path) override {
-    return real_.LockFile(path);
-  }
-
- private:
-  Env& real_ = Env::Default();
 };
 
 size_t OpenFiles() {

@@ -24,6 +24,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "model/matcher.h"
+#include "tests/support/forwarding_env.h"
 #include "tsdb/database.h"
 #include "tsdb/index/head_index.h"
 
@@ -63,7 +64,7 @@ double ResidentBytes(bool with_files) {
 }
 
 // The process' own files, and a clock that is set by hand.
-class SimulatedEnv final : public Env {
+class SimulatedEnv final : public ForwardingEnv {
  public:
   explicit SimulatedEnv(int64_t now_ms) : now_ms_(now_ms) {}
   void Set(int64_t now_ms) { now_ms_ = now_ms; }
@@ -72,41 +73,8 @@ class SimulatedEnv final : public Env {
   int64_t MonotonicNanos() override { return now_ms_ * 1'000'000; }
   void SleepFor(int64_t duration_ms) override { now_ms_ += duration_ms; }
   int64_t ThreadCpuNanos() override { return 0; }  // no budget: there is nobody to spare
-  void FillRandom(void* out, size_t count) override { real_.FillRandom(out, count); }
-  Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path,
-                                                        WriteMode mode) override {
-    return real_.NewWritableFile(path, mode);
-  }
-  Result<std::unique_ptr<RandomAccessFile>> NewRandomAccessFile(const std::string& path) override {
-    return real_.NewRandomAccessFile(path);
-  }
-  Result<std::unique_ptr<MappedFile>> MapFile(const std::string& path) override {
-    return real_.MapFile(path);
-  }
-  Result<std::string> ReadFileUpTo(const std::string& path, uint64_t limit_bytes) override {
-    return real_.ReadFileUpTo(path, limit_bytes);
-  }
-  Status Rename(const std::string& from, const std::string& to) override {
-    return real_.Rename(from, to);
-  }
-  Status Remove(const std::string& path) override { return real_.Remove(path); }
-  Status Truncate(const std::string& path, uint64_t size) override {
-    return real_.Truncate(path, size);
-  }
-  Result<FileInfo> Stat(const std::string& path) override { return real_.Stat(path); }
-  Result<std::vector<std::string>> ListDir(const std::string& path) override {
-    return real_.ListDir(path);
-  }
-  Status CreateDirs(const std::string& path) override { return real_.CreateDirs(path); }
-  Status SyncDir(const std::string& path) override { return real_.SyncDir(path); }
-  Result<uint64_t> FreeSpace(const std::string& path) override { return real_.FreeSpace(path); }
-  Result<uint64_t> DiskSize(const std::string& path) override { return real_.DiskSize(path); }
-  Result<std::unique_ptr<FileLock>> LockFile(const std::string& path) override {
-    return real_.LockFile(path);
-  }
 
  private:
-  Env& real_ = Env::Default();
   int64_t now_ms_;
 };
 

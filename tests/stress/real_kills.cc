@@ -21,6 +21,7 @@
 #include "base/thread.h"
 #include "expected_state.h"
 #include "stress_writer.h"
+#include "tests/support/forwarding_env.h"
 #include "tsdb/database.h"
 
 namespace tocsin::stress {
@@ -32,49 +33,13 @@ constexpr int kBroken = 3;    // exit code of a child that found a broken promis
 constexpr int kFinished = 4;  // of one that wrote all rows
 
 // The process' files, and a clock that follows the rows: an hour of samples takes seconds.
-class FastClockEnv final : public Env {
+class FastClockEnv final : public ForwardingEnv {
  public:
   void set_now_ms(int64_t now_ms) { now_ms_.store(now_ms); }
 
   int64_t NowMs() override { return now_ms_.load(); }
-  int64_t MonotonicNanos() override { return real_.MonotonicNanos(); }
-  int64_t ThreadCpuNanos() override { return real_.ThreadCpuNanos(); }
-  void SleepFor(int64_t duration_ms) override { real_.SleepFor(duration_ms); }
-  void FillRandom(void* out, size_t count) override { real_.FillRandom(out, count); }
-  Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path,
-                                                        WriteMode mode) override {
-    return real_.NewWritableFile(path, mode);
-  }
-  Result<std::unique_ptr<RandomAccessFile>> NewRandomAccessFile(const std::string& path) override {
-    return real_.NewRandomAccessFile(path);
-  }
-  Result<std::unique_ptr<MappedFile>> MapFile(const std::string& path) override {
-    return real_.MapFile(path);
-  }
-  Result<std::string> ReadFileUpTo(const std::string& path, uint64_t limit) override {
-    return real_.ReadFileUpTo(path, limit);
-  }
-  Status Rename(const std::string& from, const std::string& to) override {
-    return real_.Rename(from, to);
-  }
-  Status Remove(const std::string& path) override { return real_.Remove(path); }
-  Status Truncate(const std::string& path, uint64_t size) override {
-    return real_.Truncate(path, size);
-  }
-  Result<FileInfo> Stat(const std::string& path) override { return real_.Stat(path); }
-  Result<std::vector<std::string>> ListDir(const std::string& path) override {
-    return real_.ListDir(path);
-  }
-  Status CreateDirs(const std::string& path) override { return real_.CreateDirs(path); }
-  Status SyncDir(const std::string& path) override { return real_.SyncDir(path); }
-  Result<uint64_t> FreeSpace(const std::string& path) override { return real_.FreeSpace(path); }
-  Result<uint64_t> DiskSize(const std::string& path) override { return real_.DiskSize(path); }
-  Result<std::unique_ptr<FileLock>> LockFile(const std::string& path) override {
-    return real_.LockFile(path);
-  }
 
  private:
-  Env& real_ = Env::Default();
   std::atomic<int64_t> now_ms_ = kStartMs;
 };
 
