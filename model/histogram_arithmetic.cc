@@ -1,3 +1,5 @@
+#include "model/histogram_arithmetic.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -5,14 +7,9 @@
 #include <limits>
 
 #include "base/check.h"
-#include "query/histogram_math.h"
 
-namespace tocsin::query {
+namespace tocsin::model {
 namespace {
-
-using model::BucketSpan;
-using model::CounterResetHint;
-using model::Histogram;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -426,7 +423,7 @@ double ExponentialBound(int32_t index, int32_t schema) {
   const int32_t fraction = index & mask;
   const int32_t exponent = index >> schema;
   if (fraction == 0 && exponent == 1024) return std::numeric_limits<double>::max();
-  const size_t k = static_cast<size_t>(fraction) << (model::kMaxExponentialSchema - schema);
+  const size_t k = static_cast<size_t>(fraction) << (kMaxExponentialSchema - schema);
   return std::ldexp(BoundFractions()[k], std::clamp(exponent, -5000, 5000));
 }
 
@@ -547,7 +544,7 @@ bool IsCounterReset(const Histogram& current, const Histogram& previous) {
       // Compared over the bounds that both have.
       Histogram now = current;
       Histogram difference;
-      difference.schema = model::kCustomBucketsSchema;
+      difference.schema = kCustomBucketsSchema;
       difference.custom_values = previous.custom_values;
       MergeCustomBounds(difference, 1, &now, nullptr);
       Histogram before = previous;
@@ -582,4 +579,4 @@ bool SameHistogram(const Histogram& a, const Histogram& b) {
          SameSide(a.negative_spans, a.negative_buckets, b.negative_spans, b.negative_buckets);
 }
 
-}  // namespace tocsin::query
+}  // namespace tocsin::model
