@@ -267,11 +267,11 @@ class SumAccumulator final : public Base {
       if (k[t] == PointKind::kHistogram) {
         if (histograms_.empty()) histograms_.resize(groups_ * steps_);
         HistogramSum& sum = histograms_[group * steps_ + t];
+        if (there[t] == PointKind::kFloat) sum.MeetFloats();
         if (!sum.Add(*row_histograms[t])) {
           place_.context->annotations.MixedExponentialCustom(
               place_.child->LabelsAt(series).MetricName(), place_.position);
         }
-        if (there[t] == PointKind::kFloat) sum.MeetFloats();
         there[t] = PointKind::kHistogram;
       } else if (there[t] == PointKind::kHistogram) {
         histograms_[group * steps_ + t].MeetFloats();

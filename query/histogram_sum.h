@@ -12,8 +12,9 @@ class HistogramSum {
  public:
   // False when it does not fit to what was added before; there is no result then.
   bool Add(const model::Histogram& histogram);
-  // Floats were there too: no result.
-  void MeetFloats() { meets_floats_ = true; }
+  // Floats were there too: no result. Histograms that only come after them are not looked at, and
+  // after a misfit nothing counts any more.
+  void MeetFloats() { meets_floats_ = meets_floats_ || !incompatible_; }
   // Nothing when floats were met or something did not fit.
   std::optional<model::Histogram> Finish(bool average, AnnotationSink* annotations,
                                          PositionRange position) const;

@@ -275,10 +275,12 @@ Result<OperatorPtr> Planner::PlanAggregate(const Aggregate& aggregate, const Gri
   Grouping grouping{aggregate.without, aggregate.grouping};
   if (!TakesParameter(aggregate.op)) {
     return std::make_unique<AggregateOperator>(context_, grid, aggregate.op, std::move(grouping),
-                                               std::move(child), aggregate.expr->position);
+                                               std::move(child), Unparen(*aggregate.expr).position);
   }
-  RankSpec spec{aggregate.op, std::move(grouping), aggregate.expr->position,
-                aggregate.param->position};
+  const bool whole = aggregate.op == AggregateOp::kTopk || aggregate.op == AggregateOp::kBottomk;
+  RankSpec spec{aggregate.op, std::move(grouping),
+                whole ? aggregate.position : Unparen(*aggregate.expr).position,
+                Unparen(*aggregate.param).position};
   if (aggregate.op == AggregateOp::kCountValues) {
     const auto* label = As<StringLiteral>(Unparen(*aggregate.param));
     if (label == nullptr) return Error(Code::kInternal, "count_values without a label");

@@ -91,6 +91,13 @@ RangeModifier ModifierOf(const Expr& range) {
   return matrix->selector->smoothed ? RangeModifier::kSmoothed : RangeModifier::kNone;
 }
 
+// Where annotations place a range vector. A sub-query has no place of its own in the reference:
+// its text's beginning stands for it.
+PositionRange RangePosition(const Expr& range) {
+  const Expr& inner = Unparen(range);
+  return inner.kind == NodeKind::kSubquery ? PositionRange() : inner.position;
+}
+
 Status RefuseModifier(RangeModifier modifier, std::string_view function) {
   const bool anchored = modifier == RangeModifier::kAnchored;
   return Status(
@@ -126,8 +133,8 @@ Result<OperatorPtr> Planner::PlanRangeFunction(const Call& call, size_t range_ar
   spec.function = name;
   spec.kernel = kernel;
   spec.keeps_name = name == "last_over_time" || name == "first_over_time";
-  spec.position = range.position;
-  spec.first_position = call.args[0]->position;
+  spec.position = RangePosition(range);
+  spec.first_position = range_arg == 0 ? spec.position : Unparen(*call.args[0]).position;
   auto op = std::make_unique<RangeFunctionOperator>(context_, grid, spec, std::move(source),
                                                     std::move(scalars));
   return spec.keeps_name ? OperatorPtr(std::move(op)) : MergeAfterNameDrop(std::move(op));
@@ -163,9 +170,13 @@ Result<OperatorPtr> Planner::PlanTimestamp(const Call& call, const Grid& grid) {
   const auto* selector = As<VectorSelector>(Unparen(*call.args[0]));
   OperatorPtr child;
   MapOperator::RowMap map = [](const MapOperator::Scalars&, Batch*, size_t) {};
-  if (selector != nullptr && !selector->smoothed) {
+  if (selector != nullptr) {
+    // The reference looks the samples up itself here: beside `@` it forgets the offset, and
+    // `smoothed` makes no difference.
+    TimeShift shift = ShiftOf(selector->time);
+    if (shift.at_ms.has_value()) shift.offset_ms = 0;
     child = std::make_unique<VectorSelectorOperator>(
-        context_, grid, selector->matchers, ShiftOf(selector->time),
+        context_, grid, selector->matchers, shift,
         start ? SelectorOutput::kStartTime : SelectorOutput::kSampleTime, false);
   } else {
     TOCSIN_ASSIGN_OR_RETURN(child, Plan(*call.args[0], grid));
@@ -230,9 +241,11 @@ Result<OperatorPtr> Planner::PlanHistogram(const Call& call, const Grid& grid) {
     spec.kind = HistogramFunctionSpec::Kind::kFraction;
   }
   for (const ExprPtr& arg : call.args) {
-    if (TypeOf(*arg) == ValueType::kScalar) spec.scalar_positions.push_back(arg->position);
+    if (TypeOf(*arg) == ValueType::kScalar) {
+      spec.scalar_positions.push_back(Unparen(*arg).position);
+    }
   }
-  spec.vector_position = call.args[vector_arg]->position;
+  spec.vector_position = Unparen(*call.args[vector_arg]).position;
   TOCSIN_ASSIGN_OR_RETURN(OperatorPtr child, Plan(*call.args[vector_arg], grid));
   TOCSIN_ASSIGN_OR_RETURN(std::vector<OperatorPtr> scalars, PlanScalars(call.args, 0, grid));
   auto op = std::make_unique<HistogramFunctionOperator>(context_, grid, std::move(spec),

@@ -16,9 +16,9 @@ enum class RateKind : uint8_t { kRate, kIncrease, kDelta };
 inline constexpr double kExtrapolationThreshold = 1.1;
 
 struct Extrapolation {
-  double sampled_seconds;
-  double to_start_seconds;
-  double to_end_seconds;
+  double sampled_seconds = 0;
+  double to_start_seconds = 0;
+  double to_end_seconds = 0;
 
   double Factor(double range_seconds) const {
     return (sampled_seconds + to_start_seconds + to_end_seconds) / sampled_seconds / range_seconds;

@@ -13,20 +13,21 @@ double InterpolateFloats(double before, double after, double part, bool counter)
   return before + (after - before) * part;
 }
 
-std::optional<model::Histogram> InterpolateHistograms(const model::Histogram& before,
-                                                      const model::Histogram& after, double part,
-                                                      bool counter) {
-  if (before.uses_custom_buckets() != after.uses_custom_buckets()) return std::nullopt;
-  model::Histogram result = after;
+std::optional<BetweenHistograms> InterpolateHistograms(const model::Histogram& before,
+                                                       const model::Histogram& after, double part,
+                                                       bool counter) {
+  BetweenHistograms result{after};
   if (counter && IsCounterReset(after, before)) {
-    ScaleHistogram(part, &result);
-    result.hint = model::CounterResetHint::kReset;
+    ScaleHistogram(part, &result.value);
     return result;
   }
-  if (!SubtractHistogram(before, &result).has_value()) return std::nullopt;
-  ScaleHistogram(part, &result);
-  if (!AddHistogram(before, &result).has_value()) return std::nullopt;
-  result.hint = after.hint;
+  const std::optional<CombineNotes> difference = SubtractHistogram(before, &result.value);
+  if (!difference.has_value()) return std::nullopt;
+  ScaleHistogram(part, &result.value);
+  const std::optional<CombineNotes> sum = AddHistogram(before, &result.value);
+  if (!sum.has_value()) return std::nullopt;
+  result.difference_reconciled = difference->bounds_reconciled;
+  result.sum_reconciled = sum->bounds_reconciled;
   return result;
 }
 

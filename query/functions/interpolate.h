@@ -13,9 +13,16 @@ double PartBetween(model::Timestamp before, model::Timestamp after, model::Times
 
 // A counter that falls restarted at zero: interpolation then begins there.
 double InterpolateFloats(double before, double after, double part, bool counter);
-// Nothing when exponential and custom buckets meet.
-std::optional<model::Histogram> InterpolateHistograms(const model::Histogram& before,
-                                                      const model::Histogram& after, double part,
-                                                      bool counter);
+// Nothing when exponential and custom buckets meet. The hint is that of `after` where a counter
+// restarted.
+struct BetweenHistograms {
+  model::Histogram value;
+  // Custom bounds differed when the difference was taken, and when it was added.
+  bool difference_reconciled = false;
+  bool sum_reconciled = false;
+};
+std::optional<BetweenHistograms> InterpolateHistograms(const model::Histogram& before,
+                                                       const model::Histogram& after, double part,
+                                                       bool counter);
 
 }  // namespace tocsin::query

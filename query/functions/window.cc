@@ -38,7 +38,7 @@ void AnnotateIgnoredHistograms(const WindowCall& call, const WindowInput& in) {
   for (size_t t = 0; t < call.times.size(); ++t) {
     if (in.FloatsIn(t) > 0 && in.HistogramsIn(t) > 0) {
       call.context->annotations.HistogramsIgnoredInRange(call.namer->MetricName(in.series),
-                                                         call.position);
+                                                         call.first_position);
       return;
     }
   }

@@ -6,8 +6,10 @@
 //   smoothed   both edges are interpolated between the samples around them (within the lookback)
 //
 // A counter that falls between two samples restarted at zero: interpolation then begins at zero.
+#include <algorithm>
 #include <optional>
 
+#include "query/functions/extrapolation.h"
 #include "query/functions/interpolate.h"
 #include "query/functions/window_histogram.h"
 #include "query/functions/window_kernels.h"
@@ -91,71 +93,135 @@ double FloatChange(const model::Column& c, const Window& w, bool counter) {
   return right < previous ? change + previous : change;
 }
 
-// Nothing when exponential and custom buckets meet.
-std::optional<model::Histogram> HistogramChange(const model::Column& c, const Window& w,
-                                                bool counter) {
-  const auto between = [&](uint32_t i, Timestamp time) {
-    return InterpolateHistograms(
-        *c.histograms[i], *c.histograms[i + 1],
-        PartBetween(c.histogram_timestamps[i], c.histogram_timestamps[i + 1], time), counter);
-  };
-  const auto [first, last] = w.edges;
-  const std::optional<model::Histogram> left =
-      w.left_between ? between(first, w.open_start) : *c.histograms[first];
-  const std::optional<model::Histogram> right =
-      w.right_between ? between(last - 1, w.end) : *c.histograms[last];
-  if (!left.has_value() || !right.has_value()) return std::nullopt;
-  model::Histogram change = *right;
-  if (!SubtractHistogram(*left, &change).has_value()) return std::nullopt;
-  if (counter && last > first) {
+using MaybeHistogram = std::optional<model::Histogram>;
+
+// The same of histograms, with its annotations.
+class HistogramChange {
+ public:
+  HistogramChange(const WindowCall& call, const WindowInput& in, const Window& window)
+      : call_(call), in_(in), c_(*in.column), w_(window) {}
+
+  // Nothing when exponential and custom buckets meet.
+  MaybeHistogram Compute(bool counter) {
+    const auto [first, last] = w_.edges;
+    const auto all = c_.histograms.subspan(first, last - first + 1);
+    for (const model::Histogram* h : all) {
+      if (h->uses_custom_buckets() != all.front()->uses_custom_buckets()) return Refuse();
+    }
+    const MaybeHistogram left =
+        w_.left_between ? Between(first, w_.open_start, counter) : *c_.histograms[first];
+    const MaybeHistogram right =
+        w_.right_between ? Between(last - 1, w_.end, counter) : *c_.histograms[last];
+    if (!left.has_value() || !right.has_value()) return Refuse();
+    if (counter) {
+      AnnotateHistogramKind(call_, in_, all, true);
+    } else {
+      const model::Histogram* const ends[] = {&*left, &*right};
+      AnnotateHistogramKind(call_, in_, ends, false);
+    }
+    model::Histogram change = *right;
+    if (!Note(SubtractHistogram(*left, &change), "subtraction")) return Refuse();
+    if (counter && last > first && !AddBeforeResets(*left, *right, &change)) return Refuse();
+    change.hint = model::CounterResetHint::kGauge;
+    CompactHistogram(&change);
+    return change;
+  }
+
+ private:
+  MaybeHistogram Between(uint32_t i, Timestamp time, bool counter) {
+    std::optional<BetweenHistograms> between = InterpolateHistograms(
+        *c_.histograms[i], *c_.histograms[i + 1],
+        PartBetween(c_.histogram_timestamps[i], c_.histogram_timestamps[i + 1], time), counter);
+    if (!between.has_value()) return std::nullopt;
+    if (between->difference_reconciled) Reconciled("subtraction");
+    if (between->sum_reconciled) Reconciled("addition");
+    return std::move(between->value);
+  }
+
+  bool AddBeforeResets(const model::Histogram& left, const model::Histogram& right,
+                       model::Histogram* change) {
+    const auto [first, last] = w_.edges;
+    const model::Histogram* previous = &left;
+    uint32_t next = first + 1;
     // A left edge inside the fall at a reset has already begun anew.
-    bool begun_anew =
-        w.left_between && IsCounterReset(*c.histograms[first + 1], *c.histograms[first]);
-    const model::Histogram* previous = &*left;
-    for (uint32_t i = first + 1; i <= last; ++i) {
-      const model::Histogram* current = i == last ? &*right : c.histograms[i];
-      if (!begun_anew && IsCounterReset(*current, *previous) &&
-          !AddHistogram(*previous, &change).has_value()) {
-        return std::nullopt;
+    if (w_.left_between && IsCounterReset(*c_.histograms[first + 1], *c_.histograms[first])) {
+      previous = c_.histograms[first + 1];
+      ++next;
+    }
+    if (next > last) return true;
+    for (uint32_t i = next; i <= last; ++i) {
+      const model::Histogram* current = i == last ? &right : c_.histograms[i];
+      if (IsCounterReset(*current, *previous) &&
+          !Note(AddHistogram(*previous, change), "addition")) {
+        return false;
       }
-      begun_anew = false;
       previous = current;
     }
+    return true;
   }
-  change.hint = model::CounterResetHint::kGauge;
-  CompactHistogram(&change);
-  return change;
+
+  bool Note(const std::optional<CombineNotes>& notes, std::string_view operation) {
+    if (notes.has_value() && notes->bounds_reconciled) Reconciled(operation);
+    return notes.has_value();
+  }
+  void Reconciled(std::string_view operation) {
+    call_.context->annotations.MismatchedCustomBuckets(operation, call_.position);
+  }
+  MaybeHistogram Refuse() {
+    call_.context->annotations.MixedExponentialCustom(call_.namer->MetricName(in_.series),
+                                                      call_.position);
+    return std::nullopt;
+  }
+
+  const WindowCall& call_;
+  const WindowInput& in_;
+  const model::Column& c_;
+  const Window& w_;
+};
+
+bool AnyIn(std::span<const Timestamp> times, Timestamp open_start, Timestamp end) {
+  const auto it = std::upper_bound(times.begin(), times.end(), open_start);
+  return it != times.end() && *it <= end;
+}
+
+// Floats and histograms do not mix, not even in the lookback beside the window.
+bool RefusesMixAround(const WindowCall& call, const WindowInput& in, size_t t, bool smoothed) {
+  if (in.histograms == nullptr || in.column->timestamps.empty()) return false;
+  const int64_t lookback = call.context->lookback_delta_ms;
+  const Timestamp open_start = call.times[t] - call.range_ms - lookback;
+  const Timestamp end = call.times[t] + (smoothed ? lookback : 0);
+  if (!AnyIn(in.column->timestamps, open_start, end) ||
+      !AnyIn(in.column->histogram_timestamps, open_start, end)) {
+    return false;
+  }
+  call.context->annotations.MixedFloatsHistograms(call.namer->MetricName(in.series), call.position);
+  return true;
 }
 
 Status Extended(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
                 ExtendedKind kind) {
   const model::Column& c = *in.column;
+  bool any_float = false;
   for (size_t t = 0; t < call.times.size(); ++t) {
+    if (RefusesMixAround(call, in, t, kind.smoothed)) continue;
     const std::optional<Window> floats =
         FindWindow(call, c.timestamps, *in.floats, t, kind.smoothed);
-    std::optional<Window> histograms;
-    if (in.histograms != nullptr) {
-      histograms = FindWindow(call, c.histogram_timestamps, *in.histograms, t, kind.smoothed);
-    }
-    if (floats.has_value() && histograms.has_value()) {
-      call.context->annotations.MixedFloatsHistograms(call.namer->MetricName(in.series),
-                                                      call.position);
-    } else if (floats.has_value()) {
+    if (floats.has_value()) {
       const double change = FloatChange(c, *floats, kind.counter);
       out.Set(t, kind.rate ? change / RangeSeconds(call) : change);
-    } else if (histograms.has_value()) {
-      const auto [first, last] = histograms->edges;
-      AnnotateHistogramKind(call, in, c.histograms.subspan(first, last - first + 1), kind.counter);
-      std::optional<model::Histogram> change = HistogramChange(c, *histograms, kind.counter);
-      if (!change.has_value()) {
-        call.context->annotations.MixedExponentialCustom(call.namer->MetricName(in.series),
-                                                         call.position);
-        continue;
-      }
-      if (kind.rate) DivideHistogram(RangeSeconds(call), &*change);
-      out.Set(t, std::move(*change));
+      any_float = true;
+      continue;
     }
+    if (in.histograms == nullptr) continue;
+    const std::optional<Window> histograms =
+        FindWindow(call, c.histogram_timestamps, *in.histograms, t, kind.smoothed);
+    if (!histograms.has_value()) continue;
+    MaybeHistogram change = HistogramChange(call, in, *histograms).Compute(kind.counter);
+    if (!change.has_value()) continue;
+    if (kind.rate) DivideHistogram(RangeSeconds(call), &*change);
+    out.Set(t, std::move(*change));
   }
+  if (kind.counter && any_float) AnnotateNonCounter(call, in.series);
   return Status::Ok();
 }
 

@@ -75,6 +75,7 @@ void AnnotateHistogramKind(const WindowCall& call, const WindowInput& in,
 std::optional<Histogram> HistogramIncrease(const WindowCall& call, const WindowInput& in, size_t t,
                                            bool counter, bool from_zero) {
   std::span<const Histogram* const> histograms = in.Histograms(t);
+  if (from_zero && histograms.size() == 1) return *histograms.front();
   WindowNotes notes(call, in);
   AnnotateHistogramKind(call, in, histograms, counter);
   size_t index = in.histograms->begin[t];  // of the first one in the column
@@ -85,13 +86,16 @@ std::optional<Histogram> HistogramIncrease(const WindowCall& call, const WindowI
     histograms = histograms.subspan(1);
     ++index;
   }
-  if (MixesSchemas(histograms)) {
+  // What a gauge was in between does not matter.
+  const Histogram* const ends[] = {histograms.front(), histograms.back()};
+  const std::span<const Histogram* const> looked_at = counter ? histograms : ends;
+  if (MixesSchemas(looked_at)) {
     notes.Check(std::nullopt, "");
     return std::nullopt;
   }
   // The coarsest resolution of the window: all of it is computed there.
   int32_t schema = histograms.front()->schema;
-  for (const Histogram* h : histograms) schema = std::min(schema, h->schema);
+  for (const Histogram* h : looked_at) schema = std::min(schema, h->schema);
   Histogram increase = *histograms.back();
   if (!increase.uses_custom_buckets()) ReduceResolution(schema, &increase);
   if (!from_zero) {

@@ -103,7 +103,9 @@ class SortedWindow {
   uint32_t end_ = 0;
 };
 
+// NaN as soon as one value is NaN.
 double MedianAbsoluteDeviation(const std::vector<double>& sorted, std::vector<double>* distances) {
+  if (std::isnan(sorted.front())) return model::NormalNan();
   const double median = QuantileOfSorted(0.5, sorted);
   distances->clear();
   for (const double value : sorted) distances->push_back(std::fabs(value - median));

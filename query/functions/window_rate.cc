@@ -169,8 +169,23 @@ void RateFloats(const WindowCall& call, const WindowInput& in, const WindowOutpu
   }
 }
 
-// A counter whose first sample in the window has a known start inside the window was zero there: an
-// exact point instead of an extrapolation.
+// The start timestamp of the first sample in a window, where it lies inside: the counter was zero
+// there, an exact point instead of an extrapolation to the left. Else 0.
+Timestamp StartInside(Timestamp window_start, Timestamp first_time, Timestamp start) {
+  return start != 0 && start > window_start && start < first_time ? start : 0;
+}
+
+// The extrapolation from a known zero at `start`. What lies between samples on average is judged by
+// the samples alone: a single one does not reach further to the right.
+Extrapolation ExtrapolateFromStart(Timestamp start, Timestamp first, Timestamp last,
+                                   size_t intervals, Timestamp window_start, Timestamp window_end) {
+  Extrapolation e{};
+  if (intervals > 0) e = Extrapolate(first, last, intervals, window_start, window_end);
+  e.sampled_seconds = static_cast<double>(last - start) / 1000;
+  e.to_start_seconds = 0;
+  return e;
+}
+
 void RateWithStartTimes(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
                         const std::vector<uint32_t>& resets, double range_seconds) {
   const std::span<const Timestamp> times = in.column->timestamps;
@@ -181,27 +196,37 @@ void RateWithStartTimes(const WindowCall& call, const WindowInput& in, const Win
     const uint32_t end = in.floats->end[t];
     if (begin == end) continue;
     const Timestamp window_start = call.times[t] - call.range_ms;
-    const Timestamp start = starts[begin];
-    const bool from_zero = start != 0 && start > window_start && start < times[begin];
-    if (end - begin < 2 && !from_zero) continue;
-    const double first = from_zero ? 0 : in.column->values[begin];
-    const double increase = in.column->values[end - 1] - first + correction.Of(begin, end);
-    Extrapolation e = Extrapolate(from_zero ? start : times[begin], times[end - 1],
-                                  end - begin - (from_zero ? 0 : 1), window_start, call.times[t]);
-    StopAtZero(first, increase, &e);
-    if (from_zero) e.to_start_seconds = 0;
+    const Timestamp start = StartInside(window_start, times[begin], starts[begin]);
+    if (end - begin < 2 && start == 0) continue;
+    const double first = in.column->values[begin];
+    double increase = in.column->values[end - 1] - first + correction.Of(begin, end);
+    Extrapolation e{};
+    if (start != 0) {
+      increase += first;
+      e = ExtrapolateFromStart(start, times[begin], times[end - 1], end - begin - 1, window_start,
+                               call.times[t]);
+    } else {
+      e = Extrapolate(times[begin], times[end - 1], end - begin - 1, window_start, call.times[t]);
+      StopAtZero(first, increase, &e);
+    }
     out.Set(t, increase * e.Factor(range_seconds));
   }
 }
 
-void AnnotateStartTimeOverlap(const WindowCall& call, const WindowInput& in) {
-  const std::span<const Timestamp> starts = in.column->start_timestamps;
-  const std::span<const Timestamp> times = in.column->timestamps;
-  for (size_t i = in.floats->begin.front() + size_t{1}; i < in.floats->end.back(); ++i) {
-    if (starts[i] != 0 && starts[i] < times[i - 1] && starts[i] != starts[i - 1]) {
-      call.context->annotations.StartTimeOverlap(call.namer->MetricName(in.series), call.position);
-      return;
+// Once a series, when the start of a sample lies before its predecessor in the same window although
+// both have not the same start.
+void AnnotateStartTimeOverlap(const WindowCall& call, const WindowInput& in, const Windows& windows,
+                              std::span<const Timestamp> times, std::span<const Timestamp> starts) {
+  uint32_t next = 0;  // looked at up to here
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    for (uint32_t i = std::max(next, windows.begin[t] + 1); i < windows.end[t]; ++i) {
+      if (starts[i] != 0 && starts[i] < times[i - 1] && starts[i] != starts[i - 1]) {
+        call.context->annotations.StartTimeOverlap(call.namer->MetricName(in.series),
+                                                   call.position);
+        return;
+      }
     }
+    next = std::max(next, windows.end[t]);
   }
 }
 
@@ -209,6 +234,11 @@ void RateHistograms(const WindowCall& call, const WindowInput& in, const WindowO
                     RateKind kind) {
   const double range_seconds = RangeSeconds(call, kind);
   const bool counter = kind != RateKind::kDelta;
+  const std::span<const Timestamp> starts = in.column->histogram_start_timestamps;
+  const bool start_times = counter && call.context->language.start_timestamps && !starts.empty();
+  if (start_times) {
+    AnnotateStartTimeOverlap(call, in, *in.histograms, in.column->histogram_timestamps, starts);
+  }
   for (size_t t = 0; t < call.times.size(); ++t) {
     const size_t count = in.HistogramsIn(t);
     if (count == 0) continue;
@@ -220,21 +250,19 @@ void RateHistograms(const WindowCall& call, const WindowInput& in, const WindowO
     }
     const std::span<const Timestamp> times = in.HistogramTimes(t);
     const Timestamp window_start = call.times[t] - call.range_ms;
-    Timestamp first_time = times.front();
-    bool from_zero = false;
-    if (counter && call.context->language.start_timestamps &&
-        !in.column->histogram_start_timestamps.empty()) {
-      const Timestamp start = in.column->histogram_start_timestamps[in.histograms->begin[t]];
-      from_zero = start != 0 && start > window_start && start < first_time;
-      if (from_zero) first_time = start;
-    }
-    if (count < 2 && !from_zero) continue;
-    std::optional<model::Histogram> increase = HistogramIncrease(call, in, t, counter, from_zero);
+    const Timestamp start =
+        start_times ? StartInside(window_start, times.front(), starts[in.histograms->begin[t]]) : 0;
+    if (count < 2 && start == 0) continue;
+    std::optional<model::Histogram> increase = HistogramIncrease(call, in, t, counter, start != 0);
     if (!increase.has_value()) continue;
-    Extrapolation e = Extrapolate(first_time, times.back(), count - (from_zero ? 0 : 1),
-                                  window_start, call.times[t]);
-    if (counter) StopAtZero(in.Histograms(t).front()->count, increase->count, &e);
-    if (from_zero) e.to_start_seconds = 0;
+    Extrapolation e{};
+    if (start != 0) {
+      e = ExtrapolateFromStart(start, times.front(), times.back(), count - 1, window_start,
+                               call.times[t]);
+    } else {
+      e = Extrapolate(times.front(), times.back(), count - 1, window_start, call.times[t]);
+      if (counter) StopAtZero(in.Histograms(t).front()->count, increase->count, &e);
+    }
     ScaleHistogram(e.Factor(range_seconds), &*increase);
     out.Set(t, std::move(*increase));
   }
@@ -251,7 +279,8 @@ Status RateOf(const WindowCall& call, const WindowInput& in, const WindowOutput&
     if (counter && !in.column->constant) FindResets(call, in, &resets);
     if (counter && UsesStartTimes(call, in)) {
       if (in.column->constant) FindResets(call, in, &resets);
-      AnnotateStartTimeOverlap(call, in);
+      AnnotateStartTimeOverlap(call, in, *in.floats, in.column->timestamps,
+                               in.column->start_timestamps);
       RateWithStartTimes(call, in, out, resets, range_seconds);
     } else if (counter) {
       RateFloats<true>(call, in, out, resets, range_seconds);

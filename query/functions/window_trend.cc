@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "base/number.h"
 #include "query/functions/sliding.h"
 #include "query/functions/window_kernels.h"
 
@@ -141,6 +142,12 @@ double SmoothWindow(std::span<const double> values, double level_factor, double 
   return level;
 }
 
+Status RefuseFactor(std::string_view kind, std::string_view symbol, double value) {
+  const std::string text = std::isinf(value) ? FormatFloatGo(value) : fmt::format("{:f}", value);
+  return Status(Code::kExecution, fmt::format("invalid {} factor. Expected: 0 < {} < 1, got: {}",
+                                              kind, symbol, text));
+}
+
 }  // namespace
 
 TOCSIN_WINDOW_KERNEL(Deriv) {
@@ -164,18 +171,12 @@ TOCSIN_WINDOW_KERNEL(PredictLinear) {
 TOCSIN_WINDOW_KERNEL(DoubleExponentialSmoothing) {
   AnnotateIgnoredHistograms(call, in);
   for (size_t t = 0; t < call.times.size(); ++t) {
+    if (in.FloatsIn(t) + in.HistogramsIn(t) == 0) continue;
     const double level_factor = call.scalars[0][t];
     const double trend_factor = call.scalars[1][t];
-    if (level_factor <= 0 || level_factor >= 1) {
-      return Status(
-          Code::kExecution,
-          fmt::format("invalid smoothing factor. Expected: 0 < sf < 1, got: {:f}", level_factor));
-    }
-    if (trend_factor <= 0 || trend_factor >= 1) {
-      return Status(
-          Code::kExecution,
-          fmt::format("invalid trend factor. Expected: 0 < tf < 1, got: {:f}", trend_factor));
-    }
+    if (level_factor <= 0 || level_factor >= 1)
+      return RefuseFactor("smoothing", "sf", level_factor);
+    if (trend_factor <= 0 || trend_factor >= 1) return RefuseFactor("trend", "tf", trend_factor);
     if (in.FloatsIn(t) >= 2) {
       out.Set(t, SmoothWindow(in.FloatValues(t), level_factor, trend_factor));
     }

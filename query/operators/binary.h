@@ -85,8 +85,10 @@ class JoinOperator final : public Operator {
   bool NeedsCare(const std::vector<uint32_t>& group_of_many) const;
   Status ComputeCarefully();
   Status ReadManyPresence();
+  // `paired` (may be null): set at the steps where two points met, whether or not a comparison then
+  // kept them.
   Status CombineRow(const Output& output, const Batch* many, size_t many_row, Batch* out,
-                    size_t row) const;
+                    size_t row, uint8_t* paired) const;
 
   const BinarySpec spec_;
   const VectorMatching matching_;

@@ -38,6 +38,10 @@ Status HistogramFunctionOperator::Open() {
   return Status::Ok();
 }
 
+std::string_view HistogramFunctionOperator::NameOf(const Labels& labels) const {
+  return context_->language.delayed_name_removal ? labels.MetricName() : std::string_view();
+}
+
 void HistogramFunctionOperator::FindFamilies() {
   std::unordered_map<Labels, size_t, model::LabelsHash> ids;
   const auto family_of = [&](Labels labels) -> Family& {
@@ -65,7 +69,7 @@ void HistogramFunctionOperator::AnnotateBadBounds(const Batch& all) {
     const PointKind* kinds = all.kinds(s);
     if (std::find(kinds, kinds + grid_.count, PointKind::kFloat) == kinds + grid_.count) continue;
     const Labels labels = child_->LabelsAt(s);
-    context_->annotations.BadBucketLabel(labels.MetricName(), labels.Get(model::kBucketLabel),
+    context_->annotations.BadBucketLabel(NameOf(labels), labels.Get(model::kBucketLabel),
                                          spec_.vector_position);
   }
 }
@@ -112,7 +116,7 @@ void HistogramFunctionOperator::Evaluate(const Batch& all, const Family& family,
       if (all.kinds(s)[t] == PointKind::kHistogram) native = all.histograms(s)[t].get();
     }
     if (native != nullptr && !buckets.empty()) {
-      context_->annotations.MixedClassicNative(family.labels.MetricName(), spec_.vector_position);
+      context_->annotations.MixedClassicNative(NameOf(family.labels), spec_.vector_position);
       continue;
     }
     if (native == nullptr && buckets.empty()) continue;
@@ -132,17 +136,16 @@ double HistogramFunctionOperator::Classic(const Family& family, size_t scalar, s
   MonotonicityFix fix;
   const double quantile = ClassicQuantile(scalars_[scalar][t], &buckets, &fix);
   if (fix.forced) {
-    const std::string_view name =
-        context_->language.delayed_name_removal ? family.labels.MetricName() : std::string_view();
-    context_->annotations.ForcedMonotonicity(name, spec_.vector_position, grid_.at(t),
-                                             fix.min_bucket, fix.max_bucket, fix.max_diff);
+    context_->annotations.ForcedMonotonicity(NameOf(family.labels), spec_.vector_position,
+                                             grid_.at(t), fix.min_bucket, fix.max_bucket,
+                                             fix.max_diff);
   }
   return quantile;
 }
 
 double HistogramFunctionOperator::Native(const model::Histogram& histogram, const Family& family,
                                          size_t scalar, size_t t) {
-  const std::string_view name = family.labels.MetricName();
+  const std::string_view name = NameOf(family.labels);
   if (spec_.kind == HistogramFunctionSpec::Kind::kFraction) {
     const HistogramEstimate fraction = HistogramFraction(scalars_[0][t], scalars_[1][t], histogram);
     if (fraction.nan_skew) context_->annotations.FractionNans(name, spec_.vector_position);

@@ -42,6 +42,9 @@ class HistogramFunctionOperator final : public MaterialisedOperator {
     std::vector<uint32_t> whole;  // series without an own bound: native histograms
   };
 
+  // What annotations call a histogram; nothing when its name is dropped at once. `labels` outlives
+  // it.
+  std::string_view NameOf(const model::Labels& labels) const;
   void FindFamilies();
   void AnnotateBadBounds(const Batch& all);
   Status AddOutputs();

@@ -142,8 +142,8 @@ Status JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
   std::vector<uint8_t> has_many(groups, 0);
   const bool drops = spec_.return_bool && context_->language.delayed_name_removal;
   size_t charged_outputs = 0;
-  const auto add = [&](const Labels& many_labels, uint32_t many, uint32_t group, uint32_t owner,
-                       bool many_drops) -> Status {
+  const auto add = [&](const Labels& many_labels, uint32_t many, uint32_t group,
+                       uint32_t owner) -> Status {
     // With included labels there may be as many as series on both sides multiplied.
     if (outputs_.size() == charged_outputs) {
       charged_outputs = std::max<size_t>(16, 2 * charged_outputs);
@@ -155,7 +155,7 @@ Status JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
     output.many = many;
     output.group = group;
     output.owner = owner;
-    output.drops_name = drops || many_drops;
+    output.drops_name = drops;
     if (owner == kFilledOwner || matching_.include.empty() || ones[group].empty()) {
       output.labels = ResultLabels(many_labels, nullptr);
     } else {
@@ -167,28 +167,27 @@ Status JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
   };
   // With include labels the owners of a signature give different output series.
   const auto add_for_owners = [&](const Labels& many_labels, uint32_t many, uint32_t group,
-                                  bool many_drops, bool filled) -> Status {
+                                  bool filled) -> Status {
     if (matching_.include.empty() || (ones[group].size() <= 1 && !filled)) {
-      return add(many_labels, many, group, kAnyOwner, many_drops);
+      return add(many_labels, many, group, kAnyOwner);
     }
     for (const uint32_t owner : ones[group]) {
-      TOCSIN_RETURN_IF_ERROR(add(many_labels, many, group, owner, many_drops));
+      TOCSIN_RETURN_IF_ERROR(add(many_labels, many, group, owner));
     }
-    return filled ? add(many_labels, many, group, kFilledOwner, many_drops) : Status::Ok();
+    return filled ? add(many_labels, many, group, kFilledOwner) : Status::Ok();
   };
   for (size_t m = 0; m < group_of_many.size(); ++m) {
     const uint32_t group = group_of_many[m];
     has_many[group] = 1;
     if (ones[group].empty() && !fill_one_.has_value()) continue;
-    TOCSIN_RETURN_IF_ERROR(add_for_owners(many_->LabelsAt(m), static_cast<uint32_t>(m), group,
-                                          many_->DropsName(m), fill_one_.has_value()));
+    TOCSIN_RETURN_IF_ERROR(
+        add_for_owners(many_->LabelsAt(m), static_cast<uint32_t>(m), group, fill_one_.has_value()));
   }
   if (!fill_many_.has_value()) return Status::Ok();
   for (uint32_t group = 0; group < groups; ++group) {
     if (ones[group].empty()) continue;
-    TOCSIN_RETURN_IF_ERROR(
-        add_for_owners(SignatureOf(matching_, one_->LabelsAt(ones[group].front())), kNoSeries,
-                       group, false, false));
+    TOCSIN_RETURN_IF_ERROR(add_for_owners(
+        SignatureOf(matching_, one_->LabelsAt(ones[group].front())), kNoSeries, group, false));
   }
   return Status::Ok();
 }
@@ -209,7 +208,7 @@ bool JoinOperator::NeedsCare(const std::vector<uint32_t>& group_of_many) const {
 }
 
 Status JoinOperator::CombineRow(const Output& output, const Batch* many, size_t many_row,
-                                Batch* out, size_t row) const {
+                                Batch* out, size_t row, uint8_t* paired) const {
   const size_t steps = grid_.count;
   const PointKind* one_kinds = one_rows_.kinds(output.group);
   const double* one_values = one_rows_.values(output.group);
@@ -239,6 +238,7 @@ Status JoinOperator::CombineRow(const Output& output, const Batch* many, size_t 
     }
     if (many_kind == PointKind::kFloat && one_kind == PointKind::kFloat &&
         spec_.op != BinaryOp::kTrimUpper && spec_.op != BinaryOp::kTrimLower) {
+      if (paired != nullptr) paired[t] = 1;
       const double left = many_is_left_ ? many_value : one_value;
       const double right = many_is_left_ ? one_value : many_value;
       if (!IsComparison(spec_.op)) {
@@ -258,6 +258,7 @@ Status JoinOperator::CombineRow(const Output& output, const Batch* many, size_t 
                                           many_is_left_ ? one_operand : many_operand,
                                           &context_->annotations, spec_.position);
     if (result.outcome == PairOutcome::kNothing) continue;
+    if (paired != nullptr) paired[t] = 1;
     if (IsComparison(spec_.op) && spec_.return_bool) {
       out->SetFloat(row, t, result.keep ? 1 : 0);
     } else if (!result.keep) {
@@ -274,15 +275,23 @@ Status JoinOperator::CombineRow(const Output& output, const Batch* many, size_t 
 // Reads runs of neighbouring series of the many side together.
 class JoinOperator::JoinCursor final : public Cursor {
  public:
-  explicit JoinCursor(const JoinOperator* join) : join_(join), many_(join->many_->NewCursor()) {}
+  // `paired` (may be null) gets a byte a series and step, see CombineRow.
+  explicit JoinCursor(const JoinOperator* join, std::vector<uint8_t>* paired = nullptr)
+      : join_(join), paired_(paired), many_(join->many_->NewCursor()) {}
 
   Status Read(size_t first, size_t count, Batch* out) override {
     TOCSIN_RETURN_IF_ERROR(out->Reset(count, join_->grid_.count, &join_->context_->memory));
     const std::vector<Output>& outputs = join_->outputs_;
+    const size_t steps = join_->grid_.count;
+    if (paired_ != nullptr) paired_->assign(count * steps, 0);
+    const auto paired = [&](size_t i) {
+      return paired_ == nullptr ? nullptr : paired_->data() + i * steps;
+    };
     for (size_t i = 0; i < count;) {
       const uint32_t many = outputs[first + i].many;
       if (many == kNoSeries) {
-        TOCSIN_RETURN_IF_ERROR(join_->CombineRow(outputs[first + i], nullptr, 0, out, i));
+        TOCSIN_RETURN_IF_ERROR(
+            join_->CombineRow(outputs[first + i], nullptr, 0, out, i, paired(i)));
         ++i;
         continue;
       }
@@ -294,8 +303,8 @@ class JoinOperator::JoinCursor final : public Cursor {
       const uint32_t last = outputs[first + i + run - 1].many;
       TOCSIN_RETURN_IF_ERROR(many_->Read(many, last - many + 1, &batch_));
       for (size_t r = 0; r < run; ++r, ++i) {
-        TOCSIN_RETURN_IF_ERROR(
-            join_->CombineRow(outputs[first + i], &batch_, outputs[first + i].many - many, out, i));
+        TOCSIN_RETURN_IF_ERROR(join_->CombineRow(
+            outputs[first + i], &batch_, outputs[first + i].many - many, out, i, paired(i)));
       }
     }
     return Status::Ok();
@@ -303,6 +312,7 @@ class JoinOperator::JoinCursor final : public Cursor {
 
  private:
   const JoinOperator* const join_;
+  std::vector<uint8_t>* const paired_;
   const std::unique_ptr<Cursor> many_;
   Batch batch_;
 };
@@ -321,7 +331,9 @@ Status JoinOperator::ComputeCarefully() {
   const bool one_to_one = matching_.card == MatchCardinality::kOneToOne;
   std::vector<uint8_t> matched(one_to_one ? one_rows_.series() * steps : 0, 0);
 
-  JoinCursor cursor(this);
+  // Clashes count before a comparison filters, as in the reference.
+  std::vector<uint8_t> paired;
+  JoinCursor cursor(this, &paired);
   Batch batch;
   const size_t morsel = MorselSeries(steps);
   for (size_t first = 0; first < outputs_.size(); first += morsel) {
@@ -331,7 +343,7 @@ Status JoinOperator::ComputeCarefully() {
     for (size_t s = 0; s < count; ++s) {
       const uint32_t group = outputs_[first + s].group;
       for (size_t t = 0; t < steps; ++t) {
-        if (batch.kinds(s)[t] == PointKind::kAbsent) continue;
+        if (paired[s * steps + t] == 0) continue;
         if (one_to_one && matched[group * steps + t]++ != 0) {
           return Status(Code::kExecution,
                         "multiple matches for labels: many-to-one matching must be explicit "

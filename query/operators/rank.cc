@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/number.h"
+#include "query/functions/point_math.h"
 #include "query/functions/quantile.h"
 #include "query/histogram_math.h"
 #include "query/operators/map.h"
@@ -29,22 +30,33 @@ bool AnyNan(const std::vector<double>& values) {
   return std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); });
 }
 
+// The extremes of a parameter over all steps; NaN when one of them is NaN, as the reference has it.
+struct Extremes {
+  explicit Extremes(const std::vector<double>& params) {
+    for (const double value : params) {
+      smallest = SmallerOf(smallest, value);
+      largest = LargerOf(largest, value);
+    }
+  }
+  double smallest = std::numeric_limits<double>::max();
+  double largest = std::numeric_limits<double>::lowest();
+};
+
 // k of topk, bottomk and limitk, one a step; all zero when nothing can come out.
 Status CheckCounts(const std::vector<double>& params, std::vector<int64_t>* counts) {
   counts->assign(params.size(), 0);
-  const double largest = *std::max_element(params.begin(), params.end());
-  if (largest < 1) return Status::Ok();
+  const Extremes extremes(params);
+  if (extremes.largest < 1) return Status::Ok();
   if (AnyNan(params)) return Status(Code::kExecution, "Parameter value is NaN");
-  const double smallest = *std::min_element(params.begin(), params.end());
   static constexpr auto kMin = static_cast<double>(std::numeric_limits<int64_t>::min());
   static constexpr auto kMax = static_cast<double>(std::numeric_limits<int64_t>::max());
-  if (smallest <= kMin) {
-    return Status(Code::kExecution,
-                  fmt::format("Scalar value {} underflows int64", FormatFloatGo(smallest)));
+  if (extremes.smallest <= kMin) {
+    return Status(Code::kExecution, fmt::format("Scalar value {} underflows int64",
+                                                FormatFloatGo(extremes.smallest)));
   }
-  if (largest >= kMax) {
+  if (extremes.largest >= kMax) {
     return Status(Code::kExecution,
-                  fmt::format("Scalar value {} overflows int64", FormatFloatGo(largest)));
+                  fmt::format("Scalar value {} overflows int64", FormatFloatGo(extremes.largest)));
   }
   for (size_t t = 0; t < params.size(); ++t) (*counts)[t] = static_cast<int64_t>(params[t]);
   return Status::Ok();
@@ -99,8 +111,9 @@ Status TopkOperator::Open() {
       const size_t group = groups.of_series[first + s];
       bool ignored = false;
       for (size_t t = 0; t < grid_.count; ++t) {
+        if (counts[t] < 1) continue;
         ignored |= batch.kinds(s)[t] == PointKind::kHistogram;
-        if (batch.kinds(s)[t] != PointKind::kFloat || counts[t] < 1) continue;
+        if (batch.kinds(s)[t] != PointKind::kFloat) continue;
         std::vector<Element>& heap = heaps[group * grid_.count + t];
         held -= heap.size();
         PushBounded(&heap, {batch.values(s)[t], static_cast<uint32_t>(first + s)},
@@ -167,10 +180,13 @@ bool InRatio(double ratio, double offset) {
 
 Status CheckRatios(QueryContext* context, const RankSpec& spec, std::vector<double>* ratios) {
   if (AnyNan(*ratios)) return Status(Code::kExecution, "Ratio value is NaN");
-  const double largest = *std::max_element(ratios->begin(), ratios->end());
-  const double smallest = *std::min_element(ratios->begin(), ratios->end());
-  if (largest > 1) context->annotations.InvalidRatio(largest, 1, spec.param_position);
-  if (smallest < -1) context->annotations.InvalidRatio(smallest, -1, spec.param_position);
+  const Extremes extremes(*ratios);
+  if (extremes.largest > 1) {
+    context->annotations.InvalidRatio(extremes.largest, 1, spec.param_position);
+  }
+  if (extremes.smallest < -1) {
+    context->annotations.InvalidRatio(extremes.smallest, -1, spec.param_position);
+  }
   for (double& ratio : *ratios) ratio = std::clamp(ratio, -1.0, 1.0);
   return Status::Ok();
 }
@@ -224,8 +240,15 @@ Status LimitOperator::Open() {
 Status QuantileOperator::Open() {
   std::vector<double> params;
   TOCSIN_RETURN_IF_ERROR(OpenParam(child_.get(), param_.get(), &params));
-  for (const double q : params) {
-    if (!(q >= 0 && q <= 1)) context_->annotations.InvalidQuantile(q, spec_.param_position);
+  const Extremes extremes(params);
+  if (AnyNan(params)) {
+    context_->annotations.InvalidQuantile(model::NormalNan(), spec_.param_position);
+  }
+  if (extremes.largest > 1) {
+    context_->annotations.InvalidQuantile(extremes.largest, spec_.param_position);
+  }
+  if (extremes.smallest < 0) {
+    context_->annotations.InvalidQuantile(extremes.smallest, spec_.param_position);
   }
   Groups groups = GroupSeries(*child_, spec_.grouping);
   const uint64_t cell_bytes = groups.labels.size() * grid_.count * sizeof(std::vector<double>);
@@ -288,12 +311,18 @@ Status CountValuesOperator::Open() {
     return charge.Grow(&context_->memory, rows.size() * grid_.count * sizeof(double));
   });
   TOCSIN_RETURN_IF_ERROR(read);
-  // Overwriting a grouping label may make groups equal.
+  // Overwriting a grouping label may make groups equal. `without` may take the new label away
+  // again.
+  const Grouping& grouping = spec_.grouping;
+  const bool dropped =
+      grouping.without &&
+      (label_ == model::kMetricName ||
+       std::find(grouping.labels.begin(), grouping.labels.end(), label_) != grouping.labels.end());
   std::map<Labels, size_t> merged;
   std::vector<size_t> target(rows.size());
   for (const auto& [key, row] : row_of) {
-    const Labels labels =
-        model::LabelsBuilder(groups.labels[key.first]).Set(label_, key.second).Build();
+    model::LabelsBuilder builder(groups.labels[key.first]);
+    const Labels labels = (dropped ? builder : builder.Set(label_, key.second)).Build();
     const auto [it, added] = merged.try_emplace(labels, labels_.size());
     if (added) {
       labels_.push_back(labels);

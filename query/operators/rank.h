@@ -13,7 +13,7 @@ namespace tocsin::query {
 struct RankSpec {
   AggregateOp op = AggregateOp::kTopk;
   Grouping grouping;
-  PositionRange position;  // of the aggregated expression
+  PositionRange position;  // of the aggregated expression; of all of it for topk and bottomk
   PositionRange param_position;
 };
 

@@ -97,24 +97,45 @@ class SmoothedSelectorOperator::SmoothedCursor final : public Cursor {
         continue;
       }
       if (!Find(column.histogram_timestamps, times[t], &next, &n)) continue;
-      const model::Histogram& before = *column.histograms[n.before];
-      if (!n.has_after) {
-        out->SetHistogram(row, t, std::make_shared<const model::Histogram>(before));
-        continue;
-      }
-      const model::Histogram& after = *column.histograms[n.before + 1];
-      std::optional<model::Histogram> between =
-          InterpolateHistograms(before, after,
-                                PartBetween(column.histogram_timestamps[n.before],
-                                            column.histogram_timestamps[n.before + 1], times[t]),
-                                after.hint != model::CounterResetHint::kGauge);
-      if (!between.has_value()) {
-        context->annotations.MixedExponentialCustom(
-            selector_->source_->LabelsAt(series).MetricName(), selector_->position_);
-        continue;
-      }
-      out->SetHistogram(row, t, std::make_shared<const model::Histogram>(std::move(*between)));
+      const model::Labels labels = selector_->source_->LabelsAt(series);
+      HistogramAt(column, n, times[t], std::string(labels.MetricName()), row, t, out);
     }
+  }
+
+  void HistogramAt(const Column& column, const Neighbours& n, Timestamp time,
+                   const std::string& metric, size_t row, size_t t, Batch* out) const {
+    AnnotationSink& annotations = selector_->context_->annotations;
+    const model::Histogram& before = *column.histograms[n.before];
+    if (!n.has_after) {
+      model::Histogram held = before;
+      // Held on, it says nothing about its predecessor any more.
+      if (column.histogram_timestamps[n.before] < time) {
+        held.hint = model::CounterResetHint::kUnknown;
+      }
+      out->SetHistogram(row, t, std::make_shared<const model::Histogram>(std::move(held)));
+      return;
+    }
+    const model::Histogram& after = *column.histograms[n.before + 1];
+    std::optional<BetweenHistograms> between;
+    if (before.uses_custom_buckets() == after.uses_custom_buckets()) {
+      const bool counter = before.hint != model::CounterResetHint::kGauge ||
+                           after.hint != model::CounterResetHint::kGauge;
+      between = InterpolateHistograms(before, after,
+                                      PartBetween(column.histogram_timestamps[n.before],
+                                                  column.histogram_timestamps[n.before + 1], time),
+                                      counter);
+    }
+    if (!between.has_value()) {
+      annotations.MixedExponentialCustom(metric, selector_->position_);
+      return;
+    }
+    if (between->difference_reconciled) {
+      annotations.MismatchedCustomBuckets("subtraction", selector_->position_);
+    }
+    if (between->sum_reconciled) {
+      annotations.MismatchedCustomBuckets("addition", selector_->position_);
+    }
+    out->SetHistogram(row, t, std::make_shared<const model::Histogram>(std::move(between->value)));
   }
 
   const SmoothedSelectorOperator* const selector_;

@@ -5,6 +5,7 @@
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "query/engine.h"
 #include "query/testing/script_runner.h"
@@ -22,6 +23,22 @@ BOOST_AUTO_TEST_SUITE(EngineScriptTest)
 
 // Scripts whose answers depend on when metric names are dropped.
 constexpr const char* kDelayedOnly[] = {"name_label_dropping", "type_and_unit"};
+
+// Annotations of the histogram functions tell a metric's name only when it is still there.
+std::string WithoutNamesOfHistograms(const std::string& script) {
+  std::istringstream in(script);
+  std::string out;
+  for (std::string line; std::getline(in, line);) {
+    const size_t name = line.find(" for metric name ");
+    const bool of_histogram_function = line.find("NaN observations") != std::string::npos ||
+                                       line.find("classic and native") != std::string::npos;
+    if (of_histogram_function && name != std::string::npos) {
+      line.erase(name, line.find(" (", name) - name);
+    }
+    out += line + "\n";
+  }
+  return out;
+}
 
 void RunAll(const EngineOptions& options) {
   const std::filesystem::path dir =
@@ -41,7 +58,9 @@ void RunAll(const EngineOptions& options) {
                                         path.stem()) != std::end(kDelayedOnly);
     if (delayed_only && !options.language.delayed_name_removal) continue;
     FakeScriptStorage storage;
-    const ScriptResult result = RunTestScript(ReadScript(path), ScriptOptions{}, &engine, &storage);
+    std::string script = ReadScript(path);
+    if (!options.language.delayed_name_removal) script = WithoutNamesOfHistograms(script);
+    const ScriptResult result = RunTestScript(script, ScriptOptions{}, &engine, &storage);
     BOOST_TEST(result.failures.empty(), DescribeScriptResult(path.filename().string(), result));
   }
 }

@@ -241,7 +241,7 @@ eval instant at 4m increase(single[3m])
 eval instant at 4m increase(single[2m])
 
 eval instant at 2m increase(hist[1m])
-  {} {{count:60 sum:60 buckets:[60] counter_reset_hint:gauge}}
+  {} {{count:60 sum:60 buckets:[60]}}
 )");
 }
 

@@ -241,6 +241,9 @@ std::vector<Case> Cases() {
       {"quantile_over_time(0.3, R)",
        NonEmpty([](const Window& w) { return NaiveQuantile(0.3, SortedValues(w)); })},
       {"mad_over_time(R)", NonEmpty([](const Window& w) {
+         for (const Point& p : w) {
+           if (std::isnan(p.value)) return std::nan("");
+         }
          const double median = NaiveQuantile(0.5, SortedValues(w));
          Window distances = w;
          for (Point& p : distances) p.value = std::fabs(p.value - median);
