@@ -360,8 +360,9 @@ bool Compactor::HeadNeeds(const Tombstone& tombstone) {
   if (fresh) {
     held.windows = OpenWindows(tombstone.range);
     for (size_t s = 0; s < head_.shard_count(); ++s) {
-      MutexLock lock(head_.shard(s).mutex);
-      held.log_files.push_back(head_.shard(s).log.file_number());
+      ShardLog& log = head_.shard(s).log;
+      MutexLock lock(log.mutex());
+      held.log_files.push_back(log.file_number());
     }
   }
   const std::shared_ptr<const Version> version = store_.Current();
@@ -371,11 +372,11 @@ bool Compactor::HeadNeeds(const Tombstone& tombstone) {
   if (!held.windows.empty()) return true;
   // Exemplars, which no seal takes away, come back from the log.
   for (size_t s = 0; s < head_.shard_count(); ++s) {
-    Shard& shard = head_.shard(s);
-    if (!shard.log.enabled()) continue;
-    const uint32_t oldest = shard.log.oldest_number();
-    MutexLock lock(shard.mutex);
-    if (oldest <= held.log_files[s] && shard.log.file_has_samples()) return true;
+    ShardLog& log = head_.shard(s).log;
+    if (!log.enabled()) continue;
+    const uint32_t oldest = log.oldest_number();
+    MutexLock lock(log.mutex());
+    if (oldest <= held.log_files[s] && log.file_has_samples()) return true;
     if (oldest < held.log_files[s]) return true;
   }
   return false;

@@ -133,7 +133,7 @@ def running(server):
                 return False
 
             wait_until(ready, 60, what=server.name)
-            yield url, directory
+            yield url, directory, process.pid
         finally:
             process.terminate()
             process.wait(60)
@@ -164,7 +164,7 @@ def check(url, known, rows):
 
 def measure(server, name, known, rows):
     samples = sum(len(s) for _, s in rows)
-    with running(server) as (url, directory):
+    with running(server) as (url, directory, _):
         for push in pushes(name, known, rows):
             status, body = remote_write(url, push, timeout=120)
             if status // 100 != 2:

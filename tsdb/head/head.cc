@@ -230,11 +230,12 @@ void Head::StartLogFile(Shard& shard) {
   }
   // Every file knows the exemplars and marks: there is a bound to them, and the older file will be
   // dropped.
-  exemplars_.ForEach([&](SourceId id, model::Slot slot, const model::Exemplar& exemplar) {
-    const Source* source = sources_.Get(id);
-    if (source != nullptr && source->shard == shard.number)
-      PutExemplarRecord(shard.log.buffer(), id, slot, exemplar);
-  });
+  exemplars_.ForEach([&](SourceId id, model::Slot slot, const model::Exemplar& exemplar)
+                         NO_THREAD_SAFETY_ANALYSIS {
+                           const Source* source = sources_.Get(id);
+                           if (source != nullptr && source->shard == shard.number)
+                             PutExemplarRecord(shard.log.buffer(), id, slot, exemplar);
+                         });
   {
     MutexLock lock(marks_mutex_);
     for (const auto& [key, bytes] : marks_) PutMarkRecord(shard.log.buffer(), key, bytes);

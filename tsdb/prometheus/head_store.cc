@@ -287,7 +287,7 @@ void HeadStore::ReadSamples(uint64_t i, TimeRange range, ChunkSamples* out,
     skipped->AddExample("head: " + status.message());
   }
   for (const auto& [t, histogram] : series.late_histograms) {
-    const auto covers = [t = t](const TimeRange& gone) { return gone.Contains(t); };
+    const auto covers = [at = t](const TimeRange& gone) { return gone.Contains(at); };
     if (!range.Contains(t) || std::any_of(series.deleted.begin(), series.deleted.end(), covers)) {
       continue;
     }

@@ -74,7 +74,7 @@ class ShardLog {
   // The number of the last published batch; set before the first file is started.
   void FollowCommits(const std::atomic<uint64_t>* commit_number) { commit_number_ = commit_number; }
 
-  Mutex& mutex() { return mutex_; }
+  Mutex& mutex() TOCSIN_TSA(lock_returned(mutex_)) { return mutex_; }
   bool enabled() const { return enabled_; }
 
   // --- under the shard's mutex ---
