@@ -1,6 +1,7 @@
 #include "alerting/notify/notification_log.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -150,8 +151,7 @@ NotificationReason DecideNotification(const std::optional<LogEntry>& entry, cons
 }
 
 NotificationLog::NotificationLog(StateStore& store) : store_(store) {
-  MutexLock lock(mu_);
-  std::map<Key, LogEntry>& entries = entries_;
+  std::map<Key, LogEntry> entries;
   const Status status =
       store_.ForEach(kLogPrefix, [&entries](std::string_view key, std::string_view value) {
         const auto json = ParseJson(value);
@@ -163,6 +163,8 @@ NotificationLog::NotificationLog(StateStore& store) : store_(store) {
         return true;
       });
   if (!status.ok()) LogError("notify", "notification log could not be read", {{"err", status}});
+  MutexLock lock(mu_);
+  entries_ = std::move(entries);
 }
 
 std::vector<QueuedNotification> NotificationLog::LoadQueued() const {

@@ -91,10 +91,10 @@ export function QueriesPage() {
               <thead>
                 <tr>
                   <th scope="col">Expression</th>
-                  <th scope="col">For</th>
-                  <th scope="col">Since</th>
-                  <th scope="col">Samples</th>
-                  <th scope="col">Memory</th>
+                  <th scope="col">Asked by</th>
+                  <th scope="col" class="number">Running for</th>
+                  <th scope="col" class="number">Samples</th>
+                  <th scope="col" class="number">Memory</th>
                   <th scope="col">Action</th>
                 </tr>
               </thead>
@@ -126,12 +126,12 @@ export function QueriesPage() {
               <tr>
                 <th scope="col">Expression</th>
                 <th scope="col">Lane</th>
-                <th scope="col">Runs</th>
-                <th scope="col">Failed</th>
-                <th scope="col">CPU</th>
-                <th scope="col">Longest</th>
-                <th scope="col">Memory</th>
-                <th scope="col">Samples</th>
+                <th scope="col" class="number">Runs</th>
+                <th scope="col" class="number">Failed</th>
+                <th scope="col" class="number">CPU</th>
+                <th scope="col" class="number">Longest</th>
+                <th scope="col" class="number">Memory</th>
+                <th scope="col" class="number">Samples</th>
               </tr>
             </thead>
             <tbody>

@@ -40,17 +40,17 @@ export function Plan({ answer }: { answer: PlanAnswer }) {
         <thead>
           <tr>
             <th scope="col">Expression</th>
-            <th scope="col">Time</th>
-            <th scope="col">Series</th>
-            <th scope="col">Samples</th>
-            <th scope="col">Points</th>
-            <th scope="col">Memory</th>
+            <th scope="col" class="number">Time</th>
+            <th scope="col" class="number">Series</th>
+            <th scope="col" class="number">Samples</th>
+            <th scope="col" class="number">Points</th>
+            <th scope="col" class="number">Memory</th>
           </tr>
         </thead>
         <tbody>
           {all.map(({ node, depth }, i) => (
             <tr key={i}>
-              <td>
+              <td class="expression">
                 <span class={indent(depth)}>{node.expr}</span>
               </td>
               <td class="number">
