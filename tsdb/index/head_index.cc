@@ -119,6 +119,7 @@ struct HeadIndex::Impl {
   }
   // Unlinks keys that nobody holds; their ids, ascending.
   IdList UnlinkDeadKeys(std::vector<LabelIndex::Entry>* entries) REQUIRES(mu);
+  class PairWalk;
   void SelectPairs(const SelectedProduct& product, HeadSelection* out) const;
 
   const uint64_t seed;
@@ -343,33 +344,105 @@ HeadIndex::Pin HeadIndex::NewPin() const {
   return Pin(std::make_unique<Pin::State>(Pin::State{impl_.get(), impl_->domain.NewPin()}));
 }
 
+// Walks the layouts of one product. What was found for a page is found once, for all sources that
+// share it, and, but for the slots where they differ, for those whose pages follow it.
+class HeadIndex::Impl::PairWalk {
+ public:
+  PairWalk(const SelectedProduct& product, HeadSelection* out)
+      : keys_(product.keys), wanted_(product.keys), out_(*out) {}
+
+  void Visit(SourceId source, const Layout::PageView& view) {
+    const LayoutPage::Difference difference = view.page->difference();
+    uint32_t list = kNoId;
+    if (difference.base == nullptr) {
+      list = Found(view.page, view.length).list;
+    } else {
+      const Page& base = Found(difference.base, view.length);
+      const auto end = std::partition_point(
+          difference.own.begin(), difference.own.end(),
+          [&view](const LayoutPage::Own& own) { return own.slot < view.length; });
+      const std::span<const LayoutPage::Own> own(difference.own.begin(), end);
+      list = MayHold(*view.page) || Hides(base, own) ? Merge(base.list, own) : base.list;
+    }
+    const size_t size = out_.lists[list].size();
+    if (size == 0) return;
+    out_.entries.push_back({source, view.slot_base, list});
+    out_.series_count += size;
+  }
+
+ private:
+  struct Page {
+    const LayoutPage* page;
+    uint32_t length;
+    uint32_t list;
+    std::vector<uint64_t> slots;  // of the list, a bit each
+  };
+
+  // Keys of a source's own were added one after another: most of its pages have none of few.
+  bool MayHold(const LayoutPage& page) const {
+    const auto first = std::lower_bound(keys_.begin(), keys_.end(), page.lowest_key());
+    return first != keys_.end() && *first <= page.highest_key();
+  }
+
+  const Page& Found(const LayoutPage* page, uint32_t length) {
+    if (last_ != nullptr && last_->page == page && last_->length == length) return *last_;
+    const auto [found, fresh] = pages_.try_emplace({page, length});
+    last_ = &found->second;
+    if (!fresh) return *last_;
+    Page& entry = found->second;
+    entry = {page, length, static_cast<uint32_t>(out_.lists.size()), {}};
+    entry.slots.resize(length / 64 + 1);
+    std::vector<SlotKey>& list = out_.lists.emplace_back();
+    const bool any = MayHold(*page);
+    // A follower may be longer than its base: its own slots are all that it has there.
+    for (uint32_t s = 0; any && s < std::min(length, page->size()); ++s) {
+      const KeyId key = page->KeyAt(s);
+      if (!wanted_.Contains(key)) continue;
+      list.push_back({s, key});
+      entry.slots[s / 64] |= uint64_t{1} << (s % 64);
+    }
+    return entry;
+  }
+
+  static bool Hides(const Page& base, std::span<const LayoutPage::Own> own) {
+    uint64_t hidden = 0;
+    for (const LayoutPage::Own& entry : own)
+      hidden |= base.slots[entry.slot / 64] >> (entry.slot % 64);
+    return (hidden & 1) != 0;
+  }
+
+  // The base's list, but for the slots of `own`, and those of `own` that are wanted.
+  uint32_t Merge(uint32_t base, std::span<const LayoutPage::Own> own) {
+    std::vector<SlotKey> list;
+    size_t next = 0;
+    const auto take_own = [&](uint32_t below) {
+      for (; next < own.size() && own[next].slot < below; ++next) {
+        const KeyId key = own[next].key.load(std::memory_order_relaxed);
+        if (wanted_.Contains(key)) list.push_back({own[next].slot, key});
+      }
+    };
+    for (const SlotKey& slot : out_.lists[base]) {
+      take_own(slot.slot);
+      if (next == own.size() || own[next].slot != slot.slot) list.push_back(slot);
+    }
+    take_own(kLayoutPageSlots);
+    out_.lists.push_back(std::move(list));
+    return static_cast<uint32_t>(out_.lists.size() - 1);
+  }
+
+  const IdList& keys_;
+  const IdSet wanted_;
+  HeadSelection& out_;
+  std::map<std::pair<const LayoutPage*, uint32_t>, Page> pages_;
+  const Page* last_ = nullptr;
+};
+
 void HeadIndex::Impl::SelectPairs(const SelectedProduct& product, HeadSelection* out) const {
-  const IdSet wanted(product.keys);
-  // Of one page, sources share what was found for the same length.
-  std::map<std::pair<const LayoutPage*, uint32_t>, uint32_t> list_of_page;
+  PairWalk walk(product, out);
   for (const SourceId id : product.sources) {
     const Source* source = sources.Get(id);
     if (source == nullptr) continue;  // removed, or not published yet
-    source->layout.ForEachPage([&](const Layout::PageView& view) {
-      const auto [found, fresh] = list_of_page.try_emplace({view.page, view.length});
-      if (fresh) {
-        std::vector<SlotKey> list;
-        // Keys of a source's own were added one after another: most of its pages have none of few.
-        const auto first =
-            std::lower_bound(product.keys.begin(), product.keys.end(), view.page->lowest_key());
-        const bool any = first != product.keys.end() && *first <= view.page->highest_key();
-        for (uint32_t s = 0; any && s < view.length; ++s) {
-          const KeyId key = view.page->KeyAt(s);
-          if (wanted.Contains(key)) list.push_back({s, key});
-        }
-        found->second = static_cast<uint32_t>(out->lists.size());
-        out->lists.push_back(std::move(list));
-      }
-      const size_t size = out->lists[found->second].size();
-      if (size == 0) return;
-      out->entries.push_back({id, view.slot_base, found->second});
-      out->series_count += size;
-    });
+    source->layout.ForEachPage([&](const Layout::PageView& view) { walk.Visit(id, view); });
   }
 }
 
@@ -400,11 +473,12 @@ Result<Participants> ParticipantsOf(const HeadIndex::Pin& pin,
   Participants all;
   for (const model::MatcherSet& matchers : matcher_sets) {
     TOCSIN_ASSIGN_OR_RETURN(const HeadSelection selection, pin.Select(matchers));
+    std::vector<bool> seen(selection.lists.size());
     for (const HeadSelection::Entry& entry : selection.entries) {
       all.sources.push_back(entry.source);
-    }
-    for (const std::vector<SlotKey>& list : selection.lists) {
-      for (const SlotKey& slot : list) all.keys.push_back(slot.key);
+      if (seen[entry.list]) continue;
+      seen[entry.list] = true;
+      for (const SlotKey& slot : selection.lists[entry.list]) all.keys.push_back(slot.key);
     }
   }
   SortUnique(&all.sources);

@@ -10,7 +10,8 @@
 //
 // Costs: a layout is a list of pages of up to 4,096 slots; sources that add the same keys in the
 // same order share one page (layout.h), so that 2,000 targets with the same 500 keys store them
-// once. A series of a shared layout costs nothing here, a series of its own about 70 bytes
+// once, and sources that differ in a few slots store these alone. A series of a shared layout
+// costs nothing here, a series of its own about 70 bytes
 // (tests/bench/RESULTS.md).
 //
 // Thread contract: thread-safe. Writing calls take one internal mutex, briefly and without I/O.
@@ -44,8 +45,8 @@ struct SlotKey {
   KeyId key;
 };
 
-// A selection: entries of (source, list of slots). Sources whose layout pages are shared share the
-// list, too.
+// A selection: entries of (source, list of slots). Sources whose layout pages are shared, or differ
+// in slots that are not selected, share the list, too; a list may be no entry's.
 struct HeadSelection {
   struct Entry {
     SourceId source;

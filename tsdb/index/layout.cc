@@ -2,6 +2,8 @@
 
 #include <xxhash.h>
 
+#include <utility>
+
 #include "base/check.h"
 
 namespace tocsin::tsdb {
@@ -12,6 +14,7 @@ constexpr uint32_t kFirstCapacity = 4;
 constexpr uint32_t kSlotTableFrom = 16;
 // A page and its entry in the hash map.
 constexpr size_t kPageBytes = sizeof(LayoutPage) + 48;
+constexpr size_t PatchBytes(uint32_t entries) { return 48 + entries * sizeof(LayoutPage::Own); }
 
 size_t TableIndex(KeyId key) { return (key * size_t{0x9e3779b97f4a7c15}) >> 32; }
 
@@ -32,10 +35,10 @@ std::vector<KeyId> LayoutStore::Prefix(const LayoutPage& page, uint32_t length) 
   return keys;
 }
 
-LayoutPage* LayoutStore::Acquire(const std::vector<KeyId>& keys) {
+LayoutPage* LayoutStore::Acquire(const std::vector<KeyId>& keys, LayoutPage* like) {
   const uint64_t hash = HashOf(keys);
   const auto known = by_hash_.find(hash);
-  if (known != by_hash_.end() && known->second->size_ >= keys.size()) {
+  if (known != by_hash_.end() && known->second->size() >= keys.size()) {
     LayoutPage* page = known->second;
     bool equal = true;
     for (uint32_t i = 0; i < keys.size() && equal; ++i) equal = page->KeyAt(i) == keys[i];
@@ -49,29 +52,55 @@ LayoutPage* LayoutStore::Acquire(const std::vector<KeyId>& keys) {
   page->users_ = 1;
   ++page_count_;
   memory_bytes_ += kPageBytes;
-  for (const KeyId key : keys) AppendKey(page, key);
+  LayoutPage* base = like;
+  if (like != nullptr) {
+    const LayoutPage::Patch* patch = like->patch_.load(std::memory_order_relaxed);
+    if (patch != nullptr) base = patch->base;
+  }
+  if (base == nullptr || !Follow(page, base, keys)) {
+    for (const KeyId key : keys) AppendKey(page, key);
+  }
   by_hash_[hash] = page;
   return page;
 }
 
 void LayoutStore::Drop(LayoutPage* page) {
-  if (--page->users_ > 0) return;
-  for (uint32_t i = 0; i < page->size_; ++i) {
-    const KeyId key = page->KeyAt(i);
-    if (key != kNoId) count_key_(key, -1);
+  if (--page->users_ > 0) {
+    ForgetUnseen(page);
+    return;
   }
   const auto listed = by_hash_.find(page->hash_);
   if (listed != by_hash_.end() && listed->second == page) by_hash_.erase(listed);
   --page_count_;
-  const size_t bytes = page->capacity_ * sizeof(KeyId);
-  memory_bytes_ -= kPageBytes + bytes;
-  if (page->slot_table_ != nullptr) memory_bytes_ -= (page->slot_table_mask_ + 1) * 2;
+  size_t bytes = page->capacity_ * sizeof(KeyId);
+  if (const auto* patch = page->patch_.load(std::memory_order_relaxed)) {
+    for (const LayoutPage::Own& own : patch->entries()) {
+      const KeyId key = own.key.load(std::memory_order_relaxed);
+      if (key != kNoId) count_key_(key, -1);
+    }
+    Unfollow(page, *patch);
+    bytes += PatchBytes(patch->capacity);
+  } else {
+    for (uint32_t i = 0; i < page->size(); ++i) {
+      const KeyId key = page->KeyAt(i);
+      if (key != kNoId) count_key_(key, -1);
+    }
+  }
+  memory_bytes_ -= kPageBytes + bytes + page->covered_.capacity() * sizeof(uint32_t);
+  DropSlotTable(page);
   domain_.Retire(page, kPageBytes + bytes, &DeletePage);
+}
+
+void LayoutStore::DropSlotTable(LayoutPage* page) {
+  if (page->slot_table_ == nullptr) return;
+  memory_bytes_ -= (page->slot_table_mask_ + 1) * 2;
+  page->slot_table_.reset();
 }
 
 void LayoutStore::DeletePage(void* memory) {
   auto* page = static_cast<LayoutPage*>(memory);
   delete[] page->keys_.load(std::memory_order_relaxed);
+  delete page->patch_.load(std::memory_order_relaxed);
   delete page;
 }
 
@@ -82,13 +111,14 @@ void LayoutStore::WidenKeys(LayoutPage* page, KeyId key) {
 }
 
 void LayoutStore::AppendKey(LayoutPage* page, KeyId key) {
+  if (page->patch_.load(std::memory_order_relaxed) != nullptr) return AppendToFollower(page, key);
   WidenKeys(page, key);
   LayoutPage::Keys* keys = page->keys_.load(std::memory_order_relaxed);
-  if (page->size_ == page->capacity_) {
+  if (page->size() == page->capacity_) {
     const uint32_t capacity =
         page->capacity_ == 0 ? kFirstCapacity : std::min(page->capacity_ * 2, kLayoutPageSlots);
     auto* bigger = new LayoutPage::Keys[capacity];
-    for (uint32_t i = 0; i < page->size_; ++i) {
+    for (uint32_t i = 0; i < page->size(); ++i) {
       bigger[i].store(keys[i].load(std::memory_order_relaxed), std::memory_order_relaxed);
     }
     page->keys_.store(bigger, std::memory_order_release);
@@ -100,19 +130,181 @@ void LayoutStore::AppendKey(LayoutPage* page, KeyId key) {
     page->capacity_ = capacity;
     keys = bigger;
   }
-  keys[page->size_].store(key, std::memory_order_relaxed);
-  ++page->size_;
+  keys[page->size()].store(key, std::memory_order_relaxed);
+  page->size_.store(page->size() + 1, std::memory_order_release);
+  if (page->followers_ > 0) {
+    memory_bytes_ -= page->covered_.capacity() * sizeof(uint32_t);
+    page->covered_.push_back(page->followers_);
+    memory_bytes_ += page->covered_.capacity() * sizeof(uint32_t);
+  }
   if (key != kNoId) count_key_(key, 1);
   if (page->slot_table_ == nullptr) return;
-  if (page->size_ * 2 > page->slot_table_mask_ + 1) {
-    memory_bytes_ -= (page->slot_table_mask_ + 1) * 2;
-    page->slot_table_.reset();  // the next look-up makes a larger one
+  if (page->size() * 2 > page->slot_table_mask_ + 1) {
+    DropSlotTable(page);  // the next look-up makes a larger one
     return;
   }
   size_t i = TableIndex(key) & page->slot_table_mask_;
   while (page->slot_table_[i] != 0) i = (i + 1) & page->slot_table_mask_;
-  page->slot_table_[i] = static_cast<uint16_t>(page->size_);
+  page->slot_table_[i] = static_cast<uint16_t>(page->size());
 }
+
+// ----------------------------------------------------------------------------------------------------------
+// pages that follow others
+
+// False when they differ too much; then nothing has happened.
+bool LayoutStore::Follow(LayoutPage* page, LayoutPage* base, const std::vector<KeyId>& keys) {
+  const auto size = static_cast<uint32_t>(keys.size());
+  const auto differs = [&](uint32_t s) { return s >= base->size() || base->KeyAt(s) != keys[s]; };
+  uint32_t own = 0;
+  for (uint32_t s = 0; s < size; ++s) own += differs(s) ? 1 : 0;
+  if (own > OwnMax(size)) return false;
+  auto* patch = new LayoutPage::Patch(base, std::max(own, kFirstCapacity));
+  if (base->followers_++ == 0) {
+    memory_bytes_ -= base->covered_.capacity() * sizeof(uint32_t);
+    base->covered_.assign(base->size(), 0);
+    memory_bytes_ += base->covered_.capacity() * sizeof(uint32_t);
+  }
+  ++base->users_;
+  for (uint32_t s = 0; s < base->size(); ++s) base->covered_[s] += s >= size || differs(s) ? 1 : 0;
+  own = 0;
+  for (uint32_t s = 0; s < size; ++s) {
+    if (!differs(s)) continue;
+    patch->own[own].slot = static_cast<uint16_t>(s);
+    patch->own[own++].key.store(keys[s], std::memory_order_relaxed);
+    WidenKeys(page, keys[s]);
+    if (keys[s] != kNoId) count_key_(keys[s], 1);
+  }
+  patch->count.store(own, std::memory_order_release);
+  page->size_.store(size, std::memory_order_release);
+  memory_bytes_ += PatchBytes(patch->capacity);
+  page->patch_.store(patch, std::memory_order_release);
+  return true;
+}
+
+// `patch`: the page's, maybe out of readers' reach already, as the base may be after this.
+void LayoutStore::Unfollow(LayoutPage* page, const LayoutPage::Patch& patch) {
+  const std::span<const LayoutPage::Own> own = patch.entries();
+  LayoutPage* base = patch.base;
+  size_t next = 0;
+  for (uint32_t s = 0; s < base->size(); ++s) {
+    const bool is_own = next < own.size() && own[next].slot == s;
+    if (is_own) ++next;
+    if (is_own || s >= page->size()) --base->covered_[s];
+  }
+  --base->followers_;
+  Drop(base);
+}
+
+void LayoutStore::SetPatch(LayoutPage* page, LayoutPage::Patch* patch) {
+  LayoutPage::Patch* old = page->patch_.load(std::memory_order_relaxed);
+  page->patch_.store(patch, std::memory_order_release);
+  memory_bytes_ -= PatchBytes(old->capacity);
+  memory_bytes_ += PatchBytes(patch->capacity);
+  domain_.RetireDelete(old, PatchBytes(old->capacity));
+}
+
+LayoutPage::Patch* LayoutStore::GrowPatch(LayoutPage* page, uint32_t at) {
+  LayoutPage::Patch* old = page->patch_.load(std::memory_order_relaxed);
+  const uint32_t count = old->count.load(std::memory_order_relaxed);
+  if (at == count && count < old->capacity) return old;
+  auto* patch = new LayoutPage::Patch(old->base, count + std::max(count / 2, kFirstCapacity));
+  for (uint32_t i = 0; i < count; ++i) {
+    LayoutPage::Own& to = patch->own[i + (i >= at ? 1 : 0)];
+    to.slot = old->own[i].slot;
+    to.key.store(old->own[i].key.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+  patch->count.store(count, std::memory_order_relaxed);
+  return patch;
+}
+
+void LayoutStore::AppendToFollower(LayoutPage* page, KeyId key) {
+  LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed);
+  const uint32_t slot = page->size();
+  LayoutPage* base = patch->base;
+  if (slot < base->size() && base->KeyAt(slot) == key) {
+    --base->covered_[slot];
+    page->size_.store(page->size() + 1, std::memory_order_release);
+    return;
+  }
+  const uint32_t count = patch->count.load(std::memory_order_relaxed);
+  if (count + 1 > OwnMax(slot + 1)) {
+    Detach(page);
+    return AppendKey(page, key);
+  }
+  WidenKeys(page, key);
+  LayoutPage::Patch* larger = GrowPatch(page, count);
+  larger->own[count].slot = static_cast<uint16_t>(slot);
+  larger->own[count].key.store(key, std::memory_order_relaxed);
+  larger->count.store(count + 1, std::memory_order_release);
+  if (larger != patch) SetPatch(page, larger);
+  page->size_.store(page->size() + 1, std::memory_order_release);
+  if (key != kNoId) count_key_(key, 1);
+}
+
+// Precondition: nobody else uses the page.
+void LayoutStore::ReplaceInFollower(LayoutPage* page, uint32_t slot, KeyId key) {
+  LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed);
+  const std::span<const LayoutPage::Own> own = patch->entries();
+  const auto at = static_cast<uint32_t>(
+      std::lower_bound(own.begin(), own.end(), slot,
+                       [](const LayoutPage::Own& o, uint32_t s) { return o.slot < s; }) -
+      own.begin());
+  WidenKeys(page, key);
+  if (key != kNoId) count_key_(key, 1);
+  if (at < own.size() && own[at].slot == slot) {
+    const KeyId old = patch->own[at].key.exchange(key, std::memory_order_relaxed);
+    if (old != kNoId) count_key_(old, -1);
+    return;
+  }
+  const auto count = static_cast<uint32_t>(own.size());
+  LayoutPage* base = patch->base;
+  LayoutPage::Patch* larger = GrowPatch(page, at);
+  larger->own[at].slot = static_cast<uint16_t>(slot);
+  larger->own[at].key.store(key, std::memory_order_relaxed);
+  larger->count.store(count + 1, std::memory_order_release);
+  if (larger != patch) SetPatch(page, larger);
+  ++base->covered_[slot];
+  ForgetUnseen(base);
+  if (count + 1 > OwnMax(page->size())) Detach(page);
+}
+
+void LayoutStore::Detach(LayoutPage* page) {
+  const uint32_t size = page->size();
+  uint32_t capacity = kFirstCapacity;
+  while (capacity < size) capacity *= 2;
+  auto* keys = new LayoutPage::Keys[capacity];
+  for (uint32_t s = 0; s < size; ++s) {
+    const KeyId key = page->KeyAt(s);
+    keys[s].store(key, std::memory_order_relaxed);
+    WidenKeys(page, key);
+    if (key != kNoId) count_key_(key, 1);
+  }
+  LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed);
+  for (const LayoutPage::Own& own : patch->entries()) {
+    const KeyId key = own.key.load(std::memory_order_relaxed);
+    if (key != kNoId) count_key_(key, -1);
+  }
+  page->capacity_ = capacity;
+  page->keys_.store(keys, std::memory_order_release);
+  page->patch_.store(nullptr, std::memory_order_release);
+  memory_bytes_ += capacity * sizeof(KeyId);
+  memory_bytes_ -= PatchBytes(patch->capacity);
+  Unfollow(page, *patch);
+  domain_.RetireDelete(patch, PatchBytes(patch->capacity));
+}
+
+void LayoutStore::ForgetUnseen(LayoutPage* page) {
+  if (page->followers_ == 0 || page->users_ > page->followers_) return;
+  LayoutPage::Keys* keys = page->keys_.load(std::memory_order_relaxed);
+  for (uint32_t s = 0; s < page->size(); ++s) {
+    if (page->covered_[s] < page->followers_) continue;
+    const KeyId key = keys[s].exchange(kNoId, std::memory_order_relaxed);
+    if (key != kNoId) count_key_(key, -1);
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------------
+// layouts
 
 void LayoutStore::SetPage(Layout& layout, uint32_t index, LayoutPage* page) {
   Layout::PageList* old = layout.pages_.load(std::memory_order_relaxed);
@@ -133,15 +325,15 @@ uint32_t LayoutStore::AddSlot(Layout& layout, KeyId key) {
   const uint32_t index = slot / kLayoutPageSlots;
   const uint32_t length = slot % kLayoutPageSlots;
   if (length == 0) {
-    SetPage(layout, index, Acquire({key}));
+    SetPage(layout, index, Acquire({key}, nullptr));
   } else {
     LayoutPage* page = layout.pages_.load(std::memory_order_relaxed)->pages[index];
-    if (length == page->size_) {
+    if (length == page->size()) {
       AppendKey(page, key);
     } else if (page->KeyAt(length) != key) {
       std::vector<KeyId> keys = Prefix(*page, length);
       keys.push_back(key);
-      SetPage(layout, index, Acquire(keys));
+      SetPage(layout, index, Acquire(keys, page));
       Drop(page);
     }
   }
@@ -157,28 +349,31 @@ void LayoutStore::ReplaceSlot(Layout& layout, uint32_t slot, KeyId key) {
   LayoutPage* page = layout.pages_.load(std::memory_order_relaxed)->pages[index];
   const KeyId old = page->KeyAt(position);
   if (old == key) return;
+  if (page->users_ == 1 && page->patch_.load(std::memory_order_relaxed) != nullptr) {
+    ReplaceInFollower(page, position, key);
+    return;
+  }
   if (page->users_ == 1) {
     WidenKeys(page, key);
     page->keys_.load(std::memory_order_relaxed)[position].store(key, std::memory_order_relaxed);
     if (old != kNoId) count_key_(old, -1);
     if (key != kNoId) count_key_(key, 1);
-    if (page->slot_table_ != nullptr) memory_bytes_ -= (page->slot_table_mask_ + 1) * 2;
-    page->slot_table_.reset();
+    DropSlotTable(page);
     return;
   }
   std::vector<KeyId> keys =
       Prefix(*page, std::min(count - index * kLayoutPageSlots, kLayoutPageSlots));
   keys[position] = key;
-  SetPage(layout, index, Acquire(keys));
+  SetPage(layout, index, Acquire(keys, page));
   Drop(page);
 }
 
 void LayoutStore::BuildSlotTable(LayoutPage* page) {
   uint32_t slots = 64;
-  while (page->size_ * 3 > slots) slots *= 2;
+  while (page->size() * 3 > slots) slots *= 2;
   page->slot_table_.reset(new uint16_t[slots]());
   page->slot_table_mask_ = slots - 1;
-  for (uint32_t s = 0; s < page->size_; ++s) {
+  for (uint32_t s = 0; s < page->size(); ++s) {
     size_t i = TableIndex(page->KeyAt(s)) & page->slot_table_mask_;
     while (page->slot_table_[i] != 0) i = (i + 1) & page->slot_table_mask_;
     page->slot_table_[i] = static_cast<uint16_t>(s + 1);
@@ -186,6 +381,18 @@ void LayoutStore::BuildSlotTable(LayoutPage* page) {
 }
 
 uint32_t LayoutStore::FindInPage(LayoutPage* page, KeyId key, uint32_t length) {
+  if (const LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed)) {
+    const std::span<const LayoutPage::Own> own = patch->entries();
+    if (key >= page->lowest_key() && key <= page->highest_key()) {
+      for (const LayoutPage::Own& entry : own) {
+        if (entry.key.load(std::memory_order_relaxed) == key)
+          return entry.slot < length ? entry.slot : model::kNoSlot;
+      }
+    }
+    const uint32_t slot = FindInPage(patch->base, key, std::min(length, patch->base->size()));
+    return slot == model::kNoSlot || LayoutPage::FindOwn(own, slot) != nullptr ? model::kNoSlot
+                                                                               : slot;
+  }
   if (length < kSlotTableFrom) {
     for (uint32_t s = 0; s < length; ++s) {
       if (page->KeyAt(s) == key) return s;
