@@ -352,17 +352,15 @@ class HeadIndex::Impl::PairWalk {
       : keys_(product.keys), wanted_(product.keys), out_(*out) {}
 
   void Visit(SourceId source, const Layout::PageView& view) {
-    const LayoutPage::Difference difference = view.page->difference();
+    LayoutPage::Difference own = view.page->difference();
     uint32_t list = kNoId;
-    if (difference.base == nullptr) {
+    if (own.base == nullptr) {
       list = Found(view.page, view.length).list;
     } else {
-      const Page& base = Found(difference.base, view.length);
-      const auto end = std::partition_point(
-          difference.own.begin(), difference.own.end(),
-          [&view](const LayoutPage::Own& own) { return own.slot < view.length; });
-      const std::span<const LayoutPage::Own> own(difference.own.begin(), end);
-      list = MayHold(*view.page) || Hides(base, own) ? Merge(base.list, own) : base.list;
+      const Page& base = Found(own.base, view.length);
+      while (!own.slots.empty() && own.slots.back() >= view.length)
+        own.slots = own.slots.first(own.slots.size() - 1);
+      list = MayHold(*view.page) || Hides(base, own.slots) ? Merge(base.list, own) : base.list;
     }
     const size_t size = out_.lists[list].size();
     if (size == 0) return;
@@ -404,26 +402,25 @@ class HeadIndex::Impl::PairWalk {
     return entry;
   }
 
-  static bool Hides(const Page& base, std::span<const LayoutPage::Own> own) {
+  static bool Hides(const Page& base, std::span<const uint16_t> slots) {
     uint64_t hidden = 0;
-    for (const LayoutPage::Own& entry : own)
-      hidden |= base.slots[entry.slot / 64] >> (entry.slot % 64);
+    for (const uint16_t slot : slots) hidden |= base.slots[slot / 64] >> (slot % 64);
     return (hidden & 1) != 0;
   }
 
   // The base's list, but for the slots of `own`, and those of `own` that are wanted.
-  uint32_t Merge(uint32_t base, std::span<const LayoutPage::Own> own) {
+  uint32_t Merge(uint32_t base, const LayoutPage::Difference& own) {
     std::vector<SlotKey> list;
     size_t next = 0;
     const auto take_own = [&](uint32_t below) {
-      for (; next < own.size() && own[next].slot < below; ++next) {
-        const KeyId key = own[next].key.load(std::memory_order_relaxed);
-        if (wanted_.Contains(key)) list.push_back({own[next].slot, key});
+      for (; next < own.slots.size() && own.slots[next] < below; ++next) {
+        const KeyId key = own.keys[next].load(std::memory_order_relaxed);
+        if (wanted_.Contains(key)) list.push_back({own.slots[next], key});
       }
     };
     for (const SlotKey& slot : out_.lists[base]) {
       take_own(slot.slot);
-      if (next == own.size() || own[next].slot != slot.slot) list.push_back(slot);
+      if (next == own.slots.size() || own.slots[next] != slot.slot) list.push_back(slot);
     }
     take_own(kLayoutPageSlots);
     out_.lists.push_back(std::move(list));
@@ -438,11 +435,23 @@ class HeadIndex::Impl::PairWalk {
 };
 
 void HeadIndex::Impl::SelectPairs(const SelectedProduct& product, HeadSelection* out) const {
+  // Four places to wait for memory at; each is asked for this many sources ahead of the next.
+  static constexpr size_t kAhead = 4;
   PairWalk walk(product, out);
-  for (const SourceId id : product.sources) {
-    const Source* source = sources.Get(id);
+  const IdList& ids = product.sources;
+  const auto ahead = [&](size_t i, auto prefetch) {
+    if (i >= ids.size()) return;
+    if (const Source* source = sources.Get(ids[i])) prefetch(source->layout);
+  };
+  out->entries.reserve(out->entries.size() + ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    ahead(i + 4 * kAhead, [](const Layout& layout) { __builtin_prefetch(&layout); });
+    ahead(i + 3 * kAhead, [](const Layout& layout) { layout.PrefetchList(); });
+    ahead(i + 2 * kAhead, [](const Layout& layout) { layout.PrefetchPage(); });
+    ahead(i + kAhead, [](const Layout& layout) { layout.PrefetchDifference(); });
+    const Source* source = sources.Get(ids[i]);
     if (source == nullptr) continue;  // removed, or not published yet
-    source->layout.ForEachPage([&](const Layout::PageView& view) { walk.Visit(id, view); });
+    source->layout.ForEachPage([&](const Layout::PageView& view) { walk.Visit(ids[i], view); });
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include <xxhash.h>
 
-#include <utility>
+#include <memory>
 
 #include "base/check.h"
 
@@ -14,11 +14,17 @@ constexpr uint32_t kFirstCapacity = 4;
 constexpr uint32_t kSlotTableFrom = 16;
 // A page and its entry in the hash map.
 constexpr size_t kPageBytes = sizeof(LayoutPage) + 48;
-constexpr size_t PatchBytes(uint32_t entries) { return 48 + entries * sizeof(LayoutPage::Own); }
 
 size_t TableIndex(KeyId key) { return (key * size_t{0x9e3779b97f4a7c15}) >> 32; }
 
 }  // namespace
+
+LayoutPage::Patch* LayoutPage::Patch::New(LayoutPage* base, uint32_t capacity) {
+  auto* patch = new (::operator new(Bytes(capacity))) Patch(base, capacity);
+  std::uninitialized_value_construct_n(patch->slots(), capacity);
+  std::uninitialized_value_construct_n(patch->keys(), capacity);
+  return patch;
+}
 
 LayoutStore::LayoutStore(EpochDomain& domain, std::function<void(KeyId, int)> count_key)
     : domain_(domain), count_key_(std::move(count_key)) {}
@@ -74,12 +80,9 @@ void LayoutStore::Drop(LayoutPage* page) {
   --page_count_;
   size_t bytes = page->capacity_ * sizeof(KeyId);
   if (const auto* patch = page->patch_.load(std::memory_order_relaxed)) {
-    for (const LayoutPage::Own& own : patch->entries()) {
-      const KeyId key = own.key.load(std::memory_order_relaxed);
-      if (key != kNoId) count_key_(key, -1);
-    }
+    CountOwn(*patch, -1);
     Unfollow(page, *patch);
-    bytes += PatchBytes(patch->capacity);
+    bytes += LayoutPage::Patch::Bytes(patch->capacity);
   } else {
     for (uint32_t i = 0; i < page->size(); ++i) {
       const KeyId key = page->KeyAt(i);
@@ -100,7 +103,7 @@ void LayoutStore::DropSlotTable(LayoutPage* page) {
 void LayoutStore::DeletePage(void* memory) {
   auto* page = static_cast<LayoutPage*>(memory);
   delete[] page->keys_.load(std::memory_order_relaxed);
-  delete page->patch_.load(std::memory_order_relaxed);
+  LayoutPage::Patch::Delete(page->patch_.load(std::memory_order_relaxed));
   delete page;
 }
 
@@ -151,6 +154,14 @@ void LayoutStore::AppendKey(LayoutPage* page, KeyId key) {
 // ----------------------------------------------------------------------------------------------------------
 // pages that follow others
 
+void LayoutStore::CountOwn(const LayoutPage::Patch& patch, int change) {
+  const LayoutPage::Difference own = patch.view();
+  for (size_t i = 0; i < own.slots.size(); ++i) {
+    const KeyId key = own.keys[i].load(std::memory_order_relaxed);
+    if (key != kNoId) count_key_(key, change);
+  }
+}
+
 // False when they differ too much; then nothing has happened.
 bool LayoutStore::Follow(LayoutPage* page, LayoutPage* base, const std::vector<KeyId>& keys) {
   const auto size = static_cast<uint32_t>(keys.size());
@@ -158,7 +169,7 @@ bool LayoutStore::Follow(LayoutPage* page, LayoutPage* base, const std::vector<K
   uint32_t own = 0;
   for (uint32_t s = 0; s < size; ++s) own += differs(s) ? 1 : 0;
   if (own > OwnMax(size)) return false;
-  auto* patch = new LayoutPage::Patch(base, std::max(own, kFirstCapacity));
+  auto* patch = LayoutPage::Patch::New(base, std::max(own, kFirstCapacity));
   if (base->followers_++ == 0) {
     memory_bytes_ -= base->covered_.capacity() * sizeof(uint32_t);
     base->covered_.assign(base->size(), 0);
@@ -169,25 +180,24 @@ bool LayoutStore::Follow(LayoutPage* page, LayoutPage* base, const std::vector<K
   own = 0;
   for (uint32_t s = 0; s < size; ++s) {
     if (!differs(s)) continue;
-    patch->own[own].slot = static_cast<uint16_t>(s);
-    patch->own[own++].key.store(keys[s], std::memory_order_relaxed);
+    patch->Set(own++, s, keys[s]);
     WidenKeys(page, keys[s]);
-    if (keys[s] != kNoId) count_key_(keys[s], 1);
   }
   patch->count.store(own, std::memory_order_release);
+  CountOwn(*patch, 1);
   page->size_.store(size, std::memory_order_release);
-  memory_bytes_ += PatchBytes(patch->capacity);
+  memory_bytes_ += LayoutPage::Patch::Bytes(patch->capacity);
   page->patch_.store(patch, std::memory_order_release);
   return true;
 }
 
 // `patch`: the page's, maybe out of readers' reach already, as the base may be after this.
 void LayoutStore::Unfollow(LayoutPage* page, const LayoutPage::Patch& patch) {
-  const std::span<const LayoutPage::Own> own = patch.entries();
+  const std::span<const uint16_t> own = patch.view().slots;
   LayoutPage* base = patch.base;
   size_t next = 0;
   for (uint32_t s = 0; s < base->size(); ++s) {
-    const bool is_own = next < own.size() && own[next].slot == s;
+    const bool is_own = next < own.size() && own[next] == s;
     if (is_own) ++next;
     if (is_own || s >= page->size()) --base->covered_[s];
   }
@@ -198,20 +208,19 @@ void LayoutStore::Unfollow(LayoutPage* page, const LayoutPage::Patch& patch) {
 void LayoutStore::SetPatch(LayoutPage* page, LayoutPage::Patch* patch) {
   LayoutPage::Patch* old = page->patch_.load(std::memory_order_relaxed);
   page->patch_.store(patch, std::memory_order_release);
-  memory_bytes_ -= PatchBytes(old->capacity);
-  memory_bytes_ += PatchBytes(patch->capacity);
-  domain_.RetireDelete(old, PatchBytes(old->capacity));
+  memory_bytes_ -= LayoutPage::Patch::Bytes(old->capacity);
+  memory_bytes_ += LayoutPage::Patch::Bytes(patch->capacity);
+  domain_.Retire(old, LayoutPage::Patch::Bytes(old->capacity), &LayoutPage::Patch::Delete);
 }
 
 LayoutPage::Patch* LayoutStore::GrowPatch(LayoutPage* page, uint32_t at) {
   LayoutPage::Patch* old = page->patch_.load(std::memory_order_relaxed);
   const uint32_t count = old->count.load(std::memory_order_relaxed);
   if (at == count && count < old->capacity) return old;
-  auto* patch = new LayoutPage::Patch(old->base, count + std::max(count / 2, kFirstCapacity));
+  auto* patch = LayoutPage::Patch::New(old->base, count + std::max(count / 2, kFirstCapacity));
   for (uint32_t i = 0; i < count; ++i) {
-    LayoutPage::Own& to = patch->own[i + (i >= at ? 1 : 0)];
-    to.slot = old->own[i].slot;
-    to.key.store(old->own[i].key.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    patch->Set(i + (i >= at ? 1 : 0), old->slots()[i],
+               old->keys()[i].load(std::memory_order_relaxed));
   }
   patch->count.store(count, std::memory_order_relaxed);
   return patch;
@@ -233,8 +242,7 @@ void LayoutStore::AppendToFollower(LayoutPage* page, KeyId key) {
   }
   WidenKeys(page, key);
   LayoutPage::Patch* larger = GrowPatch(page, count);
-  larger->own[count].slot = static_cast<uint16_t>(slot);
-  larger->own[count].key.store(key, std::memory_order_relaxed);
+  larger->Set(count, slot, key);
   larger->count.store(count + 1, std::memory_order_release);
   if (larger != patch) SetPatch(page, larger);
   page->size_.store(page->size() + 1, std::memory_order_release);
@@ -244,23 +252,19 @@ void LayoutStore::AppendToFollower(LayoutPage* page, KeyId key) {
 // Precondition: nobody else uses the page.
 void LayoutStore::ReplaceInFollower(LayoutPage* page, uint32_t slot, KeyId key) {
   LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed);
-  const std::span<const LayoutPage::Own> own = patch->entries();
-  const auto at = static_cast<uint32_t>(
-      std::lower_bound(own.begin(), own.end(), slot,
-                       [](const LayoutPage::Own& o, uint32_t s) { return o.slot < s; }) -
-      own.begin());
+  const std::span<const uint16_t> own = patch->view().slots;
+  const uint32_t at = LayoutPage::PlaceOf(own, slot);
   WidenKeys(page, key);
   if (key != kNoId) count_key_(key, 1);
-  if (at < own.size() && own[at].slot == slot) {
-    const KeyId old = patch->own[at].key.exchange(key, std::memory_order_relaxed);
+  if (at < own.size() && own[at] == slot) {
+    const KeyId old = patch->keys()[at].exchange(key, std::memory_order_relaxed);
     if (old != kNoId) count_key_(old, -1);
     return;
   }
   const auto count = static_cast<uint32_t>(own.size());
   LayoutPage* base = patch->base;
   LayoutPage::Patch* larger = GrowPatch(page, at);
-  larger->own[at].slot = static_cast<uint16_t>(slot);
-  larger->own[at].key.store(key, std::memory_order_relaxed);
+  larger->Set(at, slot, key);
   larger->count.store(count + 1, std::memory_order_release);
   if (larger != patch) SetPatch(page, larger);
   ++base->covered_[slot];
@@ -280,17 +284,14 @@ void LayoutStore::Detach(LayoutPage* page) {
     if (key != kNoId) count_key_(key, 1);
   }
   LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed);
-  for (const LayoutPage::Own& own : patch->entries()) {
-    const KeyId key = own.key.load(std::memory_order_relaxed);
-    if (key != kNoId) count_key_(key, -1);
-  }
+  CountOwn(*patch, -1);
   page->capacity_ = capacity;
   page->keys_.store(keys, std::memory_order_release);
   page->patch_.store(nullptr, std::memory_order_release);
   memory_bytes_ += capacity * sizeof(KeyId);
-  memory_bytes_ -= PatchBytes(patch->capacity);
+  memory_bytes_ -= LayoutPage::Patch::Bytes(patch->capacity);
   Unfollow(page, *patch);
-  domain_.RetireDelete(patch, PatchBytes(patch->capacity));
+  domain_.Retire(patch, LayoutPage::Patch::Bytes(patch->capacity), &LayoutPage::Patch::Delete);
 }
 
 void LayoutStore::ForgetUnseen(LayoutPage* page) {
@@ -308,16 +309,13 @@ void LayoutStore::ForgetUnseen(LayoutPage* page) {
 
 void LayoutStore::SetPage(Layout& layout, uint32_t index, LayoutPage* page) {
   Layout::PageList* old = layout.pages_.load(std::memory_order_relaxed);
-  auto* list = new Layout::PageList();
-  if (old != nullptr) list->pages = old->pages;
-  if (index == list->pages.size()) {
-    list->pages.push_back(page);
-    memory_bytes_ += sizeof(LayoutPage*);
-  } else {
-    list->pages[index] = page;
-  }
+  const size_t count = old == nullptr ? 0 : old->count;
+  auto* list = Layout::PageList::New(std::max<size_t>(count, index + 1));
+  if (old != nullptr) std::copy_n(old->pages(), count, list->pages());
+  list->pages()[index] = page;
+  memory_bytes_ += (list->count - count) * sizeof(LayoutPage*);
   layout.pages_.store(list, std::memory_order_release);
-  domain_.RetireDelete(old);
+  if (old != nullptr) domain_.Retire(old, sizeof(*old), &Layout::PageList::Delete);
 }
 
 uint32_t LayoutStore::AddSlot(Layout& layout, KeyId key) {
@@ -327,7 +325,7 @@ uint32_t LayoutStore::AddSlot(Layout& layout, KeyId key) {
   if (length == 0) {
     SetPage(layout, index, Acquire({key}, nullptr));
   } else {
-    LayoutPage* page = layout.pages_.load(std::memory_order_relaxed)->pages[index];
+    LayoutPage* page = layout.pages_.load(std::memory_order_relaxed)->pages()[index];
     if (length == page->size()) {
       AppendKey(page, key);
     } else if (page->KeyAt(length) != key) {
@@ -346,7 +344,7 @@ void LayoutStore::ReplaceSlot(Layout& layout, uint32_t slot, KeyId key) {
   CHECK(slot < count);
   const uint32_t index = slot / kLayoutPageSlots;
   const uint32_t position = slot % kLayoutPageSlots;
-  LayoutPage* page = layout.pages_.load(std::memory_order_relaxed)->pages[index];
+  LayoutPage* page = layout.pages_.load(std::memory_order_relaxed)->pages()[index];
   const KeyId old = page->KeyAt(position);
   if (old == key) return;
   if (page->users_ == 1 && page->patch_.load(std::memory_order_relaxed) != nullptr) {
@@ -382,16 +380,15 @@ void LayoutStore::BuildSlotTable(LayoutPage* page) {
 
 uint32_t LayoutStore::FindInPage(LayoutPage* page, KeyId key, uint32_t length) {
   if (const LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed)) {
-    const std::span<const LayoutPage::Own> own = patch->entries();
     if (key >= page->lowest_key() && key <= page->highest_key()) {
-      for (const LayoutPage::Own& entry : own) {
-        if (entry.key.load(std::memory_order_relaxed) == key)
-          return entry.slot < length ? entry.slot : model::kNoSlot;
+      const LayoutPage::Difference own = patch->view();
+      for (size_t i = 0; i < own.slots.size(); ++i) {
+        if (own.keys[i].load(std::memory_order_relaxed) == key)
+          return own.slots[i] < length ? own.slots[i] : model::kNoSlot;
       }
     }
     const uint32_t slot = FindInPage(patch->base, key, std::min(length, patch->base->size()));
-    return slot == model::kNoSlot || LayoutPage::FindOwn(own, slot) != nullptr ? model::kNoSlot
-                                                                               : slot;
+    return slot == model::kNoSlot || patch->Has(slot) ? model::kNoSlot : slot;
   }
   if (length < kSlotTableFrom) {
     for (uint32_t s = 0; s < length; ++s) {
@@ -415,7 +412,7 @@ uint32_t LayoutStore::FindSlot(const Layout& layout, KeyId key) {
   const uint32_t count = layout.slot_count_.load(std::memory_order_relaxed);
   const Layout::PageList* list = layout.pages_.load(std::memory_order_relaxed);
   for (uint32_t base = 0; base < count; base += kLayoutPageSlots) {
-    const uint32_t found = FindInPage(list->pages[base / kLayoutPageSlots], key,
+    const uint32_t found = FindInPage(list->pages()[base / kLayoutPageSlots], key,
                                       std::min(count - base, kLayoutPageSlots));
     if (found != model::kNoSlot) return base + found;
   }
@@ -425,8 +422,8 @@ uint32_t LayoutStore::FindSlot(const Layout& layout, KeyId key) {
 void LayoutStore::Release(Layout& layout) {
   Layout::PageList* list = layout.pages_.load(std::memory_order_relaxed);
   if (list == nullptr) return;
-  for (LayoutPage* page : list->pages) Drop(page);
-  memory_bytes_ -= list->pages.size() * sizeof(LayoutPage*);
+  for (size_t i = 0; i < list->count; ++i) Drop(list->pages()[i]);
+  memory_bytes_ -= list->count * sizeof(LayoutPage*);
   layout.slot_count_.store(0, std::memory_order_release);
   // Readers that saw the old count still find the pages: the list stays until the layout dies.
 }

@@ -25,8 +25,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "model/storage.h"
@@ -42,26 +44,28 @@ inline constexpr uint32_t kLayoutPageSlots = 4096;
 // history.
 class LayoutPage {
  public:
-  // A slot of a page that follows another, where it differs.
-  struct Own {
-    std::atomic<KeyId> key{kNoId};
-    uint16_t slot = 0;
-  };
-  // How the page differs from the one that it follows: ascending by slot. No base: it does not.
+  using Keys = std::atomic<KeyId>;
+
+  // How the page differs from the one that it follows: slots, ascending, and the key of each. No
+  // base: it does not.
   struct Difference {
     const LayoutPage* base = nullptr;
-    std::span<const Own> own;
+    std::span<const uint16_t> slots;
+    const Keys* keys = nullptr;
   };
   Difference difference() const {
     const Patch* patch = patch_.load(std::memory_order_acquire);
-    return patch == nullptr ? Difference() : Difference{patch->base, patch->entries()};
+    return patch == nullptr ? Difference() : patch->view();
   }
+  void PrefetchDifference() const { __builtin_prefetch(patch_.load(std::memory_order_relaxed)); }
 
   KeyId KeyAt(uint32_t slot) const {  // below a length read from a Layout
     if (const Patch* patch = patch_.load(std::memory_order_acquire)) {
-      const Own* own = FindOwn(patch->entries(), slot);
-      if (own != nullptr) return own->key.load(std::memory_order_relaxed);
-      return patch->base->KeyAt(slot);
+      const Difference own = patch->view();
+      const uint32_t at = PlaceOf(own.slots, slot);
+      if (at < own.slots.size() && own.slots[at] == slot)
+        return own.keys[at].load(std::memory_order_relaxed);
+      return own.base->KeyAt(slot);
     }
     return keys_.load(std::memory_order_acquire)[slot].load(std::memory_order_relaxed);
   }
@@ -73,22 +77,46 @@ class LayoutPage {
 
  private:
   friend class LayoutStore;
-  using Keys = std::atomic<KeyId>;
 
+  // One allocation: the struct, the slots, the keys.
   struct Patch {
-    Patch(LayoutPage* followed, uint32_t n) : base(followed), capacity(n), own(new Own[n]) {}
-    std::span<const Own> entries() const {
-      return {own.get(), count.load(std::memory_order_acquire)};
+    static Patch* New(LayoutPage* base, uint32_t capacity);
+    static void Delete(void* patch) { ::operator delete(patch); }
+    static size_t Bytes(uint32_t capacity) {
+      return sizeof(Patch) + KeysOffset(capacity) + capacity * sizeof(KeyId);
     }
+    Difference view() const {
+      return {base, {slots(), count.load(std::memory_order_acquire)}, keys()};
+    }
+    const uint16_t* slots() const { return reinterpret_cast<const uint16_t*>(this + 1); }
+    uint16_t* slots() { return reinterpret_cast<uint16_t*>(this + 1); }
+    const Keys* keys() const {
+      return reinterpret_cast<const Keys*>(reinterpret_cast<const char*>(this + 1) +
+                                           KeysOffset(capacity));
+    }
+    Keys* keys() { return const_cast<Keys*>(std::as_const(*this).keys()); }
+    void Set(uint32_t at, uint32_t slot, KeyId key) {
+      slots()[at] = static_cast<uint16_t>(slot);
+      keys()[at].store(key, std::memory_order_relaxed);
+    }
+    bool Has(uint32_t slot) const {
+      const Difference own = view();
+      const uint32_t at = PlaceOf(own.slots, slot);
+      return at < own.slots.size() && own.slots[at] == slot;
+    }
+
     LayoutPage* const base;
     const uint32_t capacity;
-    std::atomic<uint32_t> count{0};
-    const std::unique_ptr<Own[]> own;
+    std::atomic<uint32_t> count;
+
+   private:
+    Patch(LayoutPage* followed, uint32_t n) : base(followed), capacity(n), count(0) {}
+    static size_t KeysOffset(uint32_t n) { return (n * sizeof(uint16_t) + 3) & ~size_t{3}; }
   };
-  static const Own* FindOwn(std::span<const Own> own, uint32_t slot) {
-    const auto at = std::lower_bound(own.begin(), own.end(), slot,
-                                     [](const Own& entry, uint32_t s) { return entry.slot < s; });
-    return at != own.end() && at->slot == slot ? &*at : nullptr;
+  // Where `slot` is, or would be put.
+  static uint32_t PlaceOf(std::span<const uint16_t> slots, uint32_t slot) {
+    return static_cast<uint32_t>(std::lower_bound(slots.begin(), slots.end(), slot) -
+                                 slots.begin());
   }
 
   std::atomic<Keys*> keys_{nullptr};
@@ -111,7 +139,7 @@ class LayoutPage {
 class Layout {
  public:
   Layout() = default;
-  ~Layout() { delete pages_.load(std::memory_order_relaxed); }
+  ~Layout() { PageList::Delete(pages_.load(std::memory_order_relaxed)); }
   Layout(const Layout&) = delete;
   Layout& operator=(const Layout&) = delete;
 
@@ -125,7 +153,7 @@ class Layout {
   KeyId KeyAt(uint32_t slot) const {
     if (slot >= slot_count()) return kNoId;
     const PageList* list = pages_.load(std::memory_order_acquire);
-    return list->pages[slot / kLayoutPageSlots]->KeyAt(slot % kLayoutPageSlots);
+    return list->pages()[slot / kLayoutPageSlots]->KeyAt(slot % kLayoutPageSlots);
   }
   template <typename Visit>
   void ForEachPage(Visit visit) const {
@@ -134,15 +162,34 @@ class Layout {
     if (count == 0) return;
     const PageList* list = pages_.load(std::memory_order_acquire);
     for (uint32_t base = 0; base < count; base += kLayoutPageSlots) {
-      visit(PageView{list->pages[base / kLayoutPageSlots], base,
+      visit(PageView{list->pages()[base / kLayoutPageSlots], base,
                      std::min(count - base, kLayoutPageSlots)});
     }
   }
 
+  // For walks over many layouts, a few ahead of the walk and in this order: each reads what the one
+  // before has fetched.
+  void PrefetchList() const { __builtin_prefetch(pages_.load(std::memory_order_relaxed)); }
+  void PrefetchPage() const {
+    if (const PageList* list = pages_.load(std::memory_order_acquire))
+      __builtin_prefetch(list->pages()[0]);
+  }
+  void PrefetchDifference() const {
+    if (const PageList* list = pages_.load(std::memory_order_acquire))
+      list->pages()[0]->PrefetchDifference();
+  }
+
  private:
   friend class LayoutStore;
+  // At least one page; they follow the struct.
   struct PageList {
-    std::vector<LayoutPage*> pages;
+    static PageList* New(size_t count) {
+      return new (::operator new(sizeof(PageList) + count * sizeof(LayoutPage*))) PageList{count};
+    }
+    static void Delete(void* list) { ::operator delete(list); }
+    LayoutPage* const* pages() const { return reinterpret_cast<LayoutPage* const*>(this + 1); }
+    LayoutPage** pages() { return reinterpret_cast<LayoutPage**>(this + 1); }
+    size_t count;
   };
   std::atomic<uint32_t> slot_count_{0};
   std::atomic<PageList*> pages_{nullptr};
@@ -181,6 +228,7 @@ class LayoutStore {
 
   // --- pages that follow others ---
   static uint32_t OwnMax(uint32_t slots) { return 4 + slots / 8; }
+  void CountOwn(const LayoutPage::Patch& patch, int change);
   bool Follow(LayoutPage* page, LayoutPage* base, const std::vector<KeyId>& keys);
   void Unfollow(LayoutPage* page, const LayoutPage::Patch& patch);
   void AppendToFollower(LayoutPage* page, KeyId key);
