@@ -38,6 +38,14 @@ class IdArray {
     return chunk->items[id % kChunkIds].load(std::memory_order_acquire);
   }
 
+  // Has the item's address in the cache by the time that Get is called, some steps later.
+  void Prefetch(uint32_t id) const {
+    const Directory* directory = directory_.load(std::memory_order_acquire);
+    if (id / kChunkIds >= directory->capacity) return;
+    const Chunk* chunk = directory->chunks[id / kChunkIds].load(std::memory_order_acquire);
+    if (chunk != nullptr) __builtin_prefetch(&chunk->items[id % kChunkIds]);
+  }
+
   // The id that the next Append gives.
   uint32_t next_id() const { return end_.load(std::memory_order_relaxed); }
 

@@ -1,6 +1,7 @@
 #include "tsdb/index/label_index.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -167,16 +168,31 @@ Status LabelIndex::CollectValues(uint32_t name, std::string_view prefix,
   const Name* entry = FindName(name);
   if (entry == nullptr) return Status::Ok();
   IdList scratch;
-  entry->values.ForEach([&](SymbolId symbol, SymbolMap::Word list) {
+  const auto judge = [&](SymbolId symbol, SymbolMap::Word list) {
     const std::string_view value = symbols_.Text(symbol);
     if (!value.starts_with(prefix) || !matches(value)) {
       *all = false;
-      return true;
+      return;
     }
     const IdSpan span = PostingList::View(list, &scratch);
     ids->insert(ids->end(), span.begin(), span.end());
+  };
+  // Waiting for texts, one by one, would be most of the time: they are asked for a batch ahead.
+  static constexpr size_t kBatch = 32;
+  std::array<std::pair<SymbolId, SymbolMap::Word>, kBatch> batch;
+  size_t filled = 0;
+  const auto flush = [&] {
+    for (size_t i = 0; i < filled; ++i) symbols_.PrefetchAddress(batch[i].first);
+    for (size_t i = 0; i < filled; ++i) symbols_.PrefetchText(batch[i].first);
+    for (size_t i = 0; i < filled; ++i) judge(batch[i].first, batch[i].second);
+    filled = 0;
+  };
+  entry->values.ForEach([&](SymbolId symbol, SymbolMap::Word list) {
+    batch[filled++] = {symbol, list};
+    if (filled == kBatch) flush();
     return true;
   });
+  flush();
   return Status::Ok();
 }
 

@@ -30,6 +30,10 @@ class SymbolTable {
 
   SymbolId Find(std::string_view text) const;  // or kNoId
   std::string_view Text(SymbolId id) const;    // "" for a symbol that is gone
+  // For walks over many texts, which lie anywhere: the place of the text's address, then the text,
+  // each some steps ahead of the next.
+  void PrefetchAddress(SymbolId id) const { symbols_.Prefetch(id); }
+  void PrefetchText(SymbolId id) const { __builtin_prefetch(symbols_.Get(id)); }
 
   size_t size() const { return live_; }
   size_t memory_bytes() const { return memory_bytes_; }
