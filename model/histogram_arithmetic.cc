@@ -398,11 +398,20 @@ void ForEachNumber(Histogram* h, const F& f) {
 }
 
 // The fractions 2^(k/256) of the finest schema; coarser ones use every 2nd, 4th, …
+// Prometheus' bounds are products of one factor per set bit of k, the largest first, and so may be
+// a last digit off the nearest double (its √2 is 2 · (1/√2)); queries and bucket labels show them,
+// so these are built the same way.
 const std::array<double, 256>& BoundFractions() {
   static const std::array<double, 256> kFractions = [] {
+    std::array<double, 8> factors;
+    for (int bit = 0; bit < 7; ++bit) factors[bit] = std::exp2(std::exp2(bit - 8));
+    factors[7] = 2 * (1 / std::sqrt(2.0));
     std::array<double, 256> fractions;
     for (size_t k = 0; k < fractions.size(); ++k) {
-      fractions[k] = std::exp2(static_cast<double>(k) / 256);
+      fractions[k] = 1;
+      for (size_t bit = factors.size(); bit-- > 0;) {
+        if ((k >> bit & 1) != 0) fractions[k] *= factors[bit];
+      }
     }
     return fractions;
   }();

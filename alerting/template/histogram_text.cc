@@ -2,6 +2,7 @@
 
 #include "alerting/template/go_format.h"
 #include "base/number.h"
+#include "model/histogram_arithmetic.h"
 
 namespace tocsin::alerting::tmpl {
 namespace {
@@ -11,13 +12,10 @@ struct Bucket {
   bool lower_closed, upper_closed;
 };
 
-double ExponentialBound(int32_t schema, int64_t index) {
-  return std::exp2(static_cast<double>(index) * std::exp2(-schema));
-}
-
 // Upper bound of bucket `index`; index - 1 gives its lower bound.
 double Bound(const model::Histogram& h, int64_t index) {
-  if (!h.uses_custom_buckets()) return ExponentialBound(h.schema, index);
+  if (!h.uses_custom_buckets())
+    return model::ExponentialBound(static_cast<int32_t>(index), h.schema);
   if (index < 0) return -HUGE_VAL;
   const auto i = static_cast<size_t>(index);
   return i < h.custom_values.size() ? h.custom_values[i] : HUGE_VAL;

@@ -98,6 +98,15 @@ class MatrixCursor final : public ColumnCursor {
   MemoryCharge charge_;
 };
 
+// Of a sub-query that is never asked at any time, so that it has no series (yet `x or …` reads on).
+class NoColumns final : public ColumnCursor {
+ public:
+  Status Read(size_t /*first*/, size_t count, std::vector<Column>* out) override {
+    out->assign(count, Column());
+    return Status::Ok();
+  }
+};
+
 // Turns rows of a batch into columns: points that are absent are left out. Rows without a gap share
 // the grid's timestamps.
 class SubqueryCursor final : public ColumnCursor {
@@ -236,6 +245,7 @@ void SubquerySource::Group(bool without, std::span<const std::string> names,
 }
 
 std::unique_ptr<ColumnCursor> SubquerySource::NewCursor() const {
+  if (inner_ == nullptr) return std::make_unique<NoColumns>();
   return std::make_unique<SubqueryCursor>(inner_.get());
 }
 

@@ -18,7 +18,7 @@ def series(seed, end_ms):
     start = end_ms - (ROWS - 1) * STEP_MS
     made = []
 
-    def add(labels, value, every=1, gaps=0.03, ends=False):
+    def add(labels, value, every=1, gaps=0.03, ends=False, markers=True):
         samples, away = [], 0
         offset = rng.randint(1, 400)
         for row in range(0, ROWS, every):
@@ -28,7 +28,7 @@ def series(seed, end_ms):
             t = start + row * STEP_MS + offset + (rng.randint(-3, 3) if offset > 10 and offset < 390 else 0)
             if rng.random() < gaps / 4:
                 away = rng.randint(1, 40)
-                if ends or rng.random() < 0.5:
+                if markers and (ends or rng.random() < 0.5):
                     samples.append((t, STALE))
                 continue
             if rng.random() < gaps:
@@ -76,10 +76,40 @@ def series(seed, end_ms):
             add({"__name__": "h_bucket", "instance": instance, "le": le}, lambda row, i=i, o=observe: float(sum(o(row)[: i + 1])), gaps=0)
         add({"__name__": "h_count", "instance": instance}, lambda row, o=observe: float(sum(o(row))), gaps=0)
         add({"__name__": "h_sum", "instance": instance}, lambda row, o=observe: sum(o(row)) * 1.7, gaps=0)
+    for instance, kind, schema in (("a", "nh", 0), ("b", "nh", 2), ("c", "nh", 0), ("a", "nf", 1), ("b", "nf", 1), ("a", "ng", 0), ("b", "ng", 0)):
+        add({"__name__": kind, "instance": instance}, native_histograms(rng, kind, schema), gaps=0.05, markers=False)  # a float among histograms otherwise
     extremes = [float("nan"), float("inf"), float("-inf"), -0.0, 0.0, 1e300, -1e300, 1e-300, 1.0]
     for n in range(5):
         add({"__name__": "special", "n": str(n)}, (lambda _: rng.choice(extremes)) if n else (lambda _: float("nan")), gaps=0.05)
     return made
+
+
+def native_histograms(rng, kind, schema):
+    """nh: integer counters, nf: float counters, both far from 0; ng: gauges."""
+    scale = 0.5 if kind == "nf" else 1
+    state = {index: rng.randint(20_000, 40_000) * scale for index in range(-3, 4)}
+    negative = {index: rng.randint(20_000, 40_000) * scale for index in (0, 1)}
+    zero = [30_000 * scale]
+
+    def value(row):
+        if kind != "ng" and rng.random() < 0.01:  # a reset
+            for side in (state, negative):
+                for index in side:
+                    side[index] //= 2
+        for _ in range(rng.randint(0, 8)):
+            index = rng.randint(-3, 5)
+            state[index] = state.get(index, 0) + scale * rng.randint(1, 20)
+        zero[0] += scale
+        if kind == "ng":
+            for index in state:
+                state[index] = max(0, state[index] + rng.randint(-50, 50))
+        count = sum(state.values()) + sum(negative.values()) + zero[0]
+        return {
+            "schema": schema, "sum": count * 1.25, "count": count, "zero_threshold": 2.0**-128, "zero_count": zero[0],
+            "positive": dict(state), "negative": dict(negative), "float": kind == "nf", "gauge": kind == "ng",
+        }
+
+    return value
 
 
 def pushes(made, rows_a_push=10):

@@ -1,7 +1,8 @@
 """Random PromQL over the metrics of dataset.py: typed trees, so that a query that differs can be shrunk.
 
-A Node is a piece of text with holes for its children and a type: v(ector), m(atrix), s(calar), q (a string). Whatever is
-generated is meant to parse and to pass the type check; what then fails (many-to-many joins, say) must fail for both servers.
+A Node is a piece of text with holes for its children and a type: v(ector), m(atrix), s(calar), q (a string). h is a vector of
+native histograms, apart because 2.42 takes them for numbers in most functions. Whatever is generated is meant to parse and to pass
+the type check; what then fails (many-to-many joins, say) must fail for both servers.
 """
 
 import random
@@ -27,6 +28,8 @@ LABEL_VALUES = {
     "n": ["0", "1", "2", "3", "4"],
     "le": ["0.1", "1", "10", "+Inf"],
 }
+# Native histograms: what 2.42 could do with them already.
+HISTOGRAMS = {"nh": ["instance"], "nf": ["instance"], "ng": ["instance"]}
 LABELS = ["job", "instance", "mode", "zone", "n"]
 # Whole seconds, while query times end in .5 s and samples do not: no sample lies on an edge (see dataset.py).
 RANGES = ["30s", "1m", "2m", "5m", "7m", "20m", "1h"]
@@ -74,7 +77,10 @@ class Generator:
         self.random = random.Random(seed)
 
     def query(self):
-        return self.scalar(3) if self.random.random() < 0.03 else self.vector(self.random.choice([1, 2, 2, 3, 3, 4]))
+        choice = self.random.random()
+        if choice < 0.03:
+            return self.scalar(3)
+        return self.histograms(3) if choice < 0.1 else self.vector(self.random.choice([1, 2, 2, 3, 3, 4]))
 
     # --- helpers ---
     def pick(self, choices):
@@ -116,13 +122,38 @@ class Generator:
     def vector(self, depth):
         if depth <= 0:
             return leaf("v", self.selector() + self.modifiers())
-        kinds = [self.of_range] * 5 + [self.aggregate] * 4 + [self.binary] * 5 + [self.math] * 2 + [self.other] * 2
+        kinds = [self.of_range] * 5 + [self.aggregate] * 4 + [self.binary] * 5 + [self.math] * 2 + [self.other] * 2 + [self.of_histograms]
         return self.pick(kinds)(depth - 1)
 
     def matrix(self, depth):
         if depth > 0 and self.chance(0.25):
             return Node("m", "({})" + f"[{self.pick(RANGES)}:{self.pick(STEPS + [''])}]" + self.modifiers(), self.vector(depth - 1))
         return leaf("m", f"{self.selector()}[{self.pick(RANGES)}]" + self.modifiers())
+
+    def histograms(self, depth):
+        choice = self.random.random()
+        metric = self.pick(list(HISTOGRAMS))
+        if depth <= 0 or choice < 0.25:
+            return leaf("h", metric + self.pick(["", '{instance="a"}', '{instance!="a"}', '{instance=~"a|b"}']) + self.modifiers())
+        if choice < 0.55:
+            function = "delta" if metric == "ng" else self.pick(["rate", "increase"])
+            return leaf("h", f"{function}({metric}[{self.pick(RANGES)}]" + self.modifiers() + ")")
+        if choice < 0.82:
+            clause = self.pick(["", " by (instance)", " without (instance)", " by (job)"])
+            return Node("h", "sum" + clause + " ({})", self.histograms(depth - 1))
+        if choice < 0.92:
+            return Node("h", "({} + on (instance) {})", self.histograms(depth - 1), self.histograms(depth - 1))
+        return Node("h", f"({{}} {self.pick(['and', 'unless', 'or'])} on (instance) {{}})", self.histograms(depth - 1), self.histograms(depth - 1))
+
+    def of_histograms(self, depth):
+        choice = self.random.random()
+        if choice < 0.35:
+            return Node("v", self.pick(["histogram_count", "histogram_sum"]) + "({})", self.histograms(depth))
+        if choice < 0.5:
+            return Node("v", self.pick(["count", "group"]) + self.pick(["", " by (instance)"]) + " ({})", self.histograms(depth))
+        if choice < 0.6:
+            return leaf("v", f"{self.pick(['count_over_time', 'present_over_time', 'absent_over_time'])}({self.pick(list(HISTOGRAMS))}[{self.pick(RANGES)}]{self.modifiers()})")
+        return Node("v", self.pick(["absent", "timestamp"]) + "({})", self.histograms(depth))
 
     def scalar(self, depth):
         choice = self.random.random()
@@ -222,6 +253,8 @@ def shrink(node, differs):
         progress = False
         for old in list(node.nodes()):
             candidates = [n for n in old.nodes() if n is not old and n.type == old.type]
+            if old.children and old.type == "h":
+                candidates += [leaf("h", m) for m in HISTOGRAMS]
             if old.children and old.type == "v":
                 candidates += [leaf("v", m) for m in METRICS]
             if old.type == "s" and old.text not in ("1", "0"):

@@ -138,15 +138,52 @@ def snappy_literals(data):
     return bytes(out)
 
 
+def _zigzag(n):
+    return _varint((n << 1) ^ (n >> 63) if n < 0 else n << 1)
+
+
+def _double(number, value):
+    return _varint(number << 3 | 1) + struct.pack("<d", value)
+
+
+def _native_histogram(t, h):
+    """h: {"schema", "sum", "count", "zero_threshold", "zero_count", "positive": {index: count}, "negative": {…}, "float": bool, "gauge": bool}."""
+    as_float = h.get("float", False)
+    out = bytearray()
+    out += _double(2, h["count"]) if as_float else b"\x08" + _varint(int(h["count"]))
+    out += _double(3, h["sum"]) + b"\x20" + _zigzag(h["schema"]) + _double(5, h["zero_threshold"])
+    out += _double(7, h["zero_count"]) if as_float else b"\x30" + _varint(int(h["zero_count"]))
+    for side, spans_field in (("negative", 8), ("positive", 11)):
+        spans, counts = [], []
+        for index in sorted(h.get(side, {})):
+            end = sum(offset + length for offset, length in spans)
+            if spans and index == end:
+                spans[-1] = (spans[-1][0], spans[-1][1] + 1)
+            else:
+                spans.append((index - end if spans else index, 1))
+            counts.append(h[side][index])
+        for offset, length in spans:
+            out += _field(spans_field, b"\x08" + _zigzag(offset) + b"\x10" + _varint(length))
+        if counts and as_float:
+            out += _field(spans_field + 2, b"".join(struct.pack("<d", c) for c in counts))
+        elif counts:
+            out += _field(spans_field + 1, b"".join(_zigzag(int(b - a)) for a, b in zip([0] + counts, counts)))
+    out += b"\x70" + _varint(3 if h.get("gauge") else 0) + b"\x78" + _varint(t & (2**64 - 1))
+    return bytes(out)
+
+
 def write_request(series):
-    """series: list of (labels dict, [(timestamp ms, value)]). The uncompressed WriteRequest."""
+    """series: list of (labels dict, [(timestamp ms, value or native histogram)]). The uncompressed WriteRequest."""
     out = bytearray()
     for labels, samples in series:
         one = bytearray()
         for name in sorted(labels):
             one += _field(1, _field(1, name.encode()) + _field(2, labels[name].encode()))
         for t, v in samples:
-            one += _field(2, b"\x09" + struct.pack("<d", v) + b"\x10" + _varint(t & (2**64 - 1)))
+            if isinstance(v, dict):
+                one += _field(4, _native_histogram(t, v))
+            else:
+                one += _field(2, b"\x09" + struct.pack("<d", v) + b"\x10" + _varint(t & (2**64 - 1)))
         out += _field(1, bytes(one))
     return bytes(out)
 

@@ -302,6 +302,40 @@ eval instant at 20m double_exponential_smoothing(x[3m], 2, 0.5)
 )");
 }
 
+// A range between two steps of its sub-query is empty whatever is selected.
+BOOST_AUTO_TEST_CASE(SubqueriesMayHaveNoStepInTheirRange) {
+  RunScript(R"(
+load 1m
+  x{a="1"} 1+1x10
+  target_info{a="1", b="2"} 1x10
+
+eval instant at 210s changes(x[1m:2m])
+
+eval instant at 210s group(x) or changes((x + 1)[1m:2m])
+  {} 1
+
+eval instant at 210s changes(x[1m:2m]) or group(x)
+  {} 1
+
+eval instant at 210s x unless on () changes(x[1m:2m])
+  x{a="1"} 4
+
+eval instant at 210s x + on (a) fill_right (0) rate(x[1m:2m])
+  {a="1"} 4
+
+eval instant at 210s label_replace(sum without (a) (rate(x[1m:2m])), "b", "1", "a", ".*") or sort(topk(1, last_over_time(x[1m:2m])))
+
+eval instant at 210s info(last_over_time(x[1m:2m])) or histogram_quantile(0.5, last_over_time(x[1m:2m])) or quantile(0.5, deriv(x[1m:2m])) or limitk(1, max_over_time(x[1m:2m]))
+
+eval instant at 210s absent_over_time(x{c="3"}[1m:2m]) or absent(changes(x[1m:2m]))
+  {} 1
+
+eval instant at 210s max_over_time(last_over_time(x[1m:2m])[5m:1m]) or vector(scalar(rate(x[1m:2m])))
+  {} NaN
+  {a="1"} 3
+)");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
