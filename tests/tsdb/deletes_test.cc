@@ -219,6 +219,34 @@ BOOST_AUTO_TEST_CASE(ADeleteHoldsInEveryStateBeforeAndAfter) {
   }
 }
 
+// The last sample of a series is known by its value, so that a copy is told; not after a delete.
+BOOST_AUTO_TEST_CASE(ADeletedLastSampleSentAgainIsStored) {
+  for (const State& before : kStates) {
+    for (const State& between : kStates) {
+      for (const State& after : kStates) {
+        BOOST_TEST_CONTEXT(before.name << ", deleted, " << between.name << ", " << after.name) {
+          Store store;
+          BOOST_REQUIRE(store.Put("a", "j", 0, 1));
+          BOOST_REQUIRE(store.Put("a", "j", 20, 3));
+          BOOST_REQUIRE(store.Put("b", "j", 20, 5));
+          before.reach(store);
+          store.Delete(Named("a"), {10, 30});
+          between.reach(store);
+          BOOST_TEST(store.Put("a", "j", 20, 3));
+          BOOST_TEST(!store.Put("b", "j", 20, 5));
+          // Whatever a second copy is taken for, it is there once, and the series goes on.
+          (void)store.Put("a", "j", 20, 3);
+          BOOST_TEST(store.Text() == R"(a{job="j"} 0:1 20:3; b{job="j"} 20:5)");
+          after.reach(store);
+          BOOST_TEST(store.Put("a", "j", 30, 4));
+          BOOST_TEST(!store.Put("a", "j", 30, 4));
+          BOOST_TEST(store.Text() == R"(a{job="j"} 0:1 20:3 30:4; b{job="j"} 20:5)");
+        }
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(WhatFollowsADeleteDoesNotBringSamplesBack) {
   for (const State& before : kStates) {
     for (const State& after : kStates) {

@@ -405,6 +405,28 @@ void Head::RaiseNewest(model::Timestamp t) {
   }
 }
 
+void Head::ForgetLastValues(const std::vector<model::MatcherSet>& matcher_sets,
+                            model::TimeRange range) {
+  const EpochDomain::Pin sources_stay = NewPin();
+  const HeadIndex::Pin pin = index_.NewPin();
+  for (const model::MatcherSet& set : matcher_sets) {
+    const auto selection = pin.Select(set);
+    CHECK(selection.has_value());  // the caller counted the matchers
+    for (const HeadSelection::Entry& entry : selection->entries) {
+      Source* source = sources_.Get(entry.source);
+      if (source == nullptr) continue;
+      MutexLock lock(shards_[source->shard]->mutex);
+      for (const SlotKey& place : selection->lists[entry.list]) {
+        const model::Slot slot = entry.slot_base + place.slot;
+        if (slot / kFrameSlotsMax >= source->page_count()) break;
+        Page& page = source->writable_page(slot / kFrameSlotsMax);
+        if (const uint32_t at = slot % kFrameSlotsMax; at < page.slots())
+          page.ForgetLastValue(at, range);
+      }
+    }
+  }
+}
+
 namespace {
 
 // How far behind the newest row a row is nothing special: rows have the time at which they were

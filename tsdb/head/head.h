@@ -136,6 +136,9 @@ class Head {
   uint64_t ReserveCommitNumber();
   // Raises ChangeNumber for `range`.
   void NoteChange(model::TimeRange range);
+  // The last samples of series that satisfy a set may be deleted, if in `range`: the same ones,
+  // sent again, are no duplicates of them. Too much of it costs a duplicate until the next seal.
+  void ForgetLastValues(const std::vector<model::MatcherSet>& matcher_sets, model::TimeRange range);
   // Removes the exemplars for which `deleted` is true.
   void RemoveExemplars(const ExemplarRing::Predicate& deleted) { exemplars_.Remove(deleted); }
 

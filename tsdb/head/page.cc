@@ -388,6 +388,14 @@ void Page::ForgetHistory(uint32_t slot) {
   if (!last_ms.empty()) last_ms[slot] = model::kMinTimestamp;
 }
 
+void Page::ForgetLastValue(uint32_t slot, model::TimeRange range) {
+  const SlotHistory history = History(slot);
+  if (!history.any || !range.Contains(history.last_ms)) return;
+  // A histogram without a hash: neither equal to anything nor different.
+  histogram[slot / 64] |= uint64_t{1} << (slot % 64);
+  histogram_hashes.erase(slot);
+}
+
 std::vector<model::Timestamp> Page::LastTimestamps() const {
   std::vector<model::Timestamp> last(slots());
   for (uint32_t slot = 0; slot < last.size(); ++slot) last[slot] = History(slot).last_ms;
@@ -401,8 +409,7 @@ void Page::RewindHistory(const std::vector<model::Timestamp>& kept, model::Times
     ForgetHistory(slot);
     if (before != model::kMinTimestamp) {
       SetLast(slot, before);
-      // A histogram without a hash: neither equal to anything nor different.
-      histogram[slot / 64] |= uint64_t{1} << (slot % 64);
+      ForgetLastValue(slot, {});
     }
   }
   last_full_ms = std::min(last_full_ms, kept_full_ms);

@@ -123,7 +123,9 @@ struct SlotHistory {
   bool histogram = false;
   uint64_t bits = 0;  // of a float that is not stale; a hash of a histogram's encoding
 
-  // What the sample was is not known any more, only when: see Page::RewindHistory.
+  // What the sample was is not known any more, only when: Page::RewindHistory, ForgetLastValue. One
+  // with its timestamp is stored as a late one; what it repeats is dropped when rows are put in
+  // order.
   bool value_unknown() const { return histogram && bits == 0; }
 };
 
@@ -212,6 +214,9 @@ class Page {
   std::vector<uint32_t> relabelled;
   // The slot's next sample is its first. What codes refer to stays.
   void ForgetHistory(uint32_t slot);
+  // The slot's last sample lies in `range` and may be deleted: another one at its timestamp is no
+  // duplicate of it.
+  void ForgetLastValue(uint32_t slot, model::TimeRange range);
   // Timestamps of every slot's last sample.
   std::vector<model::Timestamp> LastTimestamps() const;
   // Replay: of the rows that the page's state knows of, those behind `kept` (LastTimestamps() from

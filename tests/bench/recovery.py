@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""A kill -9 at a million series, and the start after it: wall time, CPU, memory, lost samples. One command does all of it.
+
+    tests/bench/recovery.py --tsbench PATH [--targets 1000] [--series 1000] [--ticks 480] [--starts 3] [--keep DIR] [--out FILE]
+    tests/bench/recovery.py --from DIR            the starts alone, from what an earlier run kept
+    tests/bench/recovery.py --loss [KILLS]        what a kill -9 takes of scrapes each second; needs no tsbench
+
+`tsbench` (../shared/bench) pushes the samples; the last tick is 105 s behind a half hour, so that as much as can be (32 minutes)
+is in no segment yet. Each start is from a fresh copy of the directory: `kill` as the crash left it, `clean` after one more start
+and SIGTERM. Measured from exec: first scrape (a target gets its first request), ready, the first query (count of every series,
+asked at once), every acknowledged sample counted; VmHWM and CPU seconds at ready and after the first query. TOCSIN_BINARY names
+the daemon.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
+
+from daemon import Tocsin, http, wait_until  # noqa: E402
+from fakes import FakeTarget  # noqa: E402
+
+TICK_S = 15
+HALF_HOUR_S = 1800
+TICKS = os.sysconf("SC_CLK_TCK")
+FLAGS = ["--web.enable-remote-write-receiver", "--web.enable-admin-api", "--query.max-samples=100000000000", "--log.level=info"]
+
+
+def config(addresses):
+    return json.dumps(
+        {
+            "global": {"scrape_interval": "1s"},
+            "scrape_configs": [{"job_name": "loss", "static_configs": [{"targets": addresses}]}],
+        }
+    )
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def mib(pid, field):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) / 1024 for line in f if line.startswith(field + ":"))
+
+
+def instant(daemon, expr, at_s):
+    """(value of a one-element answer, 0 for none; seconds)"""
+    begun = time.monotonic()
+    answer = daemon.get("/api/v1/query", query=expr, time=at_s, timeout="110s")
+    took = time.monotonic() - begun
+    assert answer.status == 200, answer.text
+    result = answer.json()["data"]["result"]
+    return (float(result[0]["value"][1]) if result else 0.0), took
+
+
+class Target(FakeTarget):
+    """Remembers when each of its pages was asked for; the page has the number of the request."""
+
+    def __init__(self):
+        self.served = []  # (monotonic s)
+        self.first = threading.Event()
+        super().__init__(self.serve)
+
+    def serve(self, handler):
+        self.served.append(time.monotonic())
+        self.first.set()
+        body = f"page_number {len(self.served)}\n".encode()
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/plain; version=0.0.4")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+
+def ingest(arguments, daemon):
+    """Pushes everything and kills the daemon. What is known of it then."""
+    now = time.time()
+    last_s = now // HALF_HOUR_S * HALF_HOUR_S + 105
+    if last_s > now - 60:
+        last_s -= HALF_HOUR_S
+    start_s = last_s - (arguments.ticks - 1) * TICK_S
+    daemon.start()
+    begun = time.monotonic()
+    run = subprocess.run(
+        [arguments.tsbench, "write", "-targets", str(arguments.targets), "-series", str(arguments.series), "-ticks", str(arguments.ticks),
+         "-start", str(int(start_s * 1000)), "-url", daemon.url + "/api/v1/write"],
+        stdout=subprocess.PIPE, check=True,
+    )
+    acknowledged = json.loads(run.stdout)["Acked"]
+    pid = daemon.process.pid
+    facts = {
+        "series": arguments.targets * arguments.series,
+        "acknowledged": acknowledged,
+        "last_s": last_s,
+        "span_s": arguments.ticks * TICK_S,
+        "ingest_wall_s": round(time.monotonic() - begun, 1),
+        "ingest_cpu_s": round(cpu_seconds(pid), 2),
+        "ingest_peak_mib": round(mib(pid, "VmHWM")),
+        "ingest_rss_mib": round(mib(pid, "VmRSS")),
+    }
+    daemon.kill()
+    facts["log_mib"] = round(sum(e.stat().st_size for e in os.scandir(os.path.join(daemon.data, "wal"))) / 2**20, 1)
+    return facts
+
+
+def start_once(daemon, target, facts):
+    """Starts, waits for readiness, asks at once."""
+    target.first.clear()
+    scraped = []
+    waiting = threading.Thread(target=lambda: target.first.wait(60) and scraped.append(time.monotonic()))
+    waiting.start()
+    begun = time.monotonic()
+    daemon.start(ready=False)
+    pid = daemon.process.pid
+    wait_until(daemon.is_ready, 120, 0.005, "readiness")
+    figures = {"ready_s": time.monotonic() - begun, "ready_cpu_s": cpu_seconds(pid), "ready_peak_mib": mib(pid, "VmHWM")}
+    count, took = instant(daemon, 'count({__name__=~".+",instance!~"127.*"})', facts["last_s"])
+    figures.update({"query_s": took, "query_cpu_s": cpu_seconds(pid), "query_peak_mib": mib(pid, "VmHWM")})
+    assert count == facts["series"], (count, facts["series"])
+    waiting.join()
+    figures["first_scrape_s"] = scraped[0] - begun
+    return {name: round(value, 3 if name.endswith("_s") else 0) for name, value in figures.items()}
+
+
+def count_samples(daemon, facts):
+    """Every stored sample, a metric name at a time."""
+    names = daemon.get("/api/v1/label/__name__/values").json()["data"]
+    selector = '{__name__="%s",instance!~"127.*"}'
+    return int(sum(instant(daemon, f"sum(count_over_time({selector % name}[{facts['span_s'] + 60}s]))", facts["last_s"])[0] for name in names))
+
+
+def starts(arguments, kept, facts):
+    target = Target()
+    figures = {"kill": [], "clean": []}
+    try:
+        for round_ in range(arguments.starts):
+            with tempfile.TemporaryDirectory(prefix="tocsin-recovery-") as directory:
+                shutil.copytree(kept, os.path.join(directory, "data"))
+                daemon = Tocsin(directory, config([target.address]), FLAGS)
+                try:
+                    figures["kill"].append(start_once(daemon, target, facts))
+                    if round_ == 0:
+                        figures["lost_samples"] = facts["acknowledged"] - count_samples(daemon, facts)
+                    begun = time.monotonic()
+                    daemon.stop(60)
+                    stopped_s = time.monotonic() - begun
+                    figures["clean"].append({"stop_s": round(stopped_s, 3), **start_once(daemon, target, facts)})
+                finally:
+                    if daemon.process and daemon.process.poll() is None:
+                        daemon.kill()
+            for kind in ("kill", "clean"):
+                print(kind, json.dumps(figures[kind][-1]), flush=True)
+    finally:
+        target.close()
+    return figures
+
+
+def loss(kills):
+    """Pages that were served and are not stored, and how long before the kill the oldest of them was asked for."""
+    targets = [Target() for _ in range(40)]
+    oldest_ms, lost, served, kill_times = 0.0, 0, 0, []
+    with tempfile.TemporaryDirectory(prefix="tocsin-loss-") as directory:
+        daemon = Tocsin(directory, config([t.address for t in targets]), FLAGS)
+        try:
+            for _ in range(kills):
+                daemon.start()
+                time.sleep(2 + random.random())
+                kill_times.append(time.monotonic())
+                daemon.kill()
+            daemon.start()
+            time.sleep(1.5)
+            now = time.time()
+            for target in targets:
+                expr = f'page_number{{instance="{target.address}"}}[1h]'
+                result = daemon.get("/api/v1/query", query=expr, time=now).json()["data"]["result"]
+                stored = {int(float(v)) for series in result for _, v in series["values"]}
+                pages = [n for n in range(1, len(target.served) + 1) if target.served[n - 1] < kill_times[-1]]
+                served += len(pages)
+                for number in pages:
+                    if number in stored:
+                        continue
+                    lost += 1
+                    asked = target.served[number - 1]
+                    oldest_ms = max(oldest_ms, (min(k for k in kill_times if k >= asked) - asked) * 1000)
+        finally:
+            if daemon.process and daemon.process.poll() is None:
+                daemon.kill()
+            for target in targets:
+                target.close()
+    return {"pages": served, "lost": lost, "oldest_ms": round(oldest_ms, 1)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tsbench")
+    parser.add_argument("--targets", type=int, default=1000)
+    parser.add_argument("--series", type=int, default=1000)
+    parser.add_argument("--ticks", type=int, default=480)
+    parser.add_argument("--starts", type=int, default=3)
+    parser.add_argument("--keep", help="where the directory of the killed daemon stays")
+    parser.add_argument("--from", dest="kept", help="such a directory")
+    parser.add_argument("--loss", type=int, nargs="?", const=10)
+    parser.add_argument("--out")
+    arguments = parser.parse_args()
+    if arguments.loss:
+        print(json.dumps(loss(arguments.loss)))
+        return
+    if not arguments.kept and not arguments.tsbench:
+        parser.error("--tsbench or --from")
+    with tempfile.TemporaryDirectory(prefix="tocsin-recovery-") as directory:
+        kept = arguments.kept or arguments.keep or os.path.join(directory, "kept")
+        if arguments.kept:
+            with open(os.path.join(kept, "facts.json")) as f:
+                facts = json.load(f)
+        else:
+            daemon = Tocsin(os.path.join(directory, "ingest"), "", FLAGS)
+            try:
+                facts = ingest(arguments, daemon)
+            finally:
+                if daemon.process and daemon.process.poll() is None:
+                    daemon.kill()
+            os.makedirs(kept)
+            shutil.move(daemon.data, os.path.join(kept, "data"))
+            with open(os.path.join(kept, "facts.json"), "w") as f:
+                json.dump(facts, f)
+        print(json.dumps(facts), flush=True)
+        figures = {"load": os.getloadavg()[0], "facts": facts, **starts(arguments, os.path.join(kept, "data"), facts)}
+    print(json.dumps({"lost_samples": figures["lost_samples"]}))
+    if arguments.out:
+        with open(arguments.out, "w") as f:
+            json.dump(figures, f, indent=1)
+
+
+if __name__ == "__main__":
+    main()
