@@ -69,6 +69,17 @@ struct TsdbStatus {
   std::vector<NameCount> series_by_label_pair;
 };
 
+// One of /status/tsdb/blocks: a file of sealed samples, as Prometheus describes a block.
+struct TsdbBlock {
+  std::string ulid;
+  model::Timestamp min_time_ms = 0;
+  model::Timestamp end_time_ms = 0;  // one past the last sample
+  uint64_t samples = 0;
+  uint64_t series = 0;
+  uint64_t chunks = 0;
+  int64_t level = 1;
+};
+
 // /status/walreplay: log files.
 struct WalReplayStatus {
   int64_t min = 0;
@@ -148,6 +159,7 @@ struct Dependencies {
   std::function<std::string()> config_yaml;                // defaults filled in, no secrets
   std::vector<std::pair<std::string, std::string>> flags;  // sorted by name
   std::function<TsdbStatus(size_t limit)> tsdb_status;
+  std::function<std::vector<TsdbBlock>()> tsdb_blocks;
   std::function<WalReplayStatus()> wal_replay;
   std::function<std::vector<Notification>()> notifications;
   std::function<std::string()> self_metrics;  // text format 0.0.4

@@ -45,6 +45,7 @@
 #include "query/engine.h"
 #include "query/service.h"
 #include "tsdb/database.h"
+#include "tsdb/prometheus/block_meta.h"
 
 namespace tocsin::daemon {
 namespace {
@@ -143,6 +144,22 @@ api::TsdbStatus TsdbStatusOf(const tsdb::DatabaseStats& stats) {
           .values_by_label_name = counts(stats.values_by_label_name),
           .bytes_by_label_name = counts(stats.bytes_by_label_name),
           .series_by_label_pair = counts(stats.series_by_label_pair)};
+}
+
+// A segment as a block: its columns are its series and chunks, its id and its end a ULID.
+std::vector<api::TsdbBlock> TsdbBlocksOf(const std::vector<tsdb::StoredSegment>& segments) {
+  std::vector<api::TsdbBlock> blocks;
+  for (const tsdb::StoredSegment& segment : segments) {
+    if (segment.samples == 0) continue;
+    blocks.push_back({.ulid = tsdb::UlidOf(segment.range.max_ms, segment.id),
+                      .min_time_ms = segment.range.min_ms,
+                      .end_time_ms = segment.range.max_ms + 1,
+                      .samples = segment.samples,
+                      .series = segment.columns,
+                      .chunks = segment.columns,
+                      .level = segment.level + 1});
+  }
+  return blocks;
 }
 
 }  // namespace
@@ -364,6 +381,7 @@ void App::Parts::CreateApi() {
       value = addresses.route_prefix.empty() ? "/" : addresses.route_prefix;
   }
   deps.tsdb_status = [this](size_t limit) { return TsdbStatusOf(database->Stats(limit)); };
+  deps.tsdb_blocks = [this] { return TsdbBlocksOf(database->Segments()); };
   deps.wal_replay = [this] {
     const tsdb::LoadProgress progress = database->load_progress();
     return api::WalReplayStatus{.min = 0,

@@ -111,7 +111,7 @@ Status Compactor::SealWindow(model::Timestamp first_ms, model::Timestamp last_ms
   return Status::Ok();
 }
 
-Status Compactor::SealWindows(const std::vector<WindowUse>& windows) {
+Status Compactor::SealWindows(const std::vector<WindowUse>& windows, bool whole_log) {
   if (windows.empty()) return Status::Ok();
   Status status;
   for (size_t begin = 0; begin < windows.size() && status.ok();) {
@@ -122,7 +122,7 @@ Status Compactor::SealWindows(const std::vector<WindowUse>& windows) {
     begin = end;
     if (status.ok()) RetireRuns();
   }
-  const Status released = Release();
+  const Status released = Release(whole_log);
   return status.ok() ? released : status;
 }
 
@@ -136,24 +136,26 @@ void Compactor::RetireRuns() {
   });
 }
 
-Status Compactor::Release() {
+Status Compactor::Release(bool whole_log) {
   // What a file still holds alone decides how long it stays: begin new ones, with every slot's
-  // state, put that on disk, then drop the old.
-  TOCSIN_RETURN_IF_ERROR(head_.RotateLogs());
+  // state, put that on disk, then drop the old. By itself a file is begun with each half hour.
   const std::shared_ptr<const Version> version = store_.Current();
+  const auto covered = [&version](const WindowUse& use) {
+    return version->sealed.CoversWindow(use.window_ms, use.commit);
+  };
+  TOCSIN_RETURN_IF_ERROR(
+      head_.RotateLogs(whole_log ? std::function<bool(const WindowUse&)>() : covered));
   for (size_t s = 0; s < head_.shard_count(); ++s) {
     size_t removed = 0;
-    TOCSIN_RETURN_IF_ERROR(head_.shard(s).log.DropCovered(
-        [&](const WindowUse& use) {
-          return version->sealed.CoversWindow(use.window_ms, use.commit);
-        },
-        head_.LogToKeep(), &removed));
+    TOCSIN_RETURN_IF_ERROR(head_.shard(s).log.DropCovered(covered, head_.LogToKeep(), &removed));
   }
   RetireRuns();
   return Status::Ok();
 }
 
-Status Compactor::Seal(model::TimeRange range) { return SealWindows(OpenWindows(range)); }
+Status Compactor::Seal(model::TimeRange range) {
+  return SealWindows(OpenWindows(range), /*whole_log=*/true);
+}
 
 std::vector<WindowUse> Compactor::OpenWindows(model::TimeRange range) const {
   // Not held any longer: rows leave memory when the last reference to an older version is gone.
@@ -432,7 +434,7 @@ Result<SnapshotContents> Compactor::SealForSnapshot(bool skip_head) {
     if (!known.contains(segment->meta().id)) contents.version.segments.push_back(segment);
   }
   pin.reset();
-  TOCSIN_TRY(Release());
+  TOCSIN_TRY(Release(/*whole_log=*/true));
   return contents;
 }
 
@@ -487,7 +489,7 @@ Status Compactor::MakeHeadroom(model::Timestamp before_ms) {
   if (budget_.excess() == 0) return Status::Ok();
   // What is left is from today, and the log has it too.
   TOCSIN_RETURN_IF_ERROR(Seal({}));
-  TOCSIN_RETURN_IF_ERROR(Release());
+  TOCSIN_RETURN_IF_ERROR(Release(/*whole_log=*/true));
   return retention_.MakeRoom(0, before_ms, HeldByHead());
 }
 
@@ -549,7 +551,7 @@ Status Compactor::SealPast(model::Timestamp now) {
   std::erase_if(windows, [version = store_.Current()](const WindowUse& window) {
     return version->sealed.CoversWindow(window.window_ms, 0);
   });
-  return SealWindows(windows);
+  return SealWindows(windows, /*whole_log=*/false);
 }
 
 Status Compactor::SealDue() {
@@ -557,7 +559,8 @@ Status Compactor::SealDue() {
   if (now >= next_seal_ms_) {
     const model::Timestamp due = now - options_.seal_delay_ms;
     next_seal_ms_ = now + kSealRetryMs;
-    TOCSIN_RETURN_IF_ERROR(Seal({model::kMinTimestamp, WindowStart(due) - 1}));
+    TOCSIN_RETURN_IF_ERROR(SealWindows(OpenWindows({model::kMinTimestamp, WindowStart(due) - 1}),
+                                       /*whole_log=*/false));
     next_seal_ms_ = WindowStart(due) + kWindowMs + options_.seal_delay_ms;
   }
   TOCSIN_RETURN_IF_ERROR(SealPast(now));

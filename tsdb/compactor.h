@@ -116,9 +116,10 @@ class Compactor {
   std::unique_ptr<DatabaseSnapshot> PinForRewrite();
   Status SealWindow(model::Timestamp first_ms, model::Timestamp last_ms,
                     const DatabaseSnapshot& snapshot);
-  Status SealWindows(const std::vector<WindowUse>& windows);
-  // Rows and log files that segments hold by now.
-  Status Release();
+  Status SealWindows(const std::vector<WindowUse>& windows, bool whole_log);
+  // Lets go of rows and log files that segments hold by now; with `whole_log` of what the open log
+  // files hold, too, though they have other rows.
+  Status Release(bool whole_log);
   void RetireRuns();
   Status MergeDue();
   Status MergeAll();

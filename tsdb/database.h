@@ -28,6 +28,7 @@
 // merges.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -170,6 +171,16 @@ struct DatabaseStats {
   std::vector<NameCount> series_by_label_pair;  // "job=x"
 };
 
+// A file of sealed samples.
+struct StoredSegment {
+  std::array<uint8_t, 16> id{};
+  uint8_t level = 0;  // 0: half hours, 1: six hours, 2: a day
+  model::TimeRange range;
+  uint64_t columns = 0;
+  uint64_t samples = 0;
+  uint64_t bytes = 0;
+};
+
 // Gauges.
 struct DatabaseSizes {
   uint64_t head_bytes = 0;  // frames, restarts, late rows
@@ -248,6 +259,13 @@ class Database : public model::Appender, public model::Queryable {
   // oldest that the log has. What the log held at start is only kept for tails that are opened
   // right after Open. kUnimplemented without a log.
   virtual Result<std::unique_ptr<model::Tail>> OpenTail(uint64_t position) = 0;
+  // The same for a tail whose position the database keeps, in `tails/NAME`: it goes on behind what
+  // was released before, restarts and crashes included (what was released in the last second may
+  // come again), the log is kept for it from Open on, and what it missed meanwhile is counted. One
+  // at a time of a name. Names are of letters, digits, '-' and '_', up to 64.
+  virtual Result<std::unique_ptr<model::Tail>> OpenNamedTail(std::string_view name) = 0;
+  // Its position is not kept any longer, nor is the log for it. kNotFound: there is none.
+  virtual Status ForgetTail(std::string_view name) = 0;
 
   // The bytes last committed under a mark's key, also after a restart.
   virtual std::optional<std::string> FindMark(std::string_view key) const = 0;
@@ -255,6 +273,8 @@ class Database : public model::Appender, public model::Queryable {
   virtual DatabaseCounters counters() const = 0;
   virtual DatabaseSizes sizes() const = 0;
   virtual DatabaseStats Stats(size_t limit) const = 0;
+  // By time, then level.
+  virtual std::vector<StoredSegment> Segments() const = 0;
   virtual const Options& options() const = 0;
   // What Open and later seals put aside: "path: reason".
   virtual std::vector<std::string> quarantined() const = 0;

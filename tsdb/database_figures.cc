@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 
 namespace tocsin::tsdb {
 
@@ -89,6 +90,19 @@ DatabaseSizes DatabaseImpl::sizes() const {
   result.days_waiting = compactor_->counters().days_waiting.load(std::memory_order_relaxed);
   result.compaction_paused = compactor_->paused();
   return result;
+}
+
+std::vector<StoredSegment> DatabaseImpl::Segments() const {
+  std::vector<StoredSegment> segments;
+  for (const Version::Segment& segment : store_->Current()->segments) {
+    const SegmentMeta& meta = segment->meta();
+    segments.push_back({meta.id.bytes, meta.level, meta.range, meta.column_count, meta.sample_count,
+                        meta.file_bytes});
+  }
+  std::sort(segments.begin(), segments.end(), [](const StoredSegment& a, const StoredSegment& b) {
+    return std::tuple(a.range.min_ms, a.level, a.id) < std::tuple(b.range.min_ms, b.level, b.id);
+  });
+  return segments;
 }
 
 }  // namespace tocsin::tsdb

@@ -26,6 +26,7 @@
 #include "tsdb/head/head.h"
 #include "tsdb/head/replay.h"
 #include "tsdb/head_stats.h"
+#include "tsdb/named_tails.h"
 #include "tsdb/periodic.h"
 #include "tsdb/quarantine.h"
 #include "tsdb/rollup/rollup_store.h"
@@ -113,6 +114,15 @@ class DatabaseImpl final : public Database {
     if (!options_.wal) return Error(Code::kUnimplemented, "there is no log to follow");
     return std::make_unique<DatabaseTail>(env_, *head_, position);
   }
+  Result<std::unique_ptr<model::Tail>> OpenNamedTail(std::string_view name) override {
+    TOCSIN_TRY(CheckWritable());
+    if (!options_.wal) return Error(Code::kUnimplemented, "there is no log to follow");
+    return named_tails_->Open(name);
+  }
+  Status ForgetTail(std::string_view name) override {
+    TOCSIN_RETURN_IF_ERROR(CheckWritable());
+    return named_tails_->Forget(name);
+  }
   std::optional<std::string> FindMark(std::string_view key) const override {
     std::string bytes;
     if (!head_->FindMark(key, &bytes)) return std::nullopt;
@@ -126,6 +136,7 @@ class DatabaseImpl final : public Database {
   DatabaseCounters counters() const override;
   DatabaseSizes sizes() const override;
   DatabaseStats Stats(size_t limit) const override { return HeadStats(*head_, limit); }
+  std::vector<StoredSegment> Segments() const override;
   const Options& options() const override { return options_; }
   std::vector<std::string> quarantined() const override { return quarantine_.list(); }
 
@@ -162,6 +173,7 @@ class DatabaseImpl final : public Database {
   std::unique_ptr<RollupStore> rollups_;
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<Head> head_;
+  std::unique_ptr<NamedTails> named_tails_;
   mutable std::atomic<uint32_t> readers_{0};  // pinned snapshots
   Mutex compact_mutex_;
   std::unique_ptr<Compactor> compactor_;

@@ -69,6 +69,9 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
   head.compress_log = options_.wal_compression;
   head.tail_log_bytes_max = options_.tail_log_bytes_max;
   head_ = std::make_unique<Head>(env_, std::move(head));
+  named_tails_ =
+      std::make_unique<NamedTails>(env_, JoinPath(options_.dir, "tails"), *head_, quarantine_);
+  if (!options_.read_only) named_tails_->Load();
 
   const int64_t began = env_.MonotonicNanos();
   const std::shared_ptr<const Version> version = store_->Current();

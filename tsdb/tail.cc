@@ -4,12 +4,28 @@
 #include <optional>
 #include <utility>
 
+#include "tsdb/named_tails.h"
+
 namespace tocsin::tsdb {
 
 DatabaseTail::DatabaseTail(Env& env, Head& head, uint64_t position)
     : head_(head), position_(position), released_(head.tails().Add(position)) {
   for (uint32_t s = 0; s < head.shard_count(); ++s)
     followers_.push_back(std::make_unique<ShardFollower>(env, s, position));
+}
+
+DatabaseTail::DatabaseTail(Env& env, Head& head, const TailPosition& position)
+    : DatabaseTail(env, head, position.commit) {
+  // With another number of shards the pages are elsewhere: nothing is known of them.
+  if (position.shards.size() != followers_.size()) return;
+  for (size_t s = 0; s < followers_.size(); ++s) followers_[s]->Expect(position.shards[s]);
+}
+
+TailPosition DatabaseTail::Where() const {
+  TailPosition position;
+  position.commit = position_;
+  for (const auto& follower : followers_) position.shards.push_back(follower->Pages());
+  return position;
 }
 
 DatabaseTail::~DatabaseTail() { head_.tails().Remove(released_); }

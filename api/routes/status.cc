@@ -117,6 +117,27 @@ void Tsdb(const Dependencies& deps, const HttpRequest& request, HttpResponse* re
   out.Finish();
 }
 
+void TsdbBlocks(const Dependencies& deps, HttpResponse* response) {
+  const std::vector<TsdbBlock> blocks = deps.tsdb_blocks();
+  DataWriter out(response);
+  JsonWriter& json = out.json();
+  json.BeginObject().Key("blocks").BeginArray();
+  for (const TsdbBlock& block : blocks) {
+    json.BeginObject().Key("ulid").String(block.ulid);
+    json.Key("minTime").Int(block.min_time_ms).Key("maxTime").Int(block.end_time_ms);
+    json.Key("stats").BeginObject();
+    if (block.samples > 0) json.Key("numSamples").Uint(block.samples);
+    if (block.series > 0) json.Key("numSeries").Uint(block.series);
+    if (block.chunks > 0) json.Key("numChunks").Uint(block.chunks);
+    json.EndObject();
+    json.Key("compaction").BeginObject().Key("level").Int(block.level);
+    json.Key("sources").BeginArray().String(block.ulid).EndArray().EndObject();
+    json.Key("version").Int(1).EndObject();
+  }
+  json.EndArray().EndObject();
+  out.Finish();
+}
+
 void WalReplay(const Dependencies& deps, HttpResponse* response) {
   const WalReplayStatus status = deps.wal_replay();
   DataWriter out(response);
@@ -162,6 +183,7 @@ void AddStatusRoutes(ApiRoutes* routes) {
   add("/status/flags", Flags);
   add("/features", Features);
   add("/notifications", Notifications);
+  add("/status/tsdb/blocks", TsdbBlocks);
   routes->Add({"GET"}, "/status/tsdb", http::Lane::kQuery,
               [&deps](const HttpRequest& request, HttpResponse* response) {
                 Tsdb(deps, request, response);

@@ -44,6 +44,15 @@ ApiFixture::ApiFixture() : engine(EngineOptionsForTests()) {
   };
   deps.config_yaml = [] { return std::string("global: {a: <secret>}\n"); };
   deps.flags = {{"web.enable-lifecycle", "false"}, {"web.listen-address", "127.0.0.1:9090"}};
+  deps.tsdb_blocks = [] {
+    return std::vector<TsdbBlock>{{.ulid = "01KC4D6GXQA4CRHYKV78NEBVAE",
+                                   .min_time_ms = 1,
+                                   .end_time_ms = 9,
+                                   .samples = 30,
+                                   .series = 2,
+                                   .chunks = 3,
+                                   .level = 4}};
+  };
   deps.tsdb_status = [](size_t limit) {
     TsdbStatus status;
     status.series = 2;

@@ -251,6 +251,12 @@ BOOST_AUTO_TEST_CASE(AnswersAboutItself) {
                      R"("seriesCountByLabelValuePair":[]})"));
   BOOST_TEST(Get("/api/v1/status/tsdb?limit=0").body == BadData("limit must be a positive number"));
   BOOST_TEST(Get("/api/v1/status/tsdb?limit=10001").body == BadData("limit must not exceed 10000"));
+  const std::string ulid = "01KC4D6GXQA4CRHYKV78NEBVAE";
+  BOOST_TEST(Get("/api/v1/status/tsdb/blocks").body ==
+             Success(R"({"blocks":[{"ulid":")" + ulid +
+                     R"(","minTime":1,"maxTime":9,"stats":{"numSamples":30,"numSeries":2,)"
+                     R"("numChunks":3},"compaction":{"level":4,"sources":[")" +
+                     ulid + R"("]},"version":1}]})"));
   BOOST_TEST(Get("/api/v1/status/walreplay").body == Success(R"({"min":0,"max":9,"current":3})"));
   BOOST_TEST(Get("/api/v1/notifications").body == Success("[]"));
   const std::string runtime = Get("/api/v1/status/runtimeinfo").body;

@@ -238,6 +238,12 @@ def test_compact_on_request_changes_no_answer(daemon):
     assert len(before) == 20
     assert daemon.post("/api/v1/admin/tsdb/compact").status in (200, 204)
     assert any(n.endswith(".seg") for _, _, names in os.walk(daemon.data) for n in names)
+    # As promtool and client_golang read them.
+    blocks = daemon.get("/api/v1/status/tsdb/blocks").json()["data"]["blocks"]
+    mine = [b for b in blocks if b["minTime"] <= now - 60_000 < b["maxTime"]]
+    assert mine and all(len(b["ulid"]) == 26 and b["version"] == 1 and b["compaction"]["level"] >= 1 for b in blocks)
+    assert len({b["ulid"] for b in blocks}) == len(blocks)
+    assert sum(b["stats"]["numSamples"] for b in mine) >= 20 * 50 and all(b["stats"]["numSeries"] >= 1 for b in blocks)
     assert ask() == before
     daemon.kill()
     daemon.start()

@@ -1,4 +1,5 @@
 // Tails give every committed sample once, in commit order, whatever the log goes through meanwhile.
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <boost/test/unit_test.hpp>
@@ -15,6 +16,7 @@
 #include "model/histogram.h"
 #include "model/tail.h"
 #include "tsdb/database.h"
+#include "tsdb/named_tails.h"
 
 namespace tocsin::tsdb::tail_test {
 namespace {
@@ -101,6 +103,8 @@ struct Life {
   }
   static Labels Key(int k) { return L({{"__name__", "m"}, {"k", std::to_string(k)}}); }
 
+  // A row of every series of a source, any if < 0. How many these are.
+  uint64_t CommitWhole(int which = -1);
   void Commit() {
     t += 1 + static_cast<Timestamp>(random() % 20'000);
     env.SetNowMs(t);
@@ -160,6 +164,21 @@ struct Life {
     }
   }
 };
+
+uint64_t Life::CommitWhole(int which) {
+  t += 1 + static_cast<Timestamp>(random() % 20'000);
+  env.SetNowMs(std::max(env.NowMs(), t));
+  Source& source = sources[which < 0 ? random() % sources.size() : static_cast<size_t>(which)];
+  auto batch = db->NewBatch();
+  batch->BeginRow(*source.writer, t, random() % 2 == 0 ? RowKind::kFull : RowKind::kPartial);
+  for (const model::Slot slot : source.slots)
+    batch->Set(slot, static_cast<double>(random() % 4), model::kRowTimestamp);
+  const auto result = batch->Commit({});
+  BOOST_REQUIRE(result.status.ok());
+  BOOST_REQUIRE(result.refusals.empty());
+  // Lost rows are as long as their page has live series: a part of a row makes none live.
+  return source.slots.size();
+}
 
 void RequireEqual(const Batches& got, const Batches& want, uint64_t from) {
   for (const auto& [commit, samples] : want) {
@@ -284,6 +303,105 @@ BOOST_AUTO_TEST_CASE(ATailThatLagsBehindTheBoundCountsItsGap) {
   BOOST_TEST(progress->gaps > 0u);
   BOOST_TEST(progress->lost_samples > 0u);
   BOOST_TEST(life.db->counters().tail_lost_samples == progress->lost_samples);
+}
+
+// What a named tail was given, and what it was told is lost, is what was committed: over restarts
+// and crashes, whatever the log keeps. Rows sample every slot, so that lost ones can be counted
+// exactly.
+BOOST_AUTO_TEST_CASE(ReceivedAndLostOfANamedTailIsWhatWasCommitted) {
+  uint64_t lost_at_all = 0;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    for (const bool short_log : {false, true}) {
+      BOOST_TEST_CONTEXT("seed " << seed << (short_log ? ", short log" : "")) {
+        Life life(seed, seed % 2 == 0);
+        life.options.tail_log_bytes_max = short_log ? 4 * 10'000 : uint64_t{1} << 30;
+        life.Open();
+        auto tail = *life.db->OpenNamedTail("remote-1");
+        BOOST_TEST((life.db->OpenNamedTail("remote-1").error().code() == Code::kUnavailable));
+        Collector collector;
+        uint64_t committed = 0;
+        uint64_t given = 0;
+        uint64_t lost = 0;
+        const auto follow = [&] {
+          const auto progress = tail->Next(1 + life.random() % 2000, collector);
+          BOOST_REQUIRE(progress);
+          given += progress->samples;
+          lost += progress->lost_samples;
+          life.env.AdvanceMs(2 * 1000);
+          tail->Release(tail->position());
+          return progress->samples;
+        };
+        for (int step = 0; step < 600; ++step) {
+          committed += life.CommitWhole();
+          switch (life.random() % 60) {
+            case 0:
+              BOOST_REQUIRE(life.db->Compact().ok());
+              break;
+            case 1:
+              BOOST_REQUIRE(life.db->RunMaintenance().ok());
+              break;
+            case 2:
+              // Nothing follows for a while, and a restart is in between.
+              BOOST_REQUIRE(life.db->FlushWal(false).ok());
+              tail.reset();
+              for (uint64_t n = life.random() % 400; n > 0; --n) committed += life.CommitWhole();
+              BOOST_REQUIRE(life.db->Compact().ok());
+              life.Open();
+              if (life.random() % 2 == 0) BOOST_REQUIRE(life.db->Compact().ok());
+              collector.Restarted();
+              tail = *life.db->OpenNamedTail("remote-1");
+              break;
+            default:
+              if (life.random() % 3 == 0) BOOST_REQUIRE(life.db->FlushWal(false).ok());
+              if (life.random() % 3 == 0) follow();
+          }
+        }
+        for (int source = 0; source < 6; ++source) committed += life.CommitWhole(source);
+        BOOST_REQUIRE(life.db->FlushWal(false).ok());
+        while (follow() > 0) {
+        }
+        BOOST_TEST(given + lost == committed);
+        BOOST_TEST((short_log || lost == 0u));
+        lost_at_all += lost;
+        tail.reset();
+        BOOST_REQUIRE(life.db->ForgetTail("remote-1").ok());
+        BOOST_TEST((life.db->ForgetTail("remote-1").code() == Code::kNotFound));
+      }
+    }
+  }
+  BOOST_TEST(lost_at_all > 0u);
+}
+
+BOOST_AUTO_TEST_CASE(APositionThatCannotBeReadIsPutAsideAndNamesAreChecked) {
+  Life life(3, false);
+  {
+    auto tail = *life.db->OpenNamedTail("a_B-9");
+    for (int i = 0; i < 20; ++i) life.Commit();
+    BOOST_REQUIRE(life.db->FlushWal(false).ok());
+    Collector collector;
+    BOOST_REQUIRE(tail->Next(SIZE_MAX, collector));
+    tail->Release(tail->position());
+  }
+  std::string bytes = *life.env.ReadFile("/db/tails/a_B-9");
+  const auto position = DecodeTailPosition(bytes);
+  BOOST_REQUIRE(position);
+  BOOST_TEST(EncodeTailPosition(*position) == bytes);
+  for (size_t cut = 0; cut < bytes.size(); ++cut)
+    BOOST_REQUIRE(!DecodeTailPosition(std::string_view(bytes).substr(0, cut)));
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
+    BOOST_REQUIRE(!DecodeTailPosition(damaged));
+  }
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  BOOST_REQUIRE(life.env.WriteFileAtomically("/db/tails/a_B-9", bytes).ok());
+  life.Open();
+  BOOST_TEST(life.db->quarantined().size() == 1u);
+  for (const char* name : {"", "..", "a/b", "a.tmp", "x y"})
+    BOOST_TEST((life.db->OpenNamedTail(name).error().code() == Code::kInvalidArgument));
+  BOOST_TEST(
+      (life.db->OpenNamedTail(std::string(65, 'a')).error().code() == Code::kInvalidArgument));
+  BOOST_REQUIRE(life.db->OpenNamedTail(std::string(64, 'a')));
 }
 
 BOOST_AUTO_TEST_CASE(ATailRunsBesideWritersAndSeals) {

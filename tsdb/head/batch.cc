@@ -145,6 +145,7 @@ HeadBatch::Bounds HeadBatch::MakeBounds(const model::CommitOptions& options) con
   const model::Timestamp newest = head_.newest_ms();
   const model::Timestamp ref = std::min(newest, now);
   Bounds bounds;
+  bounds.now_ms = now;
   bounds.future_ms = now + model::kMaxFutureMs;
   bounds.late_allowed = window > 0;
   bounds.late_ms = Before(ref, window + options.extra_late_ms);
@@ -496,6 +497,17 @@ void HeadBatch::WritePage(uint32_t row_number, Page& page, std::span<const uint3
   } while (!rest.empty());
 }
 
+void HeadBatch::BeginWindowInLogs(const Bounds& bounds) {
+  for (const Row& row : rows_) {
+    Shard& shard = *head_.shards_[row.source->shard];
+    const model::Timestamp window_ms = WindowStart(row.row_ms);
+    // A sender whose clock is ahead begins nothing for the others.
+    if (window_ms <= shard.log_window_ms || row.row_ms > bounds.now_ms) continue;
+    shard.log_window_ms = window_ms;
+    if (shard.log.enabled() && shard.log.file_has_samples()) head_.StartLogFile(shard);
+  }
+}
+
 void HeadBatch::WriteRow(uint32_t row_number, const Bounds& bounds, model::CommitResult* result) {
   const Row& row = rows_[row_number];
   Source& source = *row.source;
@@ -671,6 +683,7 @@ model::CommitResult HeadBatch::Commit(const model::CommitOptions& options) {
   if (!refused) {
     result.refusals.clear();
     std::fill(std::begin(refused_), std::end(refused_), 0);
+    BeginWindowInLogs(bounds);
     for (uint32_t r = 0; r < rows_.size(); ++r) WriteRow(r, bounds, &result);
     if (!written_.empty() || (!options.marks.empty() && shards != 0)) {
       Publish(shards, options, &result);

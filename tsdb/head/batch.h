@@ -82,6 +82,7 @@ class HeadBatch final : public model::AppendBatch {
   };
   // What the verdicts of one commit refer to.
   struct Bounds {
+    model::Timestamp now_ms;
     model::Timestamp future_ms;  // beyond: kTooFarInFuture
     model::Timestamp late_ms;    // late samples from here on
     model::Timestamp first_ms;   // first samples of a slot from here on
@@ -114,6 +115,9 @@ class HeadBatch final : public model::AppendBatch {
   bool InOrderAtSight(const Row& row, const Bounds& bounds) const;
   bool JudgeAll(const Bounds& bounds, model::CommitResult* result);
   void WriteRow(uint32_t row_number, const Bounds& bounds, model::CommitResult* result);
+  // The rows begin a half hour: so does a log file, and the one before can be dropped, unread by
+  // the next start, as soon as its half hour is sealed.
+  void BeginWindowInLogs(const Bounds& bounds) NO_THREAD_SAFETY_ANALYSIS;
   // `samples`: indices into samples_ of the row's samples in this page.
   void WritePage(uint32_t row_number, Page& page, std::span<const uint32_t> samples,
                  const Bounds& bounds, model::CommitResult* result);

@@ -305,6 +305,9 @@ struct SectionEntry {
 };
 void ReadSection(std::string_view section, std::vector<SectionEntry>* entries);
 
+// Every item is a float, with the row's timestamp.
+bool OnlyPlainValues(const FrameView& frame);
+
 // Runs a frame through `states` as the encoder did (late frames change nothing). Grows `states` to
 // the frame's slots.
 void ApplyFrame(const FrameView& frame, SlotStates* states);

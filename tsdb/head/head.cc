@@ -259,11 +259,13 @@ Status Head::StartLogs() {
   return first;
 }
 
-Status Head::RotateLogs() {
+Status Head::RotateLogs(const std::function<bool(const WindowUse&)>& covered) {
   for (const auto& shard : shards_) {
     {
       MutexLock lock(shard->mutex);
-      if (shard->log.file_has_samples()) StartLogFile(*shard);
+      const std::vector<WindowUse>& uses = shard->log.file_uses();
+      if (!uses.empty() && (covered == nullptr || std::all_of(uses.begin(), uses.end(), covered)))
+        StartLogFile(*shard);
     }
     TOCSIN_RETURN_IF_ERROR(shard->log.SyncAll());
   }

@@ -79,6 +79,8 @@ struct Shard {
   Mutex mutex;
   ShardLog log;
   std::vector<Source*> sources GUARDED_BY(mutex);
+  // The latest half hour that rows were logged of: the first row of a later one begins a file.
+  model::Timestamp log_window_ms GUARDED_BY(mutex) = model::kMinTimestamp;
   // Keys that the open log file knows, by id.
   std::vector<bool> keys_logged GUARDED_BY(mutex);
   FrameEncoder encoder GUARDED_BY(mutex);
@@ -159,9 +161,10 @@ class Head {
   // Frees slots that were released and whose samples have left memory and log, for other keys.
   // Precondition: as for RetireRuns.
   size_t RecycleSlots() NO_THREAD_SAFETY_ANALYSIS;
-  // Begins a new log file in shards whose file has samples, so that the old one can be dropped, and
-  // syncs it, a shard at a time.
-  Status RotateLogs() NO_THREAD_SAFETY_ANALYSIS;
+  // Begins a new log file in shards whose file has samples, and none that `covered` does not cover
+  // (null: whatever it has), so that the old one can be dropped. Syncs every log, a shard at a
+  // time.
+  Status RotateLogs(const std::function<bool(const WindowUse&)>& covered) NO_THREAD_SAFETY_ANALYSIS;
 
   // --- log ---
   Status FlushLogs(bool sync);

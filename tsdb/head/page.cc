@@ -270,7 +270,7 @@ void Page::NoteSample(uint32_t slot, model::Timestamp t, bool stale_now, bool hi
 }
 
 Status Page::Replay(std::string_view body, model::Timestamp row_ms, uint64_t commit,
-                    const std::function<bool(model::Timestamp)>& sealed,
+                    const std::function<bool(model::Timestamp)>& sealed, bool rows_only,
                     std::vector<WindowUse>* uses, uint64_t* items) {
   auto parsed = FrameView::Parse(body);
   if (!parsed) return std::move(parsed).error();
@@ -280,9 +280,12 @@ Status Page::Replay(std::string_view body, model::Timestamp row_ms, uint64_t com
   const FrameExtent extent = ExtentOf(view, row_ms);
   bool keep = false;
   for (const model::Timestamp window_ms : extent.windows) keep = keep || !sealed(window_ms);
-  if (keep && (last_run_ == nullptr || run_required_)) StartRun(row_ms);
-  ApplyFrame(view, &states);
-  NoteFrame(view, row_ms);
+  const bool starts_run = keep && (last_run_ == nullptr || run_required_);
+  if (starts_run || !keep) CatchUpStates();
+  if (starts_run) StartRun(row_ms);
+  states_behind_ = rows_only && keep;
+  if (!states_behind_) ApplyFrame(view, &states);
+  if (!rows_only) NoteFrame(view, row_ms);
   ++sequence;
   if (!keep) {
     run_required_ = true;
@@ -298,9 +301,54 @@ Status Page::Replay(std::string_view body, model::Timestamp row_ms, uint64_t com
   return Status::Ok();
 }
 
+void Page::CatchUpStates() {
+  if (!states_behind_) return;
+  const uint32_t known = slots();
+  states = last_run_->restart;
+  for (const Slab* slab = last_run_->first.load(std::memory_order_relaxed); slab != nullptr;
+       slab = slab->next.load(std::memory_order_relaxed)) {
+    const uint32_t end = slab->published.load(std::memory_order_relaxed);
+    for (uint32_t at = 0; at < end;) {
+      const auto* header = reinterpret_cast<const FrameHeader*>(slab->data() + at);
+      ApplyFrame(header->view(), &states);
+      at += header->bytes;
+    }
+  }
+  if (slots() < known) states.Resize(known);
+  states_behind_ = false;
+}
+
+// A frame of floats at the row's timestamp: nothing to be looked at item by item.
+void Page::NotePlainFrame(const FrameView& view, model::Timestamp row_ms) {
+  static constexpr uint64_t kNone[kFrameSlotsMax / 64] = {};
+  uint64_t present[kFrameSlotsMax / 64] = {};
+  if (view.kind == FrameKind::kFull) {
+    // Every slot that is live after the frame has its sample at this row.
+    std::copy(states.live.begin(), states.live.end(), present);
+    NoteFullRow(row_ms, present, kNone, kNone);
+    return;
+  }
+  const bool cover = view.kind == FrameKind::kCover;
+  if (cover && view.slots == slots() && row_ms > newest_ms()) {
+    std::fill_n(present, slots() / 64, UINT64_MAX);
+    if (slots() % 64 != 0) present[slots() / 64] = (uint64_t{1} << (slots() % 64)) - 1;
+    NoteFullRow(row_ms, present, kNone, kNone);
+  } else if (cover) {
+    for (uint32_t slot = 0; slot < view.slots; ++slot) NoteSample(slot, row_ms, false, false, 0);
+  } else {
+    ForEachItem(view, [&](uint32_t, uint32_t slot, FrameCode, const char*) {
+      NoteSample(slot, row_ms, false, false, 0);
+    });
+  }
+}
+
 // Derives from a frame, after ApplyFrame, what the appender knew when it wrote it.
 void Page::NoteFrame(const FrameView& view, model::Timestamp row_ms) {
   if (view.kind == FrameKind::kLate) return;
+  if (OnlyPlainValues(view)) {
+    NotePlainFrame(view, row_ms);
+    return;
+  }
   // A cover that is later than all before it is to the slots' history what a full row is.
   const bool cover = view.kind == FrameKind::kCover;
   const bool covers_all = cover && view.slots == slots() && row_ms > newest_ms();

@@ -160,8 +160,12 @@ class Page {
   void StartRun(model::Timestamp row_ms);
   // After last_ms was replaced.
   void RefreshNewest();
-  // Replay: the next frame that is kept starts a run (a state record came, or frames were skipped).
-  void RequireRun() { run_required_ = true; }
+  // Replay: the next frame that is kept starts a run, from `states` as they are (a state record
+  // came, or frames were skipped).
+  void RequireRun() {
+    run_required_ = true;
+    states_behind_ = false;
+  }
   // Every slot has a sample in a row: what a cover frame holds, or leaves out as unchanged.
   bool CoveredBy(const uint64_t* present) const;
   // Stores a frame whose items already went through `states`. `min_ms`, `max_ms`: of its samples.
@@ -175,9 +179,10 @@ class Page {
                   uint64_t histogram_hash);
   // A frame from the log: checks it, runs it through the state and stores it as committed, unless
   // `sealed` says of every half hour it has samples in that segments hold them. `uses` learns what
-  // is stored.
+  // is stored. With `rows_only` the state follows only as far as runs need it, which begin with
+  // state records nearly always, and slots have no history.
   Status Replay(std::string_view body, model::Timestamp row_ms, uint64_t commit,
-                const std::function<bool(model::Timestamp window_ms)>& sealed,
+                const std::function<bool(model::Timestamp window_ms)>& sealed, bool rows_only,
                 std::vector<WindowUse>* uses, uint64_t* items);
 
   // Replay: takes over the runs of `older`, the same page's earlier rows, in front of its own.
@@ -233,12 +238,16 @@ class Page {
 
  private:
   void NoteFrame(const FrameView& view, model::Timestamp row_ms);
+  void NotePlainFrame(const FrameView& view, model::Timestamp row_ms);
+  // Runs the last run's frames through the state.
+  void CatchUpStates();
   void SetLast(uint32_t slot, model::Timestamp t);
   char* Allocate(uint32_t bytes);
 
   std::atomic<Run*> first_run_{nullptr};
   Run* last_run_ = nullptr;
   bool run_required_ = false;
+  bool states_behind_ = false;                              // replay only: of the last run's frames
   model::Timestamp newest_note_ms_ = model::kMinTimestamp;  // of all ever set in last_ms
   size_t run_bytes_ = 0;
 };

@@ -287,8 +287,8 @@ void ShardReplay::ApplyFrame(const Pending& pending, uint64_t commit, LogFileInf
   const auto sealed = [&](model::Timestamp window_ms) {
     return sealed_.CoversWindow(window_ms, commit);
   };
-  const Status status =
-      page->Replay(BytesOf(pending), pending.row_ms, commit, sealed, &file->uses, &result_.samples);
+  const Status status = page->Replay(BytesOf(pending), pending.row_ms, commit, sealed,
+                                     /*rows_only=*/older_, &file->uses, &result_.samples);
   if (!status.ok()) {
     page->broken = true;
     CountLost(pending, page);

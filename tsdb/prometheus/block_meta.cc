@@ -31,14 +31,20 @@ bool IsUlid(std::string_view name) {
          name.find_first_not_of(kAlphabet) == std::string_view::npos;
 }
 
-std::string NewUlid(Env& env) {
+std::string UlidOf(int64_t time_ms, const std::array<uint8_t, 16>& random) {
+  static_assert(kUlidLength - kUlidTimeLength == 16);
   std::string ulid(kUlidLength, '0');
-  auto time = static_cast<uint64_t>(env.NowMs());
+  // 48 bits.
+  auto time = static_cast<uint64_t>(time_ms) & ((uint64_t{1} << 48) - 1);
   for (size_t i = kUlidTimeLength; i-- > 0; time >>= 5) ulid[i] = kAlphabet[time & 31];
-  uint8_t random[kUlidLength - kUlidTimeLength];
-  env.FillRandom(random, sizeof random);
-  for (size_t i = 0; i < sizeof random; ++i) ulid[kUlidTimeLength + i] = kAlphabet[random[i] & 31];
+  for (size_t i = 0; i < random.size(); ++i) ulid[kUlidTimeLength + i] = kAlphabet[random[i] & 31];
   return ulid;
+}
+
+std::string NewUlid(Env& env) {
+  std::array<uint8_t, 16> random{};
+  env.FillRandom(random.data(), random.size());
+  return UlidOf(env.NowMs(), random);
 }
 
 int64_t UlidTimeMs(std::string_view ulid) {

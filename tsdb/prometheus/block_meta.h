@@ -2,6 +2,7 @@
 // base 32: 48 bits of time in milliseconds, 80 random bits).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -44,6 +45,8 @@ struct BlockMeta {
 
 bool IsUlid(std::string_view name);
 std::string NewUlid(Env& env);
+// With this time, and 5 bits of each of these bytes.
+std::string UlidOf(int64_t time_ms, const std::array<uint8_t, 16>& random);
 // When a ULID was made; 0 for anything else.
 int64_t UlidTimeMs(std::string_view ulid);
 

@@ -18,6 +18,30 @@ uint64_t SamplesInRow(const Page& page) {
 
 }  // namespace
 
+std::vector<PagePosition> ShardFollower::Pages() const {
+  std::vector<PagePosition> pages;
+  for (const auto& [incarnation, source] : sources_) {
+    for (const auto& page : source->pages) {
+      if (page->known) pages.push_back({incarnation, page->page.number, page->page.sequence});
+    }
+  }
+  return pages;
+}
+
+void ShardFollower::Expect(const std::vector<PagePosition>& pages) {
+  for (const PagePosition& position : pages) {
+    auto& source = sources_[position.incarnation];
+    if (source == nullptr) source = std::make_unique<FollowedSource>();
+    while (source->pages.size() <= position.page) {
+      source->pages.push_back(
+          std::make_unique<FollowedPage>(kNoId, static_cast<uint32_t>(source->pages.size())));
+    }
+    FollowedPage& page = *source->pages[position.page];
+    page.page.sequence = position.sequence;
+    page.known = true;
+  }
+}
+
 // ----------------------------------------------------------------------------------------------------------
 // files
 

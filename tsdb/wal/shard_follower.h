@@ -24,12 +24,26 @@
 
 namespace tocsin::tsdb {
 
+// The last frame of a page that was read.
+struct PagePosition {
+  uint64_t incarnation = 0;  // of its source
+  uint32_t page = 0;
+  uint32_t sequence = 0;
+};
+// Pages of one source: a quarter of a billion slots.
+inline constexpr uint32_t kFollowedPageMax = 65'535;
+
 class ShardFollower {
  public:
   // Batches up to `position` are read for the states they leave, and not given.
   ShardFollower(Env& env, uint32_t shard, uint64_t position)
       : env_(env), position_(position), next_series_((uint64_t{shard} << 56) + 1) {}
 
+  // Where the pages are.
+  std::vector<PagePosition> Pages() const;
+  // Before anything else: where they were at `position`. Frames between that and what the log
+  // begins with are lost.
+  void Expect(const std::vector<PagePosition>& pages);
   // What the log has by now.
   void Refresh(LogView view);
   // The number of the next batch that is in the files; nothing when there is none yet.

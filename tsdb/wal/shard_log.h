@@ -90,6 +90,8 @@ class ShardLog {
     return position_ - file_begin_ >= kLogFileBytesMax;
   }
   bool file_has_samples() const REQUIRES(mutex_) { return !uses_.empty(); }
+  // Samples in the open file, by half hour.
+  const std::vector<WindowUse>& file_uses() const REQUIRES(mutex_) { return uses_; }
   uint32_t file_number() const REQUIRES(mutex_) { return number_; }
   // What is appended from now on goes to a new file, which must begin with a checkpoint. The first
   // call opens the log.
