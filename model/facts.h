@@ -1,13 +1,19 @@
-// Facts: what is known of a run of neighbouring float samples of one series without having the
-// samples. Storage keeps them of whole columns and of rollup buckets, and hands them out instead of
-// samples where a caller said (FactsWish) that they are all it needs.
+// Facts: what is known of a run of neighbouring samples of one series without having the samples.
+// Storage keeps them of whole columns and of rollup buckets, and hands them out instead of samples
+// where a caller said (FactsWish) that they are all it needs.
 //
 // Rules. Staleness markers are no samples: they count for `newest_ms` and `ends_stale` only. NaN is
 // a sample: it counts, it spoils the sum as addition does, and it never is an extreme, unless the
 // run has nothing else (then min and max are the last NaN). Of equal extremes (0 and -0) the later
 // one stands. `sum` is compensated and rounded once; it is not known when it leaves the range of a
 // double though every sample is finite. A reset is a sample less than the one before it in the run.
-// Histograms have no facts: a series that holds any in the range is answered with its samples.
+//
+// A run of native histograms keeps some of them instead of values: the first, those on both sides
+// of each reset (where histograms lost observations, whatever hints say), and the last, each once
+// and in order; and of gauges their sum. What is between two kept neighbours loses nothing, so that
+// the resets, the coarsest resolution and the increase of a window are those of the kept ones.
+// A run is of one kind; a series with both kinds in the range is answered with its samples, as are
+// counters and gauges mixed.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +22,11 @@
 
 namespace tocsin::model {
 
+struct Histogram;
+
 // What is known beside the times, `count`, `last` and `ends_stale`.
 inline constexpr uint8_t kFactFirst = 1;     // first_ms, first
-inline constexpr uint8_t kFactExtremes = 2;  // min, max
+inline constexpr uint8_t kFactExtremes = 2;  // min, max; never of histograms
 inline constexpr uint8_t kFactSum = 4;
 inline constexpr uint8_t kFactResets = 8;
 inline constexpr uint8_t kFactsAll = 15;
@@ -36,6 +44,11 @@ struct Facts {
   const double* before_resets = nullptr;
   uint32_t resets = 0;
   uint32_t count = 0;
+
+  // Of a run of histograms; `kept` is null for others. first … before_resets mean nothing then.
+  const Histogram* const* kept = nullptr;
+  const Histogram* histogram_sum = nullptr;  // kFactSum
+  uint32_t kept_count = 0;
 
   Timestamp newest_ms = 0;  // of the newest sample or staleness marker
   bool ends_stale = false;  // that is a marker

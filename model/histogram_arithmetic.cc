@@ -546,6 +546,10 @@ bool IsCounterReset(const Histogram& current, const Histogram& previous) {
   if (current.hint == CounterResetHint::kReset) return true;
   if (current.hint == CounterResetHint::kNotReset) return false;
   // A gauge here was given to a function for counters: it is treated as one.
+  return HasLostObservations(current, previous);
+}
+
+bool HasLostObservations(const Histogram& current, const Histogram& previous) {
   if (current.count < previous.count) return true;
   if (current.uses_custom_buckets() != previous.uses_custom_buckets()) return true;
   if (current.uses_custom_buckets()) {

@@ -73,6 +73,8 @@ void CompactHistogram(Histogram* histogram);
 
 // True when `current` cannot be `previous` plus observations. Follows the hint when there is one.
 bool IsCounterReset(const Histogram& current, const Histogram& previous);
+// The same whatever the hint says.
+bool HasLostObservations(const Histogram& current, const Histogram& previous);
 
 // Bit for bit the same data (hints aside); spans of length zero do not matter.
 bool SameHistogram(const Histogram& a, const Histogram& b);

@@ -155,8 +155,10 @@ Result<RangeSourcePtr> Planner::PlanRangeUnprofiled(const Expr& expr, const Grid
     options.mark_resets = mark_resets_;
     if (selector.anchored || selector.smoothed) options.before_ms = context_->lookback_delta_ms;
     if (selector.smoothed) options.behind_ms = context_->lookback_delta_ms;
+    // Of facts it is not known whether the very first histogram followed on a reset.
+    const bool shows_hints = function == "first_over_time" || function == "last_over_time";
     options.facts = !selector.anchored && !selector.smoothed && matrix->range_ms > 0 &&
-                    !context_->language.start_timestamps &&
+                    !context_->language.start_timestamps && !(mark_resets_ && shows_hints) &&
                     FindFactsFunction(function).kernel != nullptr;
     return std::make_unique<MatrixSource>(context_, grid, selector.matchers, ShiftOf(selector.time),
                                           matrix->range_ms, options, std::string(function));

@@ -32,6 +32,8 @@ class SelectionReader final : public model::ColumnReader {
   // rollup/series_facts.cc. False: the series has no facts, or must be read as samples.
   Result<bool> ReadSeriesFacts(size_t first, size_t i, model::ColumnBatch* batch,
                                model::Column* column);
+  // Of runs_, and of parts_ folded in between.
+  Result<bool> MakeFacts(model::ColumnBatch* batch, model::Column* column);
   // Each appends to runs_. False: there is nothing that the wish can do with.
   Result<bool> ReadColumnFacts(const Selection::Address& address, model::ColumnBatch* batch);
   // Of the samples in `range`; the head gives those of the selection's range.

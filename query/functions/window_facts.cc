@@ -4,7 +4,9 @@
 
 #include "query/functions/extrapolation.h"
 #include "query/functions/sliding.h"
+#include "query/functions/window_histogram.h"
 #include "query/functions/window_kernels.h"
+#include "query/histogram_math.h"
 
 namespace tocsin::query {
 
@@ -48,15 +50,47 @@ TOCSIN_FACTS_KERNEL(FactsCount) {
 }
 
 TOCSIN_FACTS_KERNEL(FactsPresent) { return OverRuns(PresentOverTime, call, in, out, &Facts::last); }
-TOCSIN_FACTS_KERNEL(FactsLast) { return OverRuns(LastOverTime, call, in, out, &Facts::last); }
+TOCSIN_FACTS_KERNEL(FactsLast) {
+  if (!in.of_histograms()) return OverRuns(LastOverTime, call, in, out, &Facts::last);
+  const Windows& w = in.windows();
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    if (w.size(t) > 0) out.Set(t, *in.column->histograms[in.scratch->kept[w.end[t]] - 1]);
+  }
+  return Status::Ok();
+}
 TOCSIN_FACTS_KERNEL(FactsMin) { return OverRuns(MinOverTime, call, in, out, &Facts::min); }
 TOCSIN_FACTS_KERNEL(FactsMax) { return OverRuns(MaxOverTime, call, in, out, &Facts::max); }
-TOCSIN_FACTS_KERNEL(FactsSum) { return OverRuns(SumOverTime, call, in, out, &Facts::sum); }
+
+// The sums of the runs added up.
+Status SumHistogramRuns(const WindowCall& call, const FactsInput& in, const WindowOutput& out,
+                        bool average) {
+  std::vector<const model::Histogram*> sums;
+  for (const Facts& run : in.runs) sums.push_back(run.histogram_sum);
+  const Windows& w = in.windows();
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    if (w.size(t) == 0) continue;
+    const std::span<const model::Histogram* const> window(sums.data() + w.begin[t], w.size(t));
+    std::optional<model::Histogram> sum = AddUpHistograms(
+        call, in.series, window, average ? static_cast<double>(SamplesIn(in, t)) : 1);
+    if (sum.has_value()) out.Set(t, *std::move(sum));
+  }
+  return Status::Ok();
+}
+
+TOCSIN_FACTS_KERNEL(FactsSum) {
+  if (in.of_histograms()) return SumHistogramRuns(call, in, out, false);
+  return OverRuns(SumOverTime, call, in, out, &Facts::sum);
+}
 
 TOCSIN_FACTS_KERNEL(FactsFirst) {
   const Windows& w = in.windows();
   for (size_t t = 0; t < call.times.size(); ++t) {
-    if (w.size(t) > 0) out.Set(t, in.runs[w.begin[t]].first);
+    if (w.size(t) == 0) continue;
+    if (in.of_histograms()) {
+      out.Set(t, *in.column->histograms[in.scratch->kept[w.begin[t]]]);
+    } else {
+      out.Set(t, in.runs[w.begin[t]].first);
+    }
   }
   return Status::Ok();
 }
@@ -70,6 +104,7 @@ TOCSIN_FACTS_KERNEL(FactsTsOfLast) {
 }
 
 TOCSIN_FACTS_KERNEL(FactsAvg) {
+  if (in.of_histograms()) return SumHistogramRuns(call, in, out, true);
   TOCSIN_RETURN_IF_ERROR(FactsSum(call, in, out));
   double* values = out.batch->values(out.row);
   const PointKind* kinds = out.batch->kinds(out.row);
@@ -142,8 +177,51 @@ class ResetWindow {
   size_t last_ = 0;
 };
 
+// The kept histograms of each step's window.
+WindowInput KeptWindows(const WindowCall& call, const FactsInput& in) {
+  FactsScratch& scratch = *in.scratch;
+  const Windows& w = in.windows();
+  Windows& kept = scratch.kept_windows;
+  kept.begin.clear();
+  kept.end.clear();
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    kept.begin.push_back(scratch.kept[w.begin[t]]);
+    kept.end.push_back(scratch.kept[w.end[t]]);
+  }
+  WindowInput input;
+  input.series = in.series;
+  input.column = in.column;
+  input.histograms = &kept;
+  return input;
+}
+
+// As RateHistograms (window_rate.cc).
+void RateOfHistogramRuns(const WindowCall& call, const FactsInput& in, const WindowOutput& out,
+                         RateKind kind) {
+  const bool counter = kind != RateKind::kDelta;
+  const double range_seconds = RangeSeconds(call, kind);
+  const WindowInput kept = KeptWindows(call, in);
+  const Windows& w = in.windows();
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    const int64_t samples = SamplesIn(in, t);
+    if (samples < 2) continue;
+    std::optional<model::Histogram> increase = HistogramIncrease(call, kept, t, counter, false);
+    if (!increase.has_value()) continue;
+    Extrapolation e =
+        Extrapolate(in.runs[w.begin[t]].first_ms, in.runs[w.end[t] - 1].last_ms,
+                    static_cast<size_t>(samples - 1), call.times[t] - call.range_ms, call.times[t]);
+    if (counter) StopAtZero(kept.Histograms(t).front()->count, increase->count, &e);
+    ScaleHistogram(e.Factor(range_seconds), &*increase);
+    out.Set(t, *std::move(increase));
+  }
+}
+
 Status FactsRateOf(const WindowCall& call, const FactsInput& in, const WindowOutput& out,
                    RateKind kind) {
+  if (in.of_histograms()) {
+    RateOfHistogramRuns(call, in, out, kind);
+    return Status::Ok();
+  }
   const bool counter = kind != RateKind::kDelta;
   const double range_seconds = RangeSeconds(call, kind);
   if (counter) CollectResets(in);
@@ -177,7 +255,22 @@ TOCSIN_FACTS_KERNEL(FactsRate) { return FactsRateOf(call, in, out, RateKind::kRa
 TOCSIN_FACTS_KERNEL(FactsIncrease) { return FactsRateOf(call, in, out, RateKind::kIncrease); }
 TOCSIN_FACTS_KERNEL(FactsDelta) { return FactsRateOf(call, in, out, RateKind::kDelta); }
 
+Status ResetsOfHistogramRuns(const WindowCall& call, const FactsInput& in,
+                             const WindowOutput& out) {
+  const WindowInput kept = KeptWindows(call, in);
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    const std::span<const model::Histogram* const> window = kept.Histograms(t);
+    if (window.empty()) continue;
+    size_t resets = 0;
+    for (size_t i = 1; i < window.size(); ++i)
+      resets += IsHistogramReset(*window[i - 1], *window[i]) ? 1 : 0;
+    out.Set(t, static_cast<double>(resets));
+  }
+  return Status::Ok();
+}
+
 TOCSIN_FACTS_KERNEL(FactsResets) {
+  if (in.of_histograms()) return ResetsOfHistogramRuns(call, in, out);
   CollectResets(in);
   ResetWindow resets(*in.scratch);
   const Windows& w = in.windows();
@@ -219,21 +312,24 @@ FactsFunction FindFactsFunction(std::string_view function) {
   return {};
 }
 
-FactsInput PrepareFacts(const WindowCall& call, size_t series, std::span<const Facts> facts,
+FactsInput PrepareFacts(const WindowCall& call, size_t series, const model::Column& column,
                         FactsScratch* scratch) {
   scratch->runs.clear();
   scratch->ends.clear();
   scratch->counts.assign(1, 0);
-  for (const Facts& run : facts) {
+  scratch->kept.assign(1, 0);
+  for (const Facts& run : column.facts) {
     if (run.count == 0) continue;
     scratch->runs.push_back(run);
     scratch->ends.push_back(run.last_ms);
     scratch->counts.push_back(scratch->counts.back() + run.count);
+    scratch->kept.push_back(scratch->kept.back() + run.kept_count);
   }
   FindWindows(scratch->ends, call.times, call.range_ms, &scratch->windows);
   FactsInput in;
   in.series = series;
   in.runs = scratch->runs;
+  in.column = &column;
   in.scratch = scratch;
   call.context->CountQueryable(
       call.grid,

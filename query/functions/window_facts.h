@@ -19,6 +19,8 @@ struct FactsScratch {
   std::vector<model::Timestamp> ends;
   std::vector<double> values;
   std::vector<int64_t> counts;  // samples in the runs before each
+  std::vector<uint32_t> kept;   // histograms that the runs before each have kept
+  Windows kept_windows;
   Windows windows;
   WindowScratch window;
   // rate & co.: the resets of the column. Between runs i - 1 and i: place 2 i; inside run i: 2 i
@@ -31,10 +33,12 @@ struct FactsScratch {
 // One series.
 struct FactsInput {
   size_t series = 0;
-  std::span<const model::Facts> runs;  // none without samples
-  FactsScratch* scratch = nullptr;     // with `ends` and `windows` made for them
+  std::span<const model::Facts> runs;     // none without samples
+  const model::Column* column = nullptr;  // of histograms: with those that the runs have kept
+  FactsScratch* scratch = nullptr;        // with `ends` and `windows` made for them
 
   const Windows& windows() const { return scratch->windows; }
+  bool of_histograms() const { return !column->histograms.empty(); }
 };
 
 using FactsKernel = Status (*)(const WindowCall&, const FactsInput&, const WindowOutput&);
@@ -46,7 +50,7 @@ struct FactsFunction {
 FactsFunction FindFactsFunction(std::string_view function);
 
 // Leaves out what has markers only, finds the windows and counts the samples in them.
-FactsInput PrepareFacts(const WindowCall& call, size_t series, std::span<const model::Facts> facts,
+FactsInput PrepareFacts(const WindowCall& call, size_t series, const model::Column& column,
                         FactsScratch* scratch);
 
 }  // namespace tocsin::query

@@ -23,12 +23,12 @@ namespace {
 // Annotations of one window's arithmetic.
 class WindowNotes {
  public:
-  WindowNotes(const WindowCall& call, const WindowInput& in) : call_(call), in_(in) {}
+  WindowNotes(const WindowCall& call, size_t series) : call_(call), series_(series) {}
 
   // False when the two did not fit together.
   bool Check(const std::optional<CombineNotes>& notes, std::string_view operation) {
     if (!notes.has_value()) {
-      call_.context->annotations.MixedExponentialCustom(call_.namer->MetricName(in_.series),
+      call_.context->annotations.MixedExponentialCustom(call_.namer->MetricName(series_),
                                                         call_.position);
       return false;
     }
@@ -40,7 +40,7 @@ class WindowNotes {
 
  private:
   const WindowCall& call_;
-  const WindowInput& in_;
+  const size_t series_;
 };
 
 bool MixesSchemas(std::span<const Histogram* const> histograms) {
@@ -76,7 +76,7 @@ std::optional<Histogram> HistogramIncrease(const WindowCall& call, const WindowI
                                            bool counter, bool from_zero) {
   std::span<const Histogram* const> histograms = in.Histograms(t);
   if (from_zero && histograms.size() == 1) return *histograms.front();
-  WindowNotes notes(call, in);
+  WindowNotes notes(call, in.series);
   AnnotateHistogramKind(call, in, histograms, counter);
   size_t index = in.histograms->begin[t];  // of the first one in the column
   // A first sample right before a reset adds nothing: its layout need not even fit.
@@ -161,7 +161,7 @@ void InstantHistogramChange(const WindowCall& call, const WindowInput& in, const
   Histogram change = *last.histogram;
   const bool reset = rate && (IsCounterReset(*last.histogram, *before.histogram) ||
                               StartTimeReset(call, in, in.histograms->end[t] - 1));
-  WindowNotes notes(call, in);
+  WindowNotes notes(call, in.series);
   if (!reset && !notes.Check(SubtractHistogram(*before.histogram, &change), "subtraction")) return;
   change.hint = CounterResetHint::kGauge;
   CompactHistogram(&change);
@@ -169,15 +169,15 @@ void InstantHistogramChange(const WindowCall& call, const WindowInput& in, const
   out.Set(t, std::move(change));
 }
 
-void SumHistograms(const WindowCall& call, const WindowInput& in, const WindowOutput& out, size_t t,
-                   bool average) {
-  const std::span<const Histogram* const> histograms = in.Histograms(t);
-  WindowNotes notes(call, in);
+std::optional<Histogram> AddUpHistograms(const WindowCall& call, size_t series,
+                                         std::span<const Histogram* const> histograms,
+                                         double divisor) {
+  WindowNotes notes(call, series);
   CompensatedHistogram total(*histograms.front());
   bool collision = false;
   for (const Histogram* next : histograms.subspan(1)) {
     const std::optional<CombineNotes> combined = total.Add(*next);
-    if (!notes.Check(combined, "aggregation")) return;
+    if (!notes.Check(combined, "aggregation")) return std::nullopt;
     collision |= combined->counter_reset_collision;
   }
   // A collision needs explicit opposite hints, wherever in the window they are.
@@ -190,10 +190,18 @@ void SumHistograms(const WindowCall& call, const WindowInput& in, const WindowOu
   if (collision || (resets && not_resets)) {
     call.context->annotations.CounterResetCollision("aggregation", call.position);
   }
-  if (average) total.Divide(static_cast<double>(histograms.size()));
+  if (divisor != 1) total.Divide(divisor);
   Histogram sum = total.Sum();
   CompactHistogram(&sum);
-  out.Set(t, std::move(sum));
+  return sum;
+}
+
+void SumHistograms(const WindowCall& call, const WindowInput& in, const WindowOutput& out, size_t t,
+                   bool average) {
+  const std::span<const Histogram* const> histograms = in.Histograms(t);
+  std::optional<Histogram> sum = AddUpHistograms(
+      call, in.series, histograms, average ? static_cast<double>(histograms.size()) : 1);
+  if (sum.has_value()) out.Set(t, *std::move(sum));
 }
 
 }  // namespace tocsin::query

@@ -25,6 +25,12 @@ void InstantHistogramChange(const WindowCall& call, const WindowInput& in, const
 void SumHistograms(const WindowCall& call, const WindowInput& in, const WindowOutput& out, size_t t,
                    bool average);
 
+// The sum of `histograms` (of which there is one at least) over `divisor`; nothing, and an
+// annotation, when they do not fit together.
+std::optional<model::Histogram> AddUpHistograms(const WindowCall& call, size_t series,
+                                                std::span<const model::Histogram* const> histograms,
+                                                double divisor);
+
 // Between two neighbouring samples of which at least one is a histogram.
 bool HistogramsDiffer(const model::Histogram& before, const model::Histogram& after);
 bool IsHistogramReset(const model::Histogram& before, const model::Histogram& after);

@@ -49,7 +49,7 @@ class RangeFunctionCursor final : public Cursor {
       const Column& column = columns_[s];
       if (!column.facts.empty()) {
         DCHECK(facts_kernel_ != nullptr);
-        const FactsInput in = PrepareFacts(*call_, first + s, column.facts, &facts_);
+        const FactsInput in = PrepareFacts(*call_, first + s, column, &facts_);
         TOCSIN_RETURN_IF_ERROR(facts_kernel_(*call_, in, WindowOutput{out, s}));
         continue;
       }

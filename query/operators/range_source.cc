@@ -30,6 +30,7 @@ class MatrixCursor final : public ColumnCursor {
       Column& column = (*out)[s];
       decoded += static_cast<int64_t>(column.values.size() + column.histograms.size() +
                                       column.facts.size());
+      ListKeptHistograms(&columns_, &column);
       if (column.may_hold_stale) DropStale(&column);
       if (!column.histograms.empty()) {
         TOCSIN_RETURN_IF_ERROR(

@@ -1,11 +1,22 @@
 #include "query/operators/reset_hints.h"
 
+#include <algorithm>
+
 #include "query/histogram_math.h"
 
 namespace tocsin::query {
 
 using model::CounterResetHint;
 using model::Histogram;
+
+void ListKeptHistograms(model::ColumnBatch* batch, model::Column* column) {
+  size_t count = 0;
+  for (const model::Facts& run : column->facts) count += run.kept_count;
+  if (count == 0) return;
+  const Histogram** kept = batch->NewHistogramPointers(count);
+  column->histograms = {kept, count};
+  for (const model::Facts& run : column->facts) kept = std::copy_n(run.kept, run.kept_count, kept);
+}
 
 Status ResetHints::OpenBefore() {
   MutexLock lock(mu_);
@@ -56,7 +67,8 @@ Status ResetHints::Session::Apply(const model::Labels& labels, model::ColumnBatc
   if (count == 0) return Status::Ok();
   hints_->context_->histograms_read.store(true, std::memory_order_relaxed);
   const Histogram* previous = nullptr;
-  if (column->histograms.front()->hint != CounterResetHint::kGauge) {
+  // Who reads facts does not see the hint of their first one.
+  if (column->histograms.front()->hint != CounterResetHint::kGauge && column->facts.empty()) {
     TOCSIN_ASSIGN_OR_RETURN_STATUS(previous, Predecessor(labels));
   }
   const Histogram** hinted = batch->NewHistogramPointers(count);

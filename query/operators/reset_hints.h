@@ -17,6 +17,10 @@
 
 namespace tocsin::query {
 
+// The histograms that the runs of a column of facts have kept (model/facts.h), one behind the
+// other, become those of the column: hints among them are those among all samples.
+void ListKeptHistograms(model::ColumnBatch* batch, model::Column* column);
+
 // For one selection. Thread-safe.
 class ResetHints {
  public:

@@ -78,6 +78,7 @@ class SelectorCursor final : public Cursor {
     int64_t points = 0;
     for (size_t s = 0; s < count; ++s) {
       Column& column = columns_.columns[s];
+      ListKeptHistograms(&columns_, &column);
       if (!column.histograms.empty()) {
         TOCSIN_RETURN_IF_ERROR(
             reset_hints_.Apply(selection_.LabelsAt(first + s), &columns_, &column));
@@ -86,7 +87,7 @@ class SelectorCursor final : public Cursor {
                                       column.facts.size());
       int64_t found = 0;
       if (!column.facts.empty()) {
-        found = ReadFacts(column.facts, s, out);
+        found = ReadFacts(column, s, out);
       } else {
         found = column.histograms.empty() ? ReadFloats(column, s, out) : ReadMixed(column, s, out);
       }
@@ -124,15 +125,27 @@ class SelectorCursor final : public Cursor {
   }
 
   // Runs that end at whatever their newest sample is.
-  int64_t ReadFacts(std::span<const model::Facts> facts, size_t s, Batch* out) {
+  int64_t ReadFacts(const Column& column, size_t s, Batch* out) {
+    const std::span<const model::Facts> facts = column.facts;
     run_ends_.clear();
     for (const model::Facts& run : facts) run_ends_.push_back(run.newest_ms);
     shared_timestamps_ = {};
     ChooseSamples(run_ends_, times_, context_->lookback_delta_ms, resolution_, &chosen_);
     int64_t points = 0;
+    size_t kept = 0;  // of the runs up to the one before `next`
+    uint32_t next = 0;
+    HistogramPtr copy;
     for (size_t t = 0; t < times_.size(); ++t) {
       if (chosen_[t] == kNone || facts[chosen_[t]].ends_stale) continue;
       const model::Facts& run = facts[chosen_[t]];
+      if (run.kept_count > 0 && output_ == SelectorOutput::kValue) {
+        const bool moves = next <= chosen_[t];
+        while (next <= chosen_[t]) kept += facts[next++].kept_count;
+        if (moves) copy = std::make_shared<const model::Histogram>(*column.histograms[kept - 1]);
+        out->SetHistogram(s, t, copy);
+        ++points;
+        continue;
+      }
       out->SetFloat(
           s, t,
           output_ == SelectorOutput::kValue ? run.last : static_cast<double>(run.last_ms) / 1000);
@@ -213,8 +226,10 @@ Status VectorSelectorOperator::Open() {
   model::SelectHints hints;
   hints.step_ms = grid_.count > 1 ? grid_.step_ms : 0;
   // The last sample of each bucket is all that is wanted where steps and lookback are made of whole
-  // buckets.
-  if (grid_.count > 1 && output_ != SelectorOutput::kStartTime && times_[1] > times_[0]) {
+  // buckets. Whether a staleness marker stood before that one, which decides about a marked reset,
+  // is not known of it.
+  if (grid_.count > 1 && !mark_resets_ && output_ != SelectorOutput::kStartTime &&
+      times_[1] > times_[0]) {
     hints.facts.wanted = true;
     hints.facts.tile_ms = std::gcd(times_[1] - times_[0], context_->lookback_delta_ms);
     hints.facts.origin_ms = times_.front() - context_->lookback_delta_ms;

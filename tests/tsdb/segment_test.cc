@@ -629,7 +629,7 @@ BOOST_AUTO_TEST_CASE(NewerFormatIsRefusedByName) {
   bytes[8] = kSegmentFormatVersion + 1;
   const auto reader = SegmentReader::OpenBytes(bytes, "x.seg", kSeed, true);
   BOOST_REQUIRE(!reader);
-  BOOST_TEST(reader.error().message().find("format version 4, this program reads 1 to 3") !=
+  BOOST_TEST(reader.error().message().find("format version 5, this program reads 1 to 4") !=
              std::string::npos);
   BOOST_TEST((reader.error().code() == Code::kUnimplemented));
 }

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <limits>
 
 #include "base/bytes.h"
-#include "tsdb/codec/integers.h"
-#include "tsdb/codec/presence.h"
 #include "tsdb/codec/values.h"
+#include "tsdb/rollup/rollup_places.h"
 #include "tsdb/segment/facts.h"
 
 namespace tocsin::tsdb {
@@ -19,40 +17,13 @@ using model::Timestamp;
 namespace {
 
 // Head of a column.
-constexpr uint8_t kOwnBuckets = 1;
 constexpr uint8_t kSingle = 2;  // all values have the same bits
 constexpr uint8_t kFirst = 4;
 constexpr uint8_t kExtremes = 8;
 constexpr uint8_t kSum = 16;
 constexpr uint8_t kResets = 32;
-constexpr uint8_t kMarkers = 64;
-constexpr uint8_t kExceptions = 128;
-
-// Of a file: three months of minutes.
-constexpr uint64_t kBucketsMax = 1 << 17;
 
 using Integers = std::vector<int64_t>;
-
-void PutIntegers(const Integers& values, std::string* out) {
-  EncodeIntegers(values, Effort::kSmall, out);
-}
-
-bool ReadIntegers(ByteReader* in, size_t count, Integers* values) {
-  values->resize(count);
-  return DecodeIntegers(in, count, values->data());
-}
-
-// A count that was made of sums of damaged numbers still is one of samples.
-bool FitsCount(int64_t count) {
-  return count >= 0 && count <= std::numeric_limits<uint32_t>::max();
-}
-
-int64_t Plus(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-}
-Timestamp EndOf(int64_t number, int64_t bucket_ms) {
-  return static_cast<int64_t>(static_cast<uint64_t>(number) * static_cast<uint64_t>(bucket_ms));
-}
 
 // `values` are told by `reference`, which the reader has by then.
 void PutValues(const std::vector<double>& values, std::span<const double> reference,
@@ -84,28 +55,6 @@ std::vector<double> Scaled(const std::vector<double>& last, std::span<const int6
 
 }  // namespace
 
-void SourceBuckets::Clear() {
-  numbers.clear();
-  first_ms.clear();
-  last_ms.clear();
-  rows.clear();
-}
-
-void SourceBuckets::Fold(std::span<const Timestamp> row_times, int64_t bucket_ms) {
-  Clear();
-  for (const Timestamp t : row_times) {
-    const int64_t number = BucketOf(t, bucket_ms);
-    if (numbers.empty() || numbers.back() != number) {
-      numbers.push_back(number);
-      first_ms.push_back(t);
-      last_ms.push_back(t);
-      rows.push_back(0);
-    }
-    last_ms.back() = t;
-    ++rows.back();
-  }
-}
-
 void ColumnBuckets::Fold(const model::Column& column, int64_t bucket_ms) {
   numbers.clear();
   facts.clear();
@@ -122,113 +71,10 @@ void ColumnBuckets::Fold(const model::Column& column, int64_t bucket_ms) {
   before_resets = folder.before_resets();
 }
 
-void EncodeSourceBuckets(const SourceBuckets& buckets, int64_t bucket_ms, std::string* out) {
-  PutVarint(*out, buckets.size());
-  Integers from_start;
-  Integers to_end;
-  for (size_t i = 0; i < buckets.size(); ++i) {
-    const Timestamp end = BucketEnd(buckets.numbers[i], bucket_ms);
-    from_start.push_back(buckets.first_ms[i] - (end - bucket_ms));
-    to_end.push_back(end - buckets.last_ms[i]);
-  }
-  PutIntegers(buckets.numbers, out);
-  PutIntegers(from_start, out);
-  PutIntegers(to_end, out);
-  PutIntegers(buckets.rows, out);
-}
-
-bool DecodeSourceBuckets(std::string_view bytes, int64_t bucket_ms, SourceBuckets* buckets) {
-  buckets->Clear();
-  ByteReader in(bytes);
-  const uint64_t count = in.Varint();
-  if (!in.ok() || count > kBucketsMax) return false;
-  if (!ReadIntegers(&in, count, &buckets->numbers) ||
-      !ReadIntegers(&in, count, &buckets->first_ms) ||
-      !ReadIntegers(&in, count, &buckets->last_ms) || !ReadIntegers(&in, count, &buckets->rows)) {
-    return false;
-  }
-  for (size_t i = 0; i < count; ++i) {
-    const Timestamp end = EndOf(buckets->numbers[i], bucket_ms);
-    buckets->first_ms[i] = Plus(Plus(end, -bucket_ms), buckets->first_ms[i]);
-    buckets->last_ms[i] = Plus(end, -buckets->last_ms[i]);
-    if (!FitsCount(buckets->rows[i])) return false;
-  }
-  return in.ok() && in.at_end();
-}
-
 // ----------------------------------------------------------------------------------------------------------
 // writing
 
 namespace {
-
-// Where a column's buckets are, in the form that takes fewer bytes.
-class PlacesEncoder {
- public:
-  PlacesEncoder(const ColumnBuckets& column, const SourceBuckets& source, int64_t bucket_ms)
-      : column_(column), source_(source), bucket_ms_(bucket_ms) {}
-
-  // The head's bits.
-  uint8_t Encode(std::string* out) {
-    const bool by_source = FindPlaces();
-    const size_t exceptions = by_source ? CollectExceptions() : 0;
-    if (!by_source || exceptions * 2 > column_.numbers.size()) {
-      EncodeOwn(out);
-      return kOwnBuckets;
-    }
-    EncodePresence(places_, source_.size(), out);
-    if (exceptions == 0) return 0;
-    PutVarint(*out, exceptions);
-    for (const Integers* values : {&index_, &first_, &last_, &count_}) PutIntegers(*values, out);
-    return kExceptions;
-  }
-
- private:
-  bool FindPlaces() {
-    size_t at = 0;
-    for (const int64_t number : column_.numbers) {
-      while (at < source_.size() && source_.numbers[at] < number) ++at;
-      if (at == source_.size() || source_.numbers[at] != number) return false;
-      places_.push_back(static_cast<uint32_t>(at++));
-    }
-    return true;
-  }
-
-  size_t CollectExceptions() {
-    for (size_t i = 0; i < places_.size(); ++i) {
-      const Facts& f = column_.facts[i];
-      const uint32_t at = places_[i];
-      const int64_t first = f.count == 0 ? 0 : f.first_ms - source_.first_ms[at];
-      const int64_t last = f.count == 0 ? 0 : f.last_ms - source_.last_ms[at];
-      const int64_t count = f.count - source_.rows[at];
-      if (first == 0 && last == 0 && count == 0) continue;
-      index_.push_back(static_cast<int64_t>(i));
-      first_.push_back(first);
-      last_.push_back(last);
-      count_.push_back(count);
-    }
-    return index_.size();
-  }
-
-  void EncodeOwn(std::string* out) {
-    for (Integers* values : {&first_, &last_, &count_}) values->clear();
-    for (size_t i = 0; i < column_.numbers.size(); ++i) {
-      const Facts& f = column_.facts[i];
-      const Timestamp end = BucketEnd(column_.numbers[i], bucket_ms_);
-      first_.push_back(f.count == 0 ? 0 : f.first_ms - (end - bucket_ms_));
-      last_.push_back(f.count == 0 ? 0 : end - f.last_ms);
-      count_.push_back(f.count);
-    }
-    PutVarint(*out, column_.numbers.size());
-    PutIntegers(column_.numbers, out);
-    for (const Integers* values : {&first_, &last_, &count_}) PutIntegers(*values, out);
-  }
-
-  const ColumnBuckets& column_;
-  const SourceBuckets& source_;
-  const int64_t bucket_ms_;
-  std::vector<uint32_t> places_;
-  Integers index_, first_, last_, count_;
-};
 
 // One fact of all buckets. A bucket without samples repeats the one before it.
 std::vector<double> Values(const ColumnBuckets& column, double Facts::* fact) {
@@ -265,33 +111,18 @@ void EncodeResets(const ColumnBuckets& column, std::string* out) {
   PutValues(column.before_resets, {}, out);
 }
 
-void EncodeMarkers(const ColumnBuckets& column, int64_t bucket_ms, std::string* out) {
-  Integers index;
-  Integers from_start;
-  for (size_t i = 0; i < column.facts.size(); ++i) {
-    if (!column.facts[i].ends_stale) continue;
-    index.push_back(static_cast<int64_t>(i));
-    from_start.push_back(column.facts[i].newest_ms - BucketEnd(column.numbers[i] - 1, bucket_ms));
-  }
-  PutVarint(*out, index.size());
-  PutIntegers(index, out);
-  PutIntegers(from_start, out);
-}
-
 }  // namespace
 
 void EncodeRollupColumn(const ColumnBuckets& column, const SourceBuckets& source, int64_t bucket_ms,
                         RollupKind kind, std::string* out) {
   const size_t head_at = out->size();
   out->push_back(0);
-  uint8_t head = PlacesEncoder(column, source, bucket_ms).Encode(out);
+  uint8_t head = EncodePlaces(column, source, bucket_ms, out);
   const std::vector<double> last = Values(column, &Facts::last);
   bool sums_known = true;
-  bool markers = false;
   Integers counts;
   for (const Facts& f : column.facts) {
     sums_known = sums_known && (f.count == 0 || (f.known & model::kFactSum) != 0);
-    markers = markers || f.ends_stale;
     counts.push_back(f.count);
   }
   if (AllAlike(column)) {
@@ -317,7 +148,7 @@ void EncodeRollupColumn(const ColumnBuckets& column, const SourceBuckets& source
     }
   }
   if ((head & kResets) != 0) EncodeResets(column, out);
-  if (markers) {
+  if (HasMarkers(column)) {
     head |= kMarkers;
     EncodeMarkers(column, bucket_ms, out);
   }
@@ -340,72 +171,15 @@ class ColumnDecoder {
   bool Decode(model::ColumnBatch* batch) {
     head_ = in_.Fixed8();
     if (!in_.ok()) return false;
-    if (!((head_ & kOwnBuckets) != 0 ? ReadOwn() : ReadBySource())) return false;
+    if (!ReadPlaces(head_, source_, bucket_ms_, &in_, &facts_, &starts_)) return false;
     if (!((head_ & kSingle) != 0 ? ReadSingle() : ReadFacts())) return false;
     for (Facts& f : facts_) f.newest_ms = f.last_ms;
     if ((head_ & kResets) != 0 && !ReadResets(batch)) return false;
-    if ((head_ & kMarkers) != 0 && !ReadMarkers()) return false;
+    if ((head_ & kMarkers) != 0 && !ReadMarkers(starts_, &in_, &facts_)) return false;
     return in_.ok() && in_.at_end();
   }
 
  private:
-  void AddBucket(int64_t number, Timestamp first_ms, Timestamp last_ms, int64_t count) {
-    Facts f;
-    f.first_ms = first_ms;
-    f.last_ms = last_ms;
-    f.count = static_cast<uint32_t>(count);
-    facts_.push_back(f);
-    starts_.push_back(EndOf(Plus(number, -1), bucket_ms_));
-  }
-
-  bool ReadOwn() {
-    const uint64_t count = in_.Varint();
-    Integers numbers, first, last, counts;
-    if (!in_.ok() || count > kBucketsMax || !ReadIntegers(&in_, count, &numbers) ||
-        !ReadIntegers(&in_, count, &first) || !ReadIntegers(&in_, count, &last) ||
-        !ReadIntegers(&in_, count, &counts)) {
-      return false;
-    }
-    for (size_t i = 0; i < count; ++i) {
-      if (!FitsCount(counts[i])) return false;
-      const Timestamp end = EndOf(numbers[i], bucket_ms_);
-      AddBucket(numbers[i], Plus(Plus(end, -bucket_ms_), first[i]), Plus(end, -last[i]), counts[i]);
-    }
-    return true;
-  }
-
-  bool ReadBySource() {
-    bool full = false;
-    std::vector<uint32_t> places;
-    if (!DecodePresence(&in_, source_.size(), &full, &places)) return false;
-    const size_t count = full ? source_.size() : places.size();
-    for (size_t i = 0; i < count; ++i) {
-      const size_t at = full ? i : places[i];
-      AddBucket(source_.numbers[at], source_.first_ms[at], source_.last_ms[at], source_.rows[at]);
-    }
-    return (head_ & kExceptions) == 0 || ReadExceptions();
-  }
-
-  bool ReadExceptions() {
-    const uint64_t count = in_.Varint();
-    Integers index, first, last, counts;
-    if (!in_.ok() || count > facts_.size() || !ReadIntegers(&in_, count, &index) ||
-        !ReadIntegers(&in_, count, &first) || !ReadIntegers(&in_, count, &last) ||
-        !ReadIntegers(&in_, count, &counts)) {
-      return false;
-    }
-    for (size_t i = 0; i < count; ++i) {
-      if (index[i] < 0 || static_cast<uint64_t>(index[i]) >= facts_.size()) return false;
-      Facts& f = facts_[static_cast<size_t>(index[i])];
-      const int64_t samples = Plus(f.count, counts[i]);
-      if (!FitsCount(samples)) return false;
-      f.first_ms = Plus(f.first_ms, first[i]);
-      f.last_ms = Plus(f.last_ms, last[i]);
-      f.count = static_cast<uint32_t>(samples);
-    }
-    return true;
-  }
-
   bool ReadSingle() {
     const double value = ReadPackedDouble(&in_);
     for (Facts& f : facts_) {
@@ -467,22 +241,6 @@ class ColumnDecoder {
       for (; next < count && index[next] == static_cast<int64_t>(i); ++next) ++facts_[i].resets;
     }
     return next == count;
-  }
-
-  bool ReadMarkers() {
-    const uint64_t count = in_.Varint();
-    Integers index, from_start;
-    if (!in_.ok() || count > facts_.size() || !ReadIntegers(&in_, count, &index) ||
-        !ReadIntegers(&in_, count, &from_start)) {
-      return false;
-    }
-    for (size_t i = 0; i < count; ++i) {
-      if (index[i] < 0 || static_cast<uint64_t>(index[i]) >= facts_.size()) return false;
-      const auto at = static_cast<size_t>(index[i]);
-      facts_[at].ends_stale = true;
-      facts_[at].newest_ms = Plus(starts_[at], from_start[i]);
-    }
-    return true;
   }
 
   ByteReader in_;

@@ -6,6 +6,9 @@
 // Where: by the source's buckets (presence, and exceptions where times or counts differ from the
 // rows'), or on its own. `first` is told by the last value of the bucket before, min, max and sum
 // by the last value: neighbours of the same magnitude.
+//
+// Of native histograms:
+//   u8 head | where the buckets are | how many are kept of each | these | of gauges, sums | markers
 #pragma once
 
 #include <span>
@@ -22,11 +25,17 @@ namespace tocsin::tsdb {
 // A series' buckets, ascending, each with a sample or a marker. One thread.
 struct ColumnBuckets {
   std::vector<int64_t> numbers;
-  std::vector<model::Facts> facts;  // before_resets is not used
+  std::vector<model::Facts> facts;  // before_resets and kept are not used
   std::vector<double> before_resets;
+  std::vector<const model::Histogram*> kept;  // of histograms: all buckets', in order
+  bool gauges = false;
+  model::ColumnBatch sums;  // of gauges
 
   // Replaces the buckets by those of a column of floats.
   void Fold(const model::Column& column, int64_t bucket_ms);
+  // The same of histograms, which stay where they are as long as the buckets are used. False: there
+  // are floats, counters and gauges are mixed, or too many would be kept.
+  bool FoldHistograms(const model::Column& column, int64_t bucket_ms);
 };
 
 void EncodeSourceBuckets(const SourceBuckets& buckets, int64_t bucket_ms, std::string* out);
@@ -36,9 +45,14 @@ void EncodeSourceBuckets(const SourceBuckets& buckets, int64_t bucket_ms, std::s
 // Precondition: `column` is not empty.
 void EncodeRollupColumn(const ColumnBuckets& column, const SourceBuckets& source, int64_t bucket_ms,
                         RollupKind kind, std::string* out);
-// Replaces `facts`; values before resets live in `batch`.
+void EncodeHistogramRollup(const ColumnBuckets& column, const SourceBuckets& source,
+                           int64_t bucket_ms, std::string* out);
+// Replaces `facts`; values before resets live in `batch`, as histograms do.
 [[nodiscard]] bool DecodeRollupColumn(std::string_view bytes, const SourceBuckets& source,
                                       int64_t bucket_ms, model::ColumnBatch* batch,
                                       std::vector<model::Facts>* facts);
+[[nodiscard]] bool DecodeHistogramRollup(std::string_view bytes, const SourceBuckets& source,
+                                         int64_t bucket_ms, model::ColumnBatch* batch,
+                                         std::vector<model::Facts>* facts);
 
 }  // namespace tocsin::tsdb

@@ -1,6 +1,7 @@
 #include "tsdb/rollup/rollup_file.h"
 
 #include "base/duration.h"
+#include "tsdb/segment/format.h"
 
 namespace tocsin::tsdb {
 
@@ -99,7 +100,9 @@ Status RollupCursor::Read(const ColumnRef& ref, ColumnBatch* batch, std::vector<
   }
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes,
                                  segment.Bytes(ref.offset, ref.length));
-  if (!DecodeRollupColumn(bytes, buckets_, bucket_ms, batch, facts))
+  const bool histograms = (ref.flags & kColumnHistograms) != 0;
+  if (!(histograms ? DecodeHistogramRollup(bytes, buckets_, bucket_ms, batch, facts)
+                   : DecodeRollupColumn(bytes, buckets_, bucket_ms, batch, facts)))
     return segment.Damaged(ref.offset, "bad rollup column");
   return Status::Ok();
 }

@@ -6,6 +6,7 @@
 
 #include "tsdb/rollup/rollup_column.h"
 #include "tsdb/rollup/rollup_file.h"
+#include "tsdb/segment/format.h"
 #include "tsdb/segment/segment_file.h"
 #include "tsdb/segment/writer.h"
 
@@ -18,6 +19,7 @@ namespace {
 
 // Timestamps of a source are decoded once per batch; one of so many samples is cleared.
 constexpr size_t kBatchSamples = 1 << 20;
+constexpr size_t kSamplesPerHistogram = 32;  // that take as much memory
 // More decreases than this part of the samples are no counter's resets.
 constexpr size_t kSamplesPerReset = 20;
 
@@ -52,8 +54,21 @@ class RollupWriter {
     buckets_.Fold(column, output_.bucket_ms);
     bytes_.clear();
     EncodeRollupColumn(buckets_, sources_[ref.source], output_.bucket_ms, kind, &bytes_);
-    writer_.AddEncodedColumn(ref.source, ref.key, bytes_, column.values.size(),
+    writer_.AddEncodedColumn(ref.source, ref.key, kColumnFloats, bytes_, column.values.size(),
                              {column.timestamps.front(), column.timestamps.back()});
+  }
+
+  void AddHistograms(const ColumnRef& ref, const Column& column) {
+    if (!buckets_.FoldHistograms(column, output_.bucket_ms)) return;
+    bytes_.clear();
+    EncodeHistogramRollup(buckets_, sources_[ref.source], output_.bucket_ms, &bytes_);
+    model::TimeRange range{column.histogram_timestamps.front(), column.histogram_timestamps.back()};
+    if (!column.timestamps.empty()) {
+      range.min_ms = std::min(range.min_ms, column.timestamps.front());
+      range.max_ms = std::max(range.max_ms, column.timestamps.back());
+    }
+    writer_.AddEncodedColumn(ref.source, ref.key, kColumnHistograms, bytes_,
+                             column.values.size() + column.histograms.size(), range);
   }
 
   Status Finish() {
@@ -74,7 +89,6 @@ class RollupWriter {
     meta.shard = input.meta().shard;
     meta.cuts = input.meta().cuts;
     // What is deleted from the segment but still in it is in the rollup, too, and masked there.
-    meta.deletes_applied = input.meta().deletes_applied;
     meta.deletes_applied = input.meta().deletes_applied;
     return meta;
   }
@@ -129,7 +143,6 @@ class Rolling {
 
   Status AddColumn(const ColumnRef& ref) {
     if (cancelled_ && cancelled_()) return Status(Code::kCancelled, "rollup stopped");
-    if ((ref.flags & kColumnHistograms) != 0) return Status::Ok();
     if (samples_ > kBatchSamples) {
       batch_.Clear();
       cursor_.BatchCleared();
@@ -137,7 +150,11 @@ class Rolling {
     }
     Column column;
     TOCSIN_RETURN_IF_ERROR(cursor_.Read(ref, model::TimeRange(), &batch_, &column));
-    samples_ += column.values.size();
+    samples_ += column.values.size() + kSamplesPerHistogram * column.histograms.size();
+    if (!column.histograms.empty()) {
+      for (const auto& writer : writers_) writer->AddHistograms(ref, column);
+      return Status::Ok();
+    }
     if (column.values.empty()) return Status::Ok();
     const std::string& name = names_[ref.key];
     const RollupKind kind =

@@ -3,7 +3,8 @@
 // Which facts are kept of a series says its metric's type: counters (and the counts and sums of
 // classic histograms and summaries) first, last and resets; gauges last, min, max and sum. Of an
 // unknown type the samples decide: many decreases make a gauge; a counter's name and none or few a
-// counter; anything else keeps both. Histograms are not rolled up yet: they stay raw.
+// counter; anything else keeps both. Native histograms say themselves whether they are gauges; a
+// column that mixes kinds (floats and histograms, counters and gauges) is not in rollups.
 //
 // Memory: one column at a time, and the buckets of all sources.
 #pragma once

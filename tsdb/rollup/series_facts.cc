@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tsdb/column_reader.h"
+#include "tsdb/rollup/histogram_facts.h"
 #include "tsdb/rollup/rollup_file.h"
 #include "tsdb/segment/segment_file.h"
 
@@ -17,6 +18,8 @@ using model::Timestamp;
 namespace {
 
 bool Knows(const Facts& facts, uint8_t needs) {
+  // What is between kept histograms decides about the counter reset hint of the last.
+  if (facts.kept != nullptr) needs |= model::kFactFirst;
   return facts.count == 0 || (facts.known & needs) == needs;
 }
 
@@ -93,6 +96,15 @@ Status SelectionReader::ReadThinned(uint32_t number, ColumnBatch* batch, Column*
   TOCSIN_RETURN_IF_ERROR(ReadBuckets(number, batch));
   selection_.NoteThinned(rollup);
   const TimeRange range = plan.ThinnedRange(rollup);
+  // Of histograms the first and the last, too; of the others that are kept the times are not known.
+  Timestamp* histogram_timestamps = batch->NewTimestamps(2 * buckets_.size());
+  const model::Histogram** histograms = batch->NewHistogramPointers(2 * buckets_.size());
+  size_t h = 0;
+  const auto add_histogram = [&](Timestamp t, const model::Histogram* histogram) {
+    if (!range.Contains(t) || (h > 0 && t <= histogram_timestamps[h - 1])) return;
+    histogram_timestamps[h] = t;
+    histograms[h++] = histogram;
+  };
   Timestamp* timestamps = batch->NewTimestamps(3 * buckets_.size());
   double* values = batch->NewValues(3 * buckets_.size());
   size_t n = 0;
@@ -103,7 +115,10 @@ Status SelectionReader::ReadThinned(uint32_t number, ColumnBatch* batch, Column*
     values[n++] = value;
   };
   for (const Facts& bucket : buckets_) {
-    if (bucket.count > 0) {
+    if (bucket.kept != nullptr) {
+      add_histogram(bucket.first_ms, bucket.kept[0]);
+      add_histogram(bucket.last_ms, bucket.kept[bucket.kept_count - 1]);
+    } else if (bucket.count > 0) {
       if ((bucket.known & model::kFactFirst) != 0) add(bucket.first_ms, bucket.first);
       add(bucket.last_ms, bucket.last);
     }
@@ -111,6 +126,8 @@ Status SelectionReader::ReadThinned(uint32_t number, ColumnBatch* batch, Column*
   }
   column->timestamps = {timestamps, n};
   column->values = {values, n};
+  column->histogram_timestamps = {histogram_timestamps, h};
+  column->histograms = {histograms, h};
   return Status::Ok();
 }
 
@@ -164,10 +181,35 @@ Result<bool> SelectionReader::ReadSeriesFacts(size_t first, size_t i, ColumnBatc
     } else {
       TOCSIN_TRY(ReadPart(a, range, batch, &part));
     }
-    if (!part.histograms.empty()) return false;
-    if (!part.values.empty()) parts_.push_back(part);
+    // Facts of histograms are in rollups only.
+    if (!part.histograms.empty() && plan.rollups().empty()) return false;
+    if (!part.values.empty() || !part.histograms.empty()) parts_.push_back(part);
   }
+  return MakeFacts(batch, column);
+}
+
+namespace {
+
+bool HasSample(const Column& part) {
+  return std::any_of(part.values.begin(), part.values.end(),
+                     [](double value) { return !model::IsStale(value); });
+}
+
+}  // namespace
+
+Result<bool> SelectionReader::MakeFacts(ColumnBatch* batch, Column* column) {
   if (runs_.empty()) return false;
+  const bool histograms =
+      std::any_of(parts_.begin(), parts_.end(),
+                  [](const Column& p) { return !p.histograms.empty(); }) ||
+      std::any_of(runs_.begin(), runs_.end(), [](const Facts& f) { return f.kept != nullptr; });
+  if (histograms) {
+    const auto is_float = [](const Facts& f) { return f.count > 0 && f.kept == nullptr; };
+    if (std::any_of(parts_.begin(), parts_.end(), HasSample) ||
+        std::any_of(runs_.begin(), runs_.end(), is_float)) {
+      return false;
+    }
+  }
   const auto earlier = [](const Facts& a, const Facts& b) { return a.newest_ms < b.newest_ms; };
   std::stable_sort(runs_.begin(), runs_.end(), earlier);
   if (!parts_.empty()) {
@@ -176,7 +218,17 @@ Result<bool> SelectionReader::ReadSeriesFacts(size_t first, size_t i, ColumnBatc
       samples = Column();
       Merge(batch, &samples);
     }
-    const std::span<const Facts> folded = FoldByTile(samples, plan.wish(), runs_, batch);
+    const model::FactsWish& wish = selection_.facts_plan().wish();
+    std::vector<Facts> folded;
+    if (histograms) {
+      if (!FoldHistogramsByTile(samples, wish, runs_, batch, &folded)) return false;
+      if (std::any_of(folded.begin(), folded.end(),
+                      [&wish](const Facts& f) { return !Knows(f, wish.needs); }))
+        return false;
+    } else {
+      const std::span<const Facts> floats = FoldByTile(samples, wish, runs_, batch);
+      folded.assign(floats.begin(), floats.end());
+    }
     const auto middle = runs_.insert(runs_.end(), folded.begin(), folded.end());
     std::inplace_merge(runs_.begin(), middle, runs_.end(), earlier);
   }

@@ -396,8 +396,9 @@ void SegmentWriter::AddColumn(uint32_t source, uint32_t key, const Column& colum
   d.encoded += d.scratch;
 }
 
-void SegmentWriter::AddEncodedColumn(uint32_t source, uint32_t key, std::string_view bytes,
-                                     uint64_t samples, model::TimeRange range) {
+void SegmentWriter::AddEncodedColumn(uint32_t source, uint32_t key, uint8_t flags,
+                                     std::string_view bytes, uint64_t samples,
+                                     model::TimeRange range) {
   Impl& d = *impl_;
   DCHECK(d.options.sorted_input);
   if (bytes.size() > kColumnBytesMax) {
@@ -407,7 +408,7 @@ void SegmentWriter::AddEncodedColumn(uint32_t source, uint32_t key, std::string_
   d.meta.sample_count += samples;
   d.meta.range.min_ms = std::min(d.meta.range.min_ms, range.min_ms);
   d.meta.range.max_ms = std::max(d.meta.range.max_ms, range.max_ms);
-  d.WriteColumn(source, key, kColumnFloats, bytes);
+  d.WriteColumn(source, key, flags, bytes);
 }
 
 void SegmentWriter::Impl::EndDirectoryBlock() {

@@ -93,8 +93,8 @@ class SegmentWriter {
   void WriteWaiting();
   // A column in bytes of the caller's own form (rollups), only with sorted input. `range` holds its
   // `samples`.
-  void AddEncodedColumn(uint32_t source, uint32_t key, std::string_view bytes, uint64_t samples,
-                        model::TimeRange range);
+  void AddEncodedColumn(uint32_t source, uint32_t key, uint8_t flags, std::string_view bytes,
+                        uint64_t samples, model::TimeRange range);
 
   // A section that not every file has; each at most once, and before Finish.
   void AddSection(ExtraSection number, std::string bytes);
