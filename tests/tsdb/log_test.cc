@@ -234,7 +234,7 @@ BOOST_AUTO_TEST_CASE(PackedRecordsComeBack) {
       }
       plain_bytes += stream.size();
       std::string packed;
-      PackRecords(stream, &packed);
+      PackRecords(stream, i % 2 == 0 ? LogPacking::kFast : LogPacking::kSmall, &packed);
       BOOST_REQUIRE(packed.size() <= stream.size());
       BOOST_REQUIRE(writer.Write(packed).ok());
     }
@@ -249,7 +249,7 @@ BOOST_AUTO_TEST_CASE(PackedRecordsComeBack) {
   }
   // Sound fragments with nonsense in them.
   for (int round = 0; round < 2000; ++round) {
-    std::string payload;
+    std::string payload(1, round % 2 == 0 ? kPackedRecordType : kPackedSmallRecordType);
     PutVarint(payload, random() % 3'000'000);
     for (uint64_t n = random() % 50; n > 0; --n) payload += static_cast<char>(random());
     std::string records;

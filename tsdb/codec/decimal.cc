@@ -337,6 +337,17 @@ bool EncodeResidual(std::span<const double> values, std::span<const double> refe
   return true;
 }
 
+std::optional<Decimal> ShortestDecimal(double value) {
+  const std::optional<unsigned> exponent = ExponentOf(value, 0);
+  if (!exponent) return std::nullopt;
+  return Decimal{*exponent, *Mantissa(value, *exponent)};
+}
+
+std::optional<double> FromDecimal(const Decimal& decimal) {
+  if (decimal.exponent > kExponentMax) return std::nullopt;
+  return static_cast<double>(decimal.mantissa) / kPowers[decimal.exponent];
+}
+
 bool ScaledByReference(std::string_view bytes) {
   return !bytes.empty() && (static_cast<uint8_t>(bytes[0]) & kResidualBit) != 0;
 }

@@ -27,6 +27,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,5 +50,15 @@ namespace tocsin::tsdb {
 [[nodiscard]] bool DecodeScaled(std::string_view bytes, size_t count,
                                 std::span<const double> reference, double* out);
 bool ScaledByReference(std::string_view bytes);
+
+// One double as mantissa / 10^exponent.
+struct Decimal {
+  unsigned exponent = 0;
+  int64_t mantissa = 0;
+};
+// With the fewest digits behind the point; nothing for what is no decimal.
+std::optional<Decimal> ShortestDecimal(double value);
+// Nothing when the exponent is too large.
+std::optional<double> FromDecimal(const Decimal& decimal);
 
 }  // namespace tocsin::tsdb

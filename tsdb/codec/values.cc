@@ -16,6 +16,10 @@ namespace {
 // are decimals.
 constexpr size_t kGoodBitsPerValue = 20;
 
+// Of a short double: what no decimal beats, and where decimals begin.
+constexpr size_t kShortPackedBytes = 3;
+constexpr unsigned kDecimalHead = 16;
+
 bool SameBits(std::span<const double> a, std::span<const double> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
@@ -144,6 +148,29 @@ double ReadPackedDouble(ByteReader* in) {
   uint64_t bits = 0;
   if (count > 0) std::memcpy(reinterpret_cast<char*>(&bits) + (8 - count), high.data(), count);
   return std::bit_cast<double>(bits);
+}
+
+void PutShortDouble(std::string& out, double value) {
+  std::string packed;
+  PutPackedDouble(packed, value);
+  if (packed.size() > kShortPackedBytes) {
+    if (const std::optional<Decimal> decimal = ShortestDecimal(value)) {
+      std::string digits(1, static_cast<char>(kDecimalHead + decimal->exponent));
+      PutSignedVarint(digits, decimal->mantissa);
+      if (digits.size() < packed.size()) packed = std::move(digits);
+    }
+  }
+  out += packed;
+}
+
+double ReadShortDouble(ByteReader* in) {
+  ByteReader head = *in;
+  const unsigned first = head.Fixed8();
+  if (first < kDecimalHead) return ReadPackedDouble(in);
+  in->Fixed8();
+  const std::optional<double> value = FromDecimal({first - kDecimalHead, in->SignedVarint()});
+  if (!value) in->Fail();
+  return value.value_or(0);
 }
 
 }  // namespace tocsin::tsdb

@@ -51,4 +51,9 @@ bool AllSameBits(std::span<const double> values);
 void PutPackedDouble(std::string& out, double value);
 double ReadPackedDouble(ByteReader* in);
 
+// A double as a packed double (first byte up to 8), or shorter as a decimal: u8 16 + e, signed
+// varint k, for k / 10^e.
+void PutShortDouble(std::string& out, double value);
+double ReadShortDouble(ByteReader* in);
+
 }  // namespace tocsin::tsdb

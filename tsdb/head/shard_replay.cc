@@ -123,6 +123,7 @@ Status ShardReplay::Apply(std::string_view record, LogFileInfo* file) {
       return ApplyLayout(payload);
     case RecordType::kSync:
     case RecordType::kPacked:
+    case RecordType::kPackedSmall:
       return Status::Ok();
     case RecordType::kState:
     case RecordType::kFrame:

@@ -133,17 +133,65 @@ bool EncodePart(const PartInput& part, std::string* out) {
   return uses_reference;
 }
 
+namespace {
+
+void PutReferenced(const ReferencedColumn& column, std::string* out) {
+  PutVarint(*out, column.distance);
+  PutVarint(*out, column.length);
+  PutFixed8(*out, column.flags);
+}
+
+// `distance` was read already.
+void ReadReferenced(uint64_t distance, ByteReader* in, ReferencedColumn* column) {
+  column->distance = distance;
+  column->length = in->Varint32();
+  column->flags = in->Fixed8();
+}
+
+double OrZero(double value) { return value == value ? value : 0; }
+
+}  // namespace
+
 void EncodeReference(const ColumnReference& reference, std::string* out) {
-  PutVarint(*out, reference.distance);
-  PutVarint(*out, reference.length);
-  PutFixed8(*out, reference.flags);
+  if (reference.way != ReferenceWay::kOne) {
+    PutVarint(*out, 0);
+    PutFixed8(*out, static_cast<uint8_t>(reference.way));
+  }
+  PutReferenced(reference.first, out);
+  if (TakesTwo(reference.way)) PutReferenced(reference.second, out);
 }
 
 bool DecodeReference(ByteReader* in, ColumnReference* out) {
-  out->distance = in->Varint();
-  out->length = in->Varint32();
-  out->flags = in->Fixed8();
-  return in->ok() && out->distance > 0;
+  out->way = ReferenceWay::kOne;
+  uint64_t distance = in->Varint();
+  if (distance == 0) {
+    const uint8_t way = in->Fixed8();
+    if (way == 0 || way > static_cast<uint8_t>(ReferenceWay::kDifference)) return false;
+    out->way = static_cast<ReferenceWay>(way);
+    distance = in->Varint();
+  }
+  ReadReferenced(distance, in, &out->first);
+  if (!TakesTwo(out->way)) return in->ok() && out->first.distance > 0;
+  ReadReferenced(in->Varint(), in, &out->second);
+  return in->ok() && out->first.distance > 0 && out->second.distance > 0;
+}
+
+void CombineReferences(ReferenceWay way, std::span<const double> first,
+                       std::span<const double> second, double* out) {
+  switch (way) {
+    case ReferenceWay::kOne:
+      DCHECK(false);
+      return;
+    case ReferenceWay::kNegative:
+      for (size_t i = 0; i < first.size(); ++i) out[i] = OrZero(-first[i]);
+      return;
+    case ReferenceWay::kSum:
+      for (size_t i = 0; i < first.size(); ++i) out[i] = OrZero(first[i] + second[i]);
+      return;
+    case ReferenceWay::kDifference:
+      for (size_t i = 0; i < first.size(); ++i) out[i] = OrZero(first[i] - second[i]);
+      return;
+  }
 }
 
 }  // namespace tocsin::tsdb

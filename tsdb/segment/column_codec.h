@@ -54,15 +54,30 @@ struct PartInput {
 // What follows the axis number and the reference. True: some chunk is told by the reference.
 bool EncodePart(const PartInput& part, std::string* out);
 
-// Which column another one is told by: an earlier one of the file, of the same source and axis,
+// A column that another one is told by: an earlier one of the file, of the same source and axis,
 // with samples at the same rows.
-struct ColumnReference {
+struct ReferencedColumn {
   uint64_t distance = 0;  // from its first byte to that of the column told by it
   uint32_t length = 0;
   uint8_t flags = 0;  // kColumn…
 };
+// What a column is told by: one other's values, or those of two put together. Numbers are part of
+// the format.
+enum class ReferenceWay : uint8_t { kOne = 0, kNegative = 1, kSum = 2, kDifference = 3 };
+inline bool TakesTwo(ReferenceWay way) {
+  return way == ReferenceWay::kSum || way == ReferenceWay::kDifference;
+}
+struct ColumnReference {
+  ReferenceWay way = ReferenceWay::kOne;
+  ReferencedColumn first;
+  ReferencedColumn second;  // if it takes two
+};
 void EncodeReference(const ColumnReference& reference, std::string* out);
 [[nodiscard]] bool DecodeReference(ByteReader* in, ColumnReference* out);
+// The values that tell; what is not a number becomes 0, as no two processors need agree on its
+// bits. Not for kOne. `second` is as long as `first`, or empty if it takes only one.
+void CombineReferences(ReferenceWay way, std::span<const double> first,
+                       std::span<const double> second, double* out);
 
 // The chunk table of an axis. Views the axis' bytes.
 struct AxisChunks {

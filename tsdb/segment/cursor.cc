@@ -84,10 +84,15 @@ struct SegmentCursor::Impl {
     std::optional<ColumnReference> reference;
   };
   static FloatHead ReadFloatHead(uint32_t flags, ByteReader* in);
-  Status DecodeFloats(uint64_t offset, const FloatHead& head, ByteReader* in, unsigned depth,
-                      ColumnBatch* batch, Timestamp* starts, DecodedFloats* out);
-  Status LoadReference(uint64_t offset, const FloatHead& head, unsigned depth, ColumnBatch* batch,
-                       DecodedFloats* out);
+  // `references_left`: columns that may yet be decoded for the one that is read.
+  Status DecodeFloats(uint64_t offset, const FloatHead& head, ByteReader* in,
+                      unsigned* references_left, ColumnBatch* batch, Timestamp* starts,
+                      DecodedFloats* out);
+  Status LoadReferenced(uint64_t offset, const ReferencedColumn& referenced, uint32_t axis,
+                        unsigned* references_left, ColumnBatch* batch, DecodedFloats* out);
+  // The values that tell the column, as one column's.
+  Status LoadReference(uint64_t offset, const FloatHead& head, unsigned* references_left,
+                       ColumnBatch* batch, DecodedFloats* out);
   const DecodedFloats* FindDecoded(uint64_t offset) const;
   void Remember(DecodedFloats decoded);
   void Forget() {
@@ -252,38 +257,69 @@ void SegmentCursor::Impl::Remember(DecodedFloats decoded) {
   next_recent = (next_recent + 1) % kRecentColumns;
 }
 
-Status SegmentCursor::Impl::LoadReference(uint64_t offset, const FloatHead& head, unsigned depth,
-                                          ColumnBatch* batch, DecodedFloats* out) {
-  const ColumnReference& reference = *head.reference;
+Status SegmentCursor::Impl::LoadReferenced(uint64_t offset, const ReferencedColumn& referenced,
+                                           uint32_t axis, unsigned* references_left,
+                                           ColumnBatch* batch, DecodedFloats* out) {
   const auto damaged = [&] { return file.Damaged(offset, "bad reference"); };
-  if (reference.distance > offset || depth >= kReferenceDepthMax) return damaged();
-  const uint64_t place = offset - reference.distance;
+  if (referenced.distance > offset) return damaged();
+  const uint64_t place = offset - referenced.distance;
   if (const DecodedFloats* known = FindDecoded(place); known != nullptr) {
     *out = *known;
     return Status::Ok();
   }
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes, file.Bytes(place, reference.length));
+  if (*references_left == 0) return damaged();
+  --*references_left;
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes,
+                                 file.Bytes(place, referenced.length));
   ByteReader in(bytes);
-  const FloatHead told = ReadFloatHead(reference.flags, &in);
+  const FloatHead told = ReadFloatHead(referenced.flags, &in);
   // The window is that of the axis they share.
-  if (!in.ok() || (reference.flags & kColumnFloats) == 0 ||
-      (reference.flags & kColumnHistograms) != 0 || told.axis != head.axis || told.constant) {
+  if (!in.ok() || (referenced.flags & kColumnFloats) == 0 ||
+      (referenced.flags & kColumnHistograms) != 0 || told.axis != axis || told.constant) {
     return damaged();
   }
-  TOCSIN_RETURN_IF_ERROR(DecodeFloats(place, told, &in, depth + 1, batch, nullptr, out));
+  TOCSIN_RETURN_IF_ERROR(DecodeFloats(place, told, &in, references_left, batch, nullptr, out));
   Remember(*out);
+  return Status::Ok();
+}
+
+Status SegmentCursor::Impl::LoadReference(uint64_t offset, const FloatHead& head,
+                                          unsigned* references_left, ColumnBatch* batch,
+                                          DecodedFloats* out) {
+  const ColumnReference& reference = *head.reference;
+  TOCSIN_RETURN_IF_ERROR(
+      LoadReferenced(offset, reference.first, head.axis, references_left, batch, out));
+  if (reference.way == ReferenceWay::kOne) return Status::Ok();
+  DecodedFloats second;
+  if (TakesTwo(reference.way)) {
+    TOCSIN_RETURN_IF_ERROR(
+        LoadReferenced(offset, reference.second, head.axis, references_left, batch, &second));
+    const auto same_samples = [](const Kept& a, const Kept& b) {
+      return a.first == b.first && a.count == b.count;
+    };
+    if (!std::equal(out->chunks.begin(), out->chunks.end(), second.chunks.begin(),
+                    second.chunks.end(), same_samples)) {
+      return file.Damaged(offset, "references of different rows");
+    }
+  }
+  if (out->chunks.empty()) return Status::Ok();
+  const size_t count = out->chunks.back().first + out->chunks.back().count;
+  double* values = batch->NewValues(count);
+  CombineReferences(reference.way, {out->values, count},
+                    {second.values, second.values == nullptr ? 0 : count}, values);
+  out->values = values;
   return Status::Ok();
 }
 
 // All samples of the window's chunks, one chunk behind the other; `starts`, unless null, has as
 // much room. Rows inside the window are appended to `rows`, unless all are.
 Status SegmentCursor::Impl::DecodeFloats(uint64_t offset, const FloatHead& head, ByteReader* in,
-                                         unsigned depth, ColumnBatch* batch, Timestamp* starts,
-                                         DecodedFloats* out) {
+                                         unsigned* references_left, ColumnBatch* batch,
+                                         Timestamp* starts, DecodedFloats* out) {
   const auto damaged = [&] { return file.Damaged(offset, "bad column"); };
   DecodedFloats reference;
   if (head.reference) {
-    TOCSIN_RETURN_IF_ERROR(LoadReference(offset, head, depth, batch, &reference));
+    TOCSIN_RETURN_IF_ERROR(LoadReference(offset, head, references_left, batch, &reference));
   }
   if (!SplitChunks(in)) return damaged();
   double* values = batch->NewValues(window.chunk_rows());
@@ -342,7 +378,9 @@ Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view pa
   }
   Timestamp* starts = head.has_starts ? batch->NewTimestamps(window.chunk_rows()) : nullptr;
   DecodedFloats decoded;
-  TOCSIN_RETURN_IF_ERROR(DecodeFloats(ref.offset, head, &in, 0, batch, starts, &decoded));
+  unsigned references_left = kReferencesMax;
+  TOCSIN_RETURN_IF_ERROR(
+      DecodeFloats(ref.offset, head, &in, &references_left, batch, starts, &decoded));
   // Samples outside the window come only before those inside (from the first chunk) and behind them
   // (from the last): what is kept lies together.
   size_t kept_begin = 0;

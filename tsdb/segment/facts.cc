@@ -27,6 +27,9 @@ constexpr uint8_t kRecordResets = 32;    // resets follow
 constexpr uint8_t kRecordNoResets = 64;  // there are too many
 constexpr uint8_t kRecordEndsStale = 128;
 
+// Since this version numbers are short doubles, and constants are left to their columns.
+constexpr uint8_t kShortFactsVersion = 5;
+
 bool SameBits(double a, double b) {
   return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
 }
@@ -137,7 +140,8 @@ void FactsWriter::AddColumn(std::span<const Timestamp> rows, const Column& colum
                        f.last_ms == rows.back();
   const bool rising = SameBits(f.min, f.first) && SameBits(f.max, f.last);
   const bool sum = !single && (f.known & model::kFactSum) != 0;
-  const bool too_many = resets.size() > kFactsResetsMax;
+  const bool too_many =
+      resets.size() > std::min<size_t>(kFactsResetsMax, f.count / kSamplesPerReset);
   PutFixed8(records_, static_cast<uint8_t>(kRecordFacts | (regular ? kRecordRegular : 0) |
                                            (single ? kRecordSingle : 0) |
                                            (rising ? kRecordRising : 0) | (sum ? kRecordSum : 0) |
@@ -154,18 +158,19 @@ void FactsWriter::AddColumn(std::span<const Timestamp> rows, const Column& colum
     if (f.ends_stale) PutSignedVarint(records_, Minus(f.newest_ms, base));
   }
   if (f.count == 0) return;
-  PutPackedDouble(records_, f.first);
+  // A constant's column has its value in front.
   if (!single) {
-    PutPackedDouble(records_, f.last);
+    PutShortDouble(records_, f.first);
+    PutShortDouble(records_, f.last);
     if (!rising) {
-      PutPackedDouble(records_, f.min);
-      PutPackedDouble(records_, f.max);
+      PutShortDouble(records_, f.min);
+      PutShortDouble(records_, f.max);
     }
   }
-  if (sum) PutPackedDouble(records_, f.sum);
+  if (sum) PutShortDouble(records_, f.sum);
   if (!resets.empty() && !too_many) {
     PutVarint(records_, resets.size());
-    for (const double value : resets) PutPackedDouble(records_, value);
+    for (const double value : resets) PutShortDouble(records_, value);
   }
 }
 
@@ -219,10 +224,8 @@ Status FactsReader::Read(const ColumnRef& ref, ColumnBatch* batch, Facts* facts)
     records_ = ByteReader(section_.substr(offset));
     next_column_ = block * kFactsBlockColumns;
   }
-  ColumnRef passed = ref;
   for (; next_column_ <= ref.number; ++next_column_) {
-    passed.number = next_column_;
-    const Status status = Decode(passed, &records_, batch, facts);
+    const Status status = Decode(ref, next_column_ == ref.number, &records_, batch, facts);
     if (!status.ok()) {
       next_column_ = UINT32_MAX;
       return status;
@@ -244,11 +247,25 @@ Status FactsReader::Verify(const ColumnRef& ref, const Column& column, ColumnBat
       (f.count == 0 || (f.first_ms == stored.first_ms && f.last_ms == stored.last_ms &&
                         SameBits(f.first, stored.first) && SameBits(f.last, stored.last) &&
                         SameBits(f.min, stored.min) && SameBits(f.max, stored.max) &&
-                        (f.resets == stored.resets || f.resets > kFactsResetsMax)));
+                        (f.resets == stored.resets || (stored.known & model::kFactResets) == 0)));
   return same ? Status::Ok() : file_.Damaged(ref.offset, "facts that are not the column's");
 }
 
-Status FactsReader::Decode(const ColumnRef& ref, ByteReader* in, ColumnBatch* batch, Facts* facts) {
+double FactsReader::ReadNumber(ByteReader* in) const {
+  return file_.version() >= kShortFactsVersion ? ReadShortDouble(in) : ReadPackedDouble(in);
+}
+
+Status FactsReader::ReadConstant(const ColumnRef& ref, double* value) const {
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes, file_.Bytes(ref.offset, ref.length));
+  ByteReader in(bytes);
+  if ((ref.flags & kColumnOwnAxis) != 0) in.Varint32();
+  *value = ReadPackedDouble(&in);
+  const bool constant = (ref.flags & kColumnConstant) != 0 && in.ok();
+  return constant ? Status::Ok() : file_.Damaged(ref.offset, "facts of a constant");
+}
+
+Status FactsReader::Decode(const ColumnRef& ref, bool wanted, ByteReader* in, ColumnBatch* batch,
+                           Facts* facts) {
   *facts = Facts();
   const uint8_t head = in->Fixed8();
   const bool regular = (head & kRecordRegular) != 0;
@@ -273,15 +290,19 @@ Status FactsReader::Decode(const ColumnRef& ref, ByteReader* in, ColumnBatch* ba
   if (facts->count > 0) {
     facts->known = model::kFactFirst | model::kFactExtremes;
     if ((head & kRecordNoResets) == 0) facts->known |= model::kFactResets;
-    facts->first = ReadPackedDouble(in);
+    if (!single || file_.version() < kShortFactsVersion) {
+      facts->first = ReadNumber(in);
+    } else if (wanted) {
+      TOCSIN_RETURN_IF_ERROR(ReadConstant(ref, &facts->first));
+    }
     facts->last = facts->min = facts->max = facts->first;
     if (!single) {
-      facts->last = ReadPackedDouble(in);
+      facts->last = ReadNumber(in);
       const bool rising = (head & kRecordRising) != 0;
-      facts->min = rising ? facts->first : ReadPackedDouble(in);
-      facts->max = rising ? facts->last : ReadPackedDouble(in);
+      facts->min = rising ? facts->first : ReadNumber(in);
+      facts->max = rising ? facts->last : ReadNumber(in);
     }
-    if ((head & kRecordSum) != 0) facts->sum = ReadPackedDouble(in);
+    if ((head & kRecordSum) != 0) facts->sum = ReadNumber(in);
     if (single) facts->sum = 0.0 + facts->first * facts->count;  // no -0
     if ((head & kRecordSum) != 0 ||
         (single && (std::isfinite(facts->sum) || !std::isfinite(facts->first))))
@@ -291,7 +312,7 @@ Status FactsReader::Decode(const ColumnRef& ref, ByteReader* in, ColumnBatch* ba
       if (resets > kFactsResetsMax) in->Fail();
       double* values = in->ok() ? batch->NewValues(resets) : nullptr;
       facts->before_resets = values;
-      for (uint64_t i = 0; in->ok() && i < resets; ++i) values[i] = ReadPackedDouble(in);
+      for (uint64_t i = 0; in->ok() && i < resets; ++i) values[i] = ReadNumber(in);
       facts->resets = static_cast<uint32_t>(resets);
     }
   }

@@ -32,6 +32,8 @@ struct ColumnRef;
 inline constexpr uint32_t kFactsBlockColumns = 64;
 // Values before resets that a record holds; with more of them the resets are not known.
 inline constexpr uint32_t kFactsResetsMax = 64;
+// What falls more often than once in so many samples is no counter: nobody asks for its resets.
+inline constexpr uint32_t kSamplesPerReset = 32;
 
 // Folds ascending samples into facts.
 class FactsFolder {
@@ -95,8 +97,11 @@ class FactsReader {
 
  private:
   Status Open();
-  Status Decode(const ColumnRef& ref, ByteReader* in, model::ColumnBatch* batch,
+  // `wanted`: else only passed over, and `ref` is another column's.
+  Status Decode(const ColumnRef& ref, bool wanted, ByteReader* in, model::ColumnBatch* batch,
                 model::Facts* facts);
+  double ReadNumber(ByteReader* in) const;
+  Status ReadConstant(const ColumnRef& ref, double* value) const;
   Status UseRows(uint32_t source);
 
   const SegmentFile& file_;

@@ -7,6 +7,7 @@ namespace {
 
 // What a footer may claim, so that a damaged count cannot ask for much memory.
 constexpr uint64_t kCutsMax = 1 << 20;
+constexpr uint8_t kPackedIndexVersion = 5;
 
 std::string RunsOf(IdSpan ids) {
   std::string runs;
@@ -71,6 +72,7 @@ void EncodeFooter(const Footer& footer, std::string* out) {
   for (const SectionPlace& place : footer.sections) {
     PutVarint(*out, place.offset);
     PutVarint(*out, place.length);
+    PutVarint(*out, place.raw_length);
   }
   PutVarint(*out, footer.extra.size());
   for (const auto& [number, place] : footer.extra) {
@@ -120,6 +122,7 @@ bool DecodeFooter(std::string_view bytes, uint8_t version, uint64_t file_bytes, 
   footer->page_table_crc = in.Fixed32();
   for (SectionPlace& place : footer->sections) {
     if (!read_place(&place)) return false;
+    place.raw_length = version >= kPackedIndexVersion ? in.Varint() : 0;
   }
   footer->extra.clear();
   const uint64_t extra = version >= 2 ? in.Varint() : 0;

@@ -2,8 +2,10 @@
 // in docs/format/segment.md.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -41,8 +43,9 @@ inline constexpr uint8_t kColumnReference = 128;   // floats are told by another
 // In the flags of a histogram part: its chunks are those of histogram_columns.h; since version 3.
 inline constexpr uint8_t kHistogramColumns = 128;
 
-// Columns told by columns told by columns …: so many steps at most, for one that is read alone.
-inline constexpr unsigned kReferenceDepthMax = 16;
+// Columns told by columns told by columns …: so many at most are decoded for one that is read
+// alone.
+inline constexpr unsigned kReferencesMax = 16;
 
 // Columns a directory block: one select decodes only blocks whose bounds meet its ids.
 inline constexpr size_t kDirectoryBlockColumns = 256;
@@ -75,6 +78,7 @@ enum class ExtraSection : uint32_t {
 struct SectionPlace {
   uint64_t offset = 0;
   uint64_t length = 0;
+  uint64_t raw_length = 0;  // of an index section that is packed: unpacked
 };
 
 struct Footer {
@@ -86,6 +90,10 @@ struct Footer {
   std::map<uint32_t, SectionPlace> extra;  // by ExtraSection
 
   const SectionPlace& section(Section s) const { return sections[static_cast<size_t>(s)]; }
+  bool packed_index() const {
+    return std::any_of(std::begin(sections), std::end(sections),
+                       [](const SectionPlace& place) { return place.raw_length != 0; });
+  }
 };
 
 void EncodeFooter(const Footer& footer, std::string* out);

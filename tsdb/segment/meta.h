@@ -19,7 +19,7 @@ namespace tocsin::tsdb {
 
 // Written into every file; a reader refuses a newer one loudly and reads the older ones.
 // docs/format/segment.md tells what each version changed.
-inline constexpr uint8_t kSegmentFormatVersion = 4;
+inline constexpr uint8_t kSegmentFormatVersion = 5;
 inline constexpr uint8_t kSegmentFormatVersionMin = 1;
 inline constexpr std::string_view kSegmentSuffix = ".seg";
 

@@ -110,45 +110,46 @@ Status SegmentFile::Open(bool verify_checksums) {
       std::string_view(reinterpret_cast<const char*>(footer_.meta.id.bytes.data()), 16)) {
     return Damaged(0, "header and footer name different segments");
   }
-  return OpenIndex(version);
+  version_ = version;
+  return OpenIndex();
 }
 
-Status SegmentFile::OpenIndex(uint8_t version) {
+Result<std::shared_ptr<const SegmentIndex>> SegmentFile::LoadIndex() const {
+  std::array<std::string_view, kSectionCount> stored;
+  for (size_t section = 0; section < kSectionCount; ++section) {
+    const SectionPlace& place = footer_.sections[section];
+    TOCSIN_ASSIGN_OR_RETURN(stored[section], Bytes(place.offset, place.length));
+  }
+  Section damaged = Section::kSymbols;
+  auto index = SegmentIndex::Load(footer_, version_, stored, &damaged);
+  if (!index) return Error(Damaged(footer_.section(damaged).offset, index.error().message()));
+  return index;
+}
+
+Status SegmentFile::OpenIndex() {
   // All pages of the index now: a segment that opens can be selected from.
-  for (const SectionPlace& place : footer_.sections) {
-    TOCSIN_ASSIGN_OR_RETURN_STATUS([[maybe_unused]] const std::string_view bytes,
-                                   Bytes(place.offset, place.length));
-  }
-  const auto init = [this](Section section, Status status) {
-    return status.ok() ? status : Damaged(footer_.section(section).offset, status.message());
-  };
-  const SegmentMeta& meta = footer_.meta;
-  TOCSIN_RETURN_IF_ERROR(
-      init(Section::kSymbols, symbols_.Init(SectionBytes(Section::kSymbols), version)));
-  TOCSIN_RETURN_IF_ERROR(init(Section::kSources, sources_.Init(SectionBytes(Section::kSources),
-                                                               version, meta.source_count)));
-  TOCSIN_RETURN_IF_ERROR(
-      init(Section::kKeys, keys_.Init(SectionBytes(Section::kKeys), version, meta.key_count)));
-  TOCSIN_RETURN_IF_ERROR(
-      init(Section::kSourcePostings, source_side_.Init(SectionBytes(Section::kSourcePostings),
-                                                       version, sources_.count(), &symbols_)));
-  TOCSIN_RETURN_IF_ERROR(
-      init(Section::kKeyPostings,
-           key_side_.Init(SectionBytes(Section::kKeyPostings), version, keys_.count(), &symbols_)));
-  const SectionPlace& blocks = footer_.section(Section::kDirectoryBlocks);
-  if (blocks.length % kDirectoryBlockBytes != 0) return Damaged(blocks.offset, "bad directory");
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::shared_ptr<const SegmentIndex> index, LoadIndex());
   uint32_t columns = 0;
-  for (size_t i = 0; i < directory_block_count(); ++i) {
+  const std::string_view blocks = index->directory_blocks();
+  for (size_t at = 0; at < blocks.size(); at += kDirectoryBlockBytes) {
     block_columns_.push_back(columns);
-    columns += LoadFixed<uint32_t>(SectionBytes(Section::kDirectoryBlocks).data() +
-                                   i * kDirectoryBlockBytes + 16);
+    columns += LoadFixed<uint32_t>(blocks.data() + at + 16);
   }
+  if (!footer_.packed_index()) index_in_place_ = index;
   return Status::Ok();
 }
 
-std::string_view SegmentFile::SectionBytes(Section section) const {
-  const SectionPlace& place = footer_.section(section);
-  return bytes_.substr(place.offset, place.length);
+Result<std::shared_ptr<const SegmentIndex>> SegmentFile::Index() const {
+  if (index_in_place_ != nullptr) return index_in_place_;
+  {
+    MutexLock lock(index_mu_);
+    if (unpacked_index_ != nullptr) return unpacked_index_;
+  }
+  // Two threads may both unpack it: no harm.
+  TOCSIN_ASSIGN_OR_RETURN(std::shared_ptr<const SegmentIndex> index, LoadIndex());
+  MutexLock lock(index_mu_);
+  unpacked_index_ = index;
+  return index;
 }
 
 Result<std::string_view> SegmentFile::ExtraBytes(ExtraSection number) const {
@@ -184,7 +185,8 @@ Result<std::string_view> SegmentFile::Bytes(uint64_t offset, uint64_t length) co
 }
 
 Result<std::string_view> SegmentFile::AxisBytes(uint32_t source, uint32_t axis) const {
-  TOCSIN_ASSIGN_OR_RETURN(const std::string_view record, sources_.Record(source));
+  TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
+  TOCSIN_ASSIGN_OR_RETURN(const std::string_view record, index->sources().Record(source));
   const uint64_t at = footer_.section(Section::kSources).offset;
   ByteReader in(record);
   in.Fixed8();
@@ -207,11 +209,12 @@ Result<std::string_view> SegmentFile::AxisBytes(uint32_t source, uint32_t axis) 
 }
 
 Result<model::Labels> SegmentFile::SourceLabels(uint32_t source) const {
-  TOCSIN_ASSIGN_OR_RETURN(const std::string_view record, sources_.Record(source));
+  TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
+  TOCSIN_ASSIGN_OR_RETURN(const std::string_view record, index->sources().Record(source));
   ByteReader in(record);
   in.Fixed8();
   in.String();
-  Result<model::Labels> labels = ReadLabels(&in, symbols_);
+  Result<model::Labels> labels = ReadLabels(&in, index->symbols());
   if (!labels) {
     return Error(Damaged(footer_.section(Section::kSources).offset, labels.error().message()));
   }
@@ -219,7 +222,8 @@ Result<model::Labels> SegmentFile::SourceLabels(uint32_t source) const {
 }
 
 Result<model::Origin> SegmentFile::SourceOrigin(uint32_t source) const {
-  TOCSIN_ASSIGN_OR_RETURN(const std::string_view record, sources_.Record(source));
+  TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
+  TOCSIN_ASSIGN_OR_RETURN(const std::string_view record, index->sources().Record(source));
   ByteReader in(record);
   model::Origin origin;
   const uint8_t kind = in.Fixed8();
@@ -232,17 +236,19 @@ Result<model::Origin> SegmentFile::SourceOrigin(uint32_t source) const {
 }
 
 Result<Fingerprint> SegmentFile::SourceFingerprint(uint32_t source) const {
-  if (footer_.meta.fingerprint_seed == seed_ && sources_.has_prints()) {
-    return sources_.Print(source);
+  TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
+  if (footer_.meta.fingerprint_seed == seed_ && index->sources().has_prints()) {
+    return index->sources().Print(source);
   }
   TOCSIN_ASSIGN_OR_RETURN(const model::Labels labels, SourceLabels(source));
   return FingerprintOf(labels, seed_);
 }
 
 Result<model::Labels> SegmentFile::KeyLabels(uint32_t key) const {
-  TOCSIN_ASSIGN_OR_RETURN(const std::string_view record, keys_.Record(key));
+  TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
+  TOCSIN_ASSIGN_OR_RETURN(const std::string_view record, index->keys().Record(key));
   ByteReader in(record);
-  Result<model::Labels> labels = ReadLabels(&in, symbols_);
+  Result<model::Labels> labels = ReadLabels(&in, index->symbols());
   if (!labels) {
     return Error(Damaged(footer_.section(Section::kKeys).offset, labels.error().message()));
   }
@@ -250,8 +256,10 @@ Result<model::Labels> SegmentFile::KeyLabels(uint32_t key) const {
 }
 
 Result<Fingerprint> SegmentFile::KeyFingerprint(uint32_t key) const {
-  if (footer_.meta.fingerprint_seed == seed_ && keys_.has_prints()) return keys_.Print(key);
-  if (key < keys_.count() && keys_.count() <= kUnprintedKeysMax) {
+  TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
+  if (footer_.meta.fingerprint_seed == seed_ && index->keys().has_prints())
+    return index->keys().Print(key);
+  if (key < key_count() && key_count() <= kUnprintedKeysMax) {
     std::call_once(key_prints_once_, [this] { ComputeKeyPrints(); });
     if (!key_prints_.empty()) return key_prints_[key];
   }
@@ -261,8 +269,8 @@ Result<Fingerprint> SegmentFile::KeyFingerprint(uint32_t key) const {
 
 void SegmentFile::ComputeKeyPrints() const {
   std::vector<Fingerprint> prints;
-  prints.reserve(keys_.count());
-  for (uint32_t key = 0; key < keys_.count(); ++key) {
+  prints.reserve(key_count());
+  for (uint32_t key = 0; key < key_count(); ++key) {
     const Result<model::Labels> labels = KeyLabels(key);
     // Damage shows where the key itself is asked for.
     if (!labels) return;
@@ -271,14 +279,13 @@ void SegmentFile::ComputeKeyPrints() const {
   key_prints_ = std::move(prints);
 }
 
-size_t SegmentFile::directory_block_count() const {
-  return footer_.section(Section::kDirectoryBlocks).length / kDirectoryBlockBytes;
-}
+size_t SegmentFile::directory_block_count() const { return block_columns_.size(); }
 
-Status SegmentFile::ReadDirectoryBlock(size_t index, std::vector<ColumnRef>* columns) const {
+Status SegmentFile::ReadDirectoryBlock(size_t number, std::vector<ColumnRef>* columns) const {
   columns->clear();
-  const char* block = SectionBytes(Section::kDirectoryBlocks).data() + index * kDirectoryBlockBytes;
-  const std::string_view directory = SectionBytes(Section::kDirectory);
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::shared_ptr<const SegmentIndex> index, Index());
+  const char* block = index->directory_blocks().data() + number * kDirectoryBlockBytes;
+  const std::string_view directory = index->directory();
   const uint64_t at = footer_.section(Section::kDirectory).offset;
   auto data_offset = LoadFixed<uint64_t>(block);
   const auto directory_offset = LoadFixed<uint64_t>(block + 8);
@@ -308,16 +315,15 @@ Status SegmentFile::ReadDirectoryBlock(size_t index, std::vector<ColumnRef>* col
       default:
         in.Fail();
     }
-    if (!in.ok() || length == 0 || length > UINT32_MAX || source < 0 ||
-        source >= sources_.count() || key < 0 || key >= keys_.count() ||
-        data_offset > footer_.page_table_offset) {
+    if (!in.ok() || length == 0 || length > UINT32_MAX || source < 0 || source >= source_count() ||
+        key < 0 || key >= key_count() || data_offset > footer_.page_table_offset) {
       return Damaged(at + directory_offset, "bad directory entry");
     }
     ref.source = static_cast<uint32_t>(source);
     ref.key = static_cast<uint32_t>(key);
     ref.offset = data_offset;
     ref.length = static_cast<uint32_t>(length);
-    ref.number = block_columns_[index] + i;
+    ref.number = block_columns_[number] + i;
     data_offset += length;
     columns->push_back(ref);
   }
@@ -327,7 +333,8 @@ Status SegmentFile::ReadDirectoryBlock(size_t index, std::vector<ColumnRef>* col
 Status SegmentFile::VisitColumns(
     const std::function<bool(uint32_t, uint32_t, uint32_t, uint32_t)>& wants_block,
     const std::function<bool(const ColumnRef&)>& visit) const {
-  const std::string_view blocks = SectionBytes(Section::kDirectoryBlocks);
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::shared_ptr<const SegmentIndex> index, Index());
+  const std::string_view blocks = index->directory_blocks();
   std::vector<ColumnRef> columns;
   for (size_t i = 0; i < directory_block_count(); ++i) {
     const char* block = blocks.data() + i * kDirectoryBlockBytes;
@@ -351,7 +358,8 @@ Result<std::vector<ColumnRef>> SegmentFile::Select(const model::MatcherSet& matc
                                                    model::TimeRange range) const {
   std::vector<ColumnRef> columns;
   if (!footer_.meta.range.Overlaps(range)) return columns;
-  const auto products = SelectProducts(source_side_, key_side_, matchers);
+  TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
+  const auto products = SelectProducts(index->source_side(), index->key_side(), matchers);
   if (!products) {
     if (products.error().code() != Code::kCorruption) return Error(products.error());
     return Error(Damaged(footer_.section(Section::kSymbols).offset, products.error().message()));
@@ -381,7 +389,7 @@ Result<std::vector<ColumnRef>> SegmentFile::Select(const model::MatcherSet& matc
 
 Result<SegmentFile::Participants> SegmentFile::ParticipantsOf(
     std::span<const model::MatcherSet> matcher_sets) const {
-  Participants all{std::vector<bool>(sources_.count()), std::vector<bool>(keys_.count())};
+  Participants all{std::vector<bool>(source_count()), std::vector<bool>(key_count())};
   for (const model::MatcherSet& matchers : matcher_sets) {
     TOCSIN_ASSIGN_OR_RETURN(const std::vector<ColumnRef> columns,
                             Select(matchers, model::TimeRange()));
@@ -395,6 +403,7 @@ Result<SegmentFile::Participants> SegmentFile::ParticipantsOf(
 
 Result<std::vector<std::string>> SegmentFile::LabelNames(
     std::span<const model::MatcherSet> matcher_sets) const {
+  TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
   std::set<uint32_t> symbols;
   const auto add = [&](const SegmentLabelSide& side, const std::vector<bool>* among) -> Status {
     if (among == nullptr) {
@@ -414,16 +423,16 @@ Result<std::vector<std::string>> SegmentFile::LabelNames(
     return Status::Ok();
   };
   if (matcher_sets.empty()) {
-    TOCSIN_TRY(add(source_side_, nullptr));
-    TOCSIN_TRY(add(key_side_, nullptr));
+    TOCSIN_TRY(add(index->source_side(), nullptr));
+    TOCSIN_TRY(add(index->key_side(), nullptr));
   } else {
     TOCSIN_ASSIGN_OR_RETURN(const Participants all, ParticipantsOf(matcher_sets));
-    TOCSIN_TRY(add(source_side_, &all.sources));
-    TOCSIN_TRY(add(key_side_, &all.keys));
+    TOCSIN_TRY(add(index->source_side(), &all.sources));
+    TOCSIN_TRY(add(index->key_side(), &all.keys));
   }
   std::vector<std::string> names;
   for (const uint32_t symbol : symbols) {
-    TOCSIN_ASSIGN_OR_RETURN(const std::string_view text, symbols_.Text(symbol));
+    TOCSIN_ASSIGN_OR_RETURN(const std::string_view text, index->symbols().Text(symbol));
     names.emplace_back(text);
   }
   return names;
@@ -431,7 +440,8 @@ Result<std::vector<std::string>> SegmentFile::LabelNames(
 
 Result<std::vector<std::string>> SegmentFile::LabelValues(
     std::string_view name, std::span<const model::MatcherSet> matcher_sets) const {
-  TOCSIN_ASSIGN_OR_RETURN(const uint32_t symbol, symbols_.Find(name));
+  TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
+  TOCSIN_ASSIGN_OR_RETURN(const uint32_t symbol, index->symbols().Find(name));
   if (symbol == kNoId) return std::vector<std::string>();
   std::set<uint32_t> symbols;
   const auto add = [&](const SegmentLabelSide& side, const std::vector<bool>* among) {
@@ -444,22 +454,26 @@ Result<std::vector<std::string>> SegmentFile::LabelValues(
     });
   };
   if (matcher_sets.empty()) {
-    TOCSIN_TRY(add(source_side_, nullptr));
-    TOCSIN_TRY(add(key_side_, nullptr));
+    TOCSIN_TRY(add(index->source_side(), nullptr));
+    TOCSIN_TRY(add(index->key_side(), nullptr));
   } else {
     TOCSIN_ASSIGN_OR_RETURN(const Participants all, ParticipantsOf(matcher_sets));
-    TOCSIN_TRY(add(source_side_, &all.sources));
-    TOCSIN_TRY(add(key_side_, &all.keys));
+    TOCSIN_TRY(add(index->source_side(), &all.sources));
+    TOCSIN_TRY(add(index->key_side(), &all.keys));
   }
   std::vector<std::string> values;
   for (const uint32_t value : symbols) {
-    TOCSIN_ASSIGN_OR_RETURN(const std::string_view text, symbols_.Text(value));
+    TOCSIN_ASSIGN_OR_RETURN(const std::string_view text, index->symbols().Text(value));
     values.emplace_back(text);
   }
   return values;
 }
 
 void SegmentFile::DropResidentPages() const {
+  {
+    MutexLock lock(index_mu_);
+    unpacked_index_.reset();
+  }
   if (const auto* pages = dynamic_cast<const ResidentPages*>(mapping_.get())) pages->Drop();
 }
 

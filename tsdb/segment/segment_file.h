@@ -1,6 +1,7 @@
 // SegmentFile: the bytes of an open segment, page by page verified before their first use, with the
 // parsed footer, dictionaries and directory. What SegmentReader and SegmentCursor share.
-// Immutable but for the set of verified pages, which is atomic: thread-safe.
+// Immutable but for the set of verified pages, which is atomic, and an index that is packed in the
+// file: that is unpacked when first asked for and let go of with the resident pages. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -12,10 +13,11 @@
 #include <vector>
 
 #include "base/env.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "tsdb/segment/format.h"
-#include "tsdb/segment/index_reader.h"
 #include "tsdb/segment/reader.h"
+#include "tsdb/segment/segment_index.h"
 
 namespace tocsin::tsdb {
 
@@ -32,8 +34,10 @@ class SegmentFile final : public SegmentReader {
   bool has_facts() const override {
     return footer_.extra.contains(static_cast<uint32_t>(ExtraSection::kFacts));
   }
-  uint32_t source_count() const override { return sources_.count(); }
-  uint32_t key_count() const override { return keys_.count(); }
+  uint32_t source_count() const override {
+    return static_cast<uint32_t>(footer_.meta.source_count);
+  }
+  uint32_t key_count() const override { return static_cast<uint32_t>(footer_.meta.key_count); }
   Result<model::Labels> SourceLabels(uint32_t source) const override;
   Result<model::Origin> SourceOrigin(uint32_t source) const override;
   Result<Fingerprint> SourceFingerprint(uint32_t source) const override;
@@ -63,16 +67,18 @@ class SegmentFile final : public SegmentReader {
     return static_cast<uint64_t>(part.data() - bytes_.data());
   }
   const Footer& footer() const { return footer_; }
+  uint8_t version() const { return version_; }
   // kCorruption that names the file and the place.
   Status Damaged(uint64_t offset, std::string_view what) const;
 
  private:
   SegmentFile() = default;
   Status Open(bool verify_checksums);
-  Status OpenIndex(uint8_t version);
+  Status OpenIndex();
+  Result<std::shared_ptr<const SegmentIndex>> LoadIndex() const;
+  Result<std::shared_ptr<const SegmentIndex>> Index() const;
   void ComputeKeyPrints() const;
   Status VerifyPage(uint64_t page) const;
-  std::string_view SectionBytes(Section section) const;
   // Columns of the directory blocks that `wants_block(key min, max, source min, max)` lets through.
   Status VisitColumns(
       const std::function<bool(uint32_t, uint32_t, uint32_t, uint32_t)>& wants_block,
@@ -88,20 +94,20 @@ class SegmentFile final : public SegmentReader {
   std::string_view bytes_;
   std::string path_;
   uint64_t seed_ = 0;
+  uint8_t version_ = 0;
   Footer footer_;
   std::string_view page_table_;
   // One bit a page; null: nothing is to be verified.
   std::unique_ptr<std::atomic<uint64_t>[]> verified_;
   std::vector<uint32_t> block_columns_;  // columns before each directory block
-  SymbolSection symbols_;
-  RecordSection sources_;
-  RecordSection keys_;
+  // One of the two: of a file that has nothing of it packed, or until the next DropResidentPages.
+  std::shared_ptr<const SegmentIndex> index_in_place_;
+  mutable Mutex index_mu_;
+  mutable std::shared_ptr<const SegmentIndex> unpacked_index_ GUARDED_BY(index_mu_);
   // Of small files, which hold none: computed for all keys when one is first asked for. Empty when
   // a key is damaged.
   mutable std::once_flag key_prints_once_;
   mutable std::vector<Fingerprint> key_prints_;
-  SegmentLabelSide source_side_;
-  SegmentLabelSide key_side_;
 };
 
 }  // namespace tocsin::tsdb

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <functional>
@@ -21,6 +22,7 @@
 #include "tsdb/segment/index_writer.h"
 #include "tsdb/segment/page_sink.h"
 #include "tsdb/segment/reference_chooser.h"
+#include "tsdb/segment/section_packing.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -129,7 +131,7 @@ struct SegmentWriter::Impl {
   void SortColumns();
   void WriteWaiting();
   bool SortedDictionary() const { return options.sorted_input || options.sorted_dictionary; }
-  void WriteSection(Section section, const std::string& bytes);
+  void WriteIndex();
   Status WriteEnd();
 
   Env& env;
@@ -290,18 +292,17 @@ bool SegmentWriter::Impl::EncodeFloatPart(ReferenceChooser::Candidate column, Pa
   column.places = *part.places;
   column.values.assign(part.values.begin(), part.values.end());
   column.hash = ReferenceChooser::HashOf(column.source, part.values);
-  const ReferenceChooser::Candidate* reference = chooser.Choose(column);
-  if (reference != nullptr) part.reference = reference->values;
+  const ReferenceChooser::Choice choice = chooser.Choose(column);
+  part.reference = choice.values;
   std::string body;
   const bool uses_reference = EncodePart(part, &body);
   if (uses_reference) {
-    EncodeReference({column.offset - reference->offset, reference->length, reference->flags}, out);
-    column.depth = reference->depth + 1;
+    EncodeReference(choice.reference, out);
+    column.decodes = choice.decodes;
   }
   out->append(body);
   // Whoever is told by the same values is told by the first that has them.
-  const bool equal = reference != nullptr && reference->hash == column.hash;
-  if (!equal) candidate = std::move(column);
+  if (!choice.equal) candidate = std::move(column);
   return uses_reference;
 }
 
@@ -526,12 +527,27 @@ void SegmentWriter::WriteWaiting() {
   impl_->WriteWaiting();
 }
 
-void SegmentWriter::Impl::WriteSection(Section section, const std::string& bytes) {
-  if (bytes.size() > kSectionBytesMax && status.ok()) {
-    status = Status(Code::kResourceExhausted, "an index section of more than 4 GiB");
+void SegmentWriter::Impl::WriteIndex() {
+  const IndexWriter index(records, keys, meta.fingerprint_seed, std::move(source_used),
+                          std::move(key_used));
+  // By Section.
+  const std::array<std::string, kSectionCount> sections = {
+      index.Symbols(),     index.Sources(), index.Keys(),    index.SourcePostings(),
+      index.KeyPostings(), directory,       directory_blocks};
+  uint64_t total = 0;
+  for (const std::string& bytes : sections) {
+    total += bytes.size();
+    if (bytes.size() > kSectionBytesMax && status.ok()) {
+      status = Status(Code::kResourceExhausted, "an index section of more than 4 GiB");
+    }
   }
-  footer.sections[static_cast<size_t>(section)] = {sink->offset(), bytes.size()};
-  sink->Append(bytes);
+  std::string packed;
+  for (size_t s = 0; s < kSectionCount; ++s) {
+    const bool pack = total <= kPackedIndexMax && PackSection(sections[s], &packed);
+    const std::string& bytes = pack ? packed : sections[s];
+    footer.sections[s] = {sink->offset(), bytes.size(), pack ? sections[s].size() : 0};
+    sink->Append(bytes);
+  }
 }
 
 Status SegmentWriter::Impl::WriteEnd() {
@@ -547,15 +563,7 @@ Status SegmentWriter::Impl::WriteEnd() {
   meta.key_count = keys.size();
   if (meta.sample_count == 0) meta.range = {1, 0};
   meta.deletes_applied = std::max(meta.deletes_applied, meta.commit());
-  const IndexWriter index(records, keys, meta.fingerprint_seed, std::move(source_used),
-                          std::move(key_used));
-  WriteSection(Section::kSymbols, index.Symbols());
-  WriteSection(Section::kSources, index.Sources());
-  WriteSection(Section::kKeys, index.Keys());
-  WriteSection(Section::kSourcePostings, index.SourcePostings());
-  WriteSection(Section::kKeyPostings, index.KeyPostings());
-  WriteSection(Section::kDirectory, directory);
-  WriteSection(Section::kDirectoryBlocks, directory_blocks);
+  WriteIndex();
   if (options.facts) extra[static_cast<uint32_t>(ExtraSection::kFacts)] = facts.Finish();
   for (const auto& [number, bytes] : extra) {
     footer.extra[number] = {sink->offset(), bytes.size()};

@@ -25,8 +25,9 @@
 namespace tocsin::tsdb {
 
 inline constexpr uint32_t kLogMagic = 0x4c575354;  // "TSWL"
-// What it reads: all up to it. 2: sync records, packed records, cover frames.
-inline constexpr uint8_t kLogVersion = 2;
+// What it reads: all up to it. 2: sync records, packed records, cover frames. 3: checkpoints packed
+// smaller.
+inline constexpr uint8_t kLogVersion = 3;
 inline constexpr size_t kLogBlockBytes = 32 * 1024;
 inline constexpr size_t kLogBlockHeaderBytes = 40;
 inline constexpr size_t kLogFragmentHeaderBytes = 8;
@@ -36,8 +37,10 @@ inline constexpr uint64_t kLogFileBytesMax = uint64_t{64} << 20;
 // A record longer than this is damage. The longest real ones are frames of 4,096 histograms.
 inline constexpr uint64_t kLogRecordBytesMax = uint64_t{256} << 20;
 
-// RecordType::kPacked, which the file's reader takes apart (records.h has the others).
+// RecordType::kPacked and kPackedSmall, which the file's reader takes apart (records.h has the
+// others).
 inline constexpr uint8_t kPackedRecordType = 10;
+inline constexpr uint8_t kPackedSmallRecordType = 13;
 
 //   magic u32 | version u8 | shard u8 | shard count u8 | 0 | epoch u64 | file number u32 |
 //   block number u32 | base timestamp i64 | 0 u32 | crc32c u32 of the 36 bytes before

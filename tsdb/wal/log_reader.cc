@@ -226,9 +226,9 @@ bool LogReader::Next(std::string_view* record, bool* after_damage) {
       if ((!had_place || !synchronised_) && !EnterFragment()) continue;
     }
     if (NextRecord(record)) {
-      if (static_cast<uint8_t>(record->front()) == kPackedRecordType) {
+      if (IsPackedRecord(*record)) {
         unpacked_rest_ = {};
-        if (UnpackRecords(record->substr(1), &unpacked_)) {
+        if (UnpackRecords(*record, &unpacked_)) {
           unpacked_rest_ = unpacked_;
         } else {
           ++damaged_places_;

@@ -39,6 +39,7 @@ enum class RecordType : uint8_t {
   kSync = 9,
   kPacked = 10,  // other records, compressed; LogReader gives those
   // Spoken for: 11 tombstone, 12 clean stop.
+  kPackedSmall = 13,  // as kPacked, by another algorithm
 };
 
 // --- writing: each appends one record, its length in front, to `out` ---

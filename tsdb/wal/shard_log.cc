@@ -166,7 +166,7 @@ Status ShardLog::WriteChunk(Chunk& chunk) {
   }
   if (!compress_) return WriteRecords(chunk.records);
   packed_.clear();
-  PackRecords(chunk.records, &packed_);
+  PackRecords(chunk.records, first ? LogPacking::kSmall : LogPacking::kFast, &packed_);
   const Status status = WriteRecords(packed_);
   if (packed_.capacity() > kLogBufferBytesMax) std::string().swap(packed_);
   return status;

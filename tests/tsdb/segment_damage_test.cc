@@ -1,0 +1,108 @@
+// Segments damaged anywhere, of a newer format, or not written to the end.
+#include <boost/test/unit_test.hpp>
+
+#include "base/fault_env.h"
+#include "base/mem_env.h"
+#include "tests/tsdb/segment_model.h"
+
+namespace tocsin::tsdb::segment_test {
+namespace {
+
+BOOST_AUTO_TEST_SUITE(SegmentDamage_)
+
+// R3: a flip anywhere is found, named, and never crashes.
+BOOST_AUTO_TEST_CASE(AnyFlippedOrMissingByteIsFound) {
+  const uint64_t seed = std::random_device()();
+  Generator random(seed);
+  MemEnv env;
+  Write(env, "a.seg", random.Make(4, 12, 1500, kStart), NewMeta(env, 0, kStart, 1));
+  const std::string good = *env.ReadFile("a.seg");
+  const auto check = [&](const std::string& bytes) {
+    const auto reader = SegmentReader::OpenBytes(bytes, "x.seg", kSeed, true);
+    const Status status = reader ? (*reader)->Verify() : reader.error();
+    BOOST_TEST(!status.ok());
+    BOOST_TEST((status.code() == Code::kCorruption));
+    BOOST_TEST(status.message().find("segment x.seg: offset ") == 0u);
+  };
+  BOOST_TEST_CONTEXT("seed " << seed << ", " << good.size() << " bytes") {
+    for (int round = 0; round < 300; ++round) {
+      std::string bytes = good;
+      const size_t at = random.Below(bytes.size());
+      bytes[at] = static_cast<char>(bytes[at] ^ (1 + random.Below(255)));
+      BOOST_TEST_CONTEXT("at " << at) { check(bytes); }
+    }
+    for (size_t at = good.size() - 400; at < good.size(); ++at) {  // footer and trailer
+      std::string bytes = good;
+      bytes[at] = static_cast<char>(bytes[at] ^ 1);
+      BOOST_TEST_CONTEXT("at " << at) { check(bytes); }
+    }
+    for (int round = 0; round < 100; ++round) check(good.substr(0, random.Below(good.size())));
+    check("");
+  }
+}
+
+// What the fuzz target does at length: damage behind the checksums' back.
+BOOST_AUTO_TEST_CASE(UncheckedDamageNeverCrashes) {
+  const uint64_t seed = std::random_device()();
+  Generator random(seed);
+  MemEnv env;
+  Write(env, "a.seg", random.Make(3, 12, 1100, kStart), NewMeta(env, 0, kStart, 1));
+  const std::string good = *env.ReadFile("a.seg");
+  BOOST_TEST_CONTEXT("seed " << seed) {
+    for (int round = 0; round < 1000; ++round) {
+      std::vector<char> bytes(good.begin(), good.end());
+      for (uint64_t flips = 1 + random.Below(4); flips > 0; --flips) {
+        // The index is small and at the end: aim there half of the time.
+        const size_t at = random.Chance(50) ? random.Below(bytes.size())
+                                            : bytes.size() - 1 - random.Below(bytes.size() / 8);
+        bytes[at] = static_cast<char>(random.Below(256));
+      }
+      const auto reader =
+          SegmentReader::OpenBytes({bytes.data(), bytes.size()}, "x.seg", kSeed, false);
+      if (!reader) continue;
+      static_cast<void>((*reader)->Verify());
+      for (const MatcherSet& matchers : SomeMatchers()) {
+        static_cast<void>((*reader)->Select(matchers, TimeRange()));
+      }
+      static_cast<void>((*reader)->LabelValues("mode", {}));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(NewerFormatIsRefusedByName) {
+  MemEnv env;
+  Generator random(1);
+  Write(env, "a.seg", random.Make(1, 1, 3, kStart), NewMeta(env, 0, kStart, 1));
+  std::string bytes = *env.ReadFile("a.seg");
+  bytes[bytes.size() - 16] = kSegmentFormatVersion + 1;
+  bytes[8] = kSegmentFormatVersion + 1;
+  const auto reader = SegmentReader::OpenBytes(bytes, "x.seg", kSeed, true);
+  BOOST_REQUIRE(!reader);
+  BOOST_TEST(reader.error().message().find("format version 6, this program reads 1 to 5") !=
+             std::string::npos);
+  BOOST_TEST((reader.error().code() == Code::kUnimplemented));
+}
+
+BOOST_AUTO_TEST_CASE(AFailedWriteLeavesNoFileAndSaysSo) {
+  MemEnv memory;
+  Generator random(1);
+  const Model model = random.Make(2, 6, 100, kStart);
+  for (uint64_t operation = 0;; ++operation) {
+    FaultEnv env(memory);
+    env.FailAfter(operation, Status(Code::kNoSpace, "no space left"), kSpaceOps);
+    const Result<SegmentMeta> written = TryWrite(env, "a.seg", model, NewMeta(env, 0, kStart, 1));
+    if (!env.fault_hit()) {
+      BOOST_TEST(written.has_value());
+      BOOST_TEST(operation > 3u);
+      break;
+    }
+    BOOST_REQUIRE(!written.has_value());
+    BOOST_TEST((written.error().code() == Code::kNoSpace));
+    BOOST_TEST(!memory.Exists("a.seg"));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace tocsin::tsdb::segment_test

@@ -1,0 +1,52 @@
+#include "tsdb/segment/segment_index.h"
+
+#include "tsdb/segment/section_packing.h"
+
+namespace tocsin::tsdb {
+
+Result<std::shared_ptr<const SegmentIndex>> SegmentIndex::Load(
+    const Footer& footer, uint8_t version,
+    const std::array<std::string_view, kSectionCount>& stored, Section* damaged) {
+  std::shared_ptr<SegmentIndex> index(new SegmentIndex());
+  uint64_t unpacked = 0;
+  for (size_t s = 0; s < kSectionCount; ++s) {
+    *damaged = static_cast<Section>(s);
+    index->bytes_[s] = stored[s];
+    const uint64_t raw_length = footer.sections[s].raw_length;
+    if (raw_length == 0) continue;
+    unpacked += raw_length;
+    if (unpacked > kPackedIndexMax || !UnpackSection(stored[s], raw_length, &index->unpacked_[s])) {
+      return Error(Code::kCorruption, "bad packed section");
+    }
+    index->bytes_[s] = index->unpacked_[s];
+  }
+  for (size_t s = 0; s < kSectionCount; ++s) {
+    *damaged = static_cast<Section>(s);
+    TOCSIN_TRY(index->Init(*damaged, version, footer.meta));
+  }
+  return std::shared_ptr<const SegmentIndex>(std::move(index));
+}
+
+Status SegmentIndex::Init(Section section, uint8_t version, const SegmentMeta& meta) {
+  switch (section) {
+    case Section::kSymbols:
+      return symbols_.Init(bytes(section), version);
+    case Section::kSources:
+      return sources_.Init(bytes(section), version, meta.source_count);
+    case Section::kKeys:
+      return keys_.Init(bytes(section), version, meta.key_count);
+    case Section::kSourcePostings:
+      return source_side_.Init(bytes(section), version, sources_.count(), &symbols_);
+    case Section::kKeyPostings:
+      return key_side_.Init(bytes(section), version, keys_.count(), &symbols_);
+    case Section::kDirectory:
+      return Status::Ok();
+    case Section::kDirectoryBlocks:
+      return bytes(section).size() % kDirectoryBlockBytes == 0
+                 ? Status::Ok()
+                 : Status(Code::kCorruption, "bad directory");
+  }
+  return Status::Ok();
+}
+
+}  // namespace tocsin::tsdb
