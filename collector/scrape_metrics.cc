@@ -15,6 +15,11 @@ Counter& Lost(const char* reason) {
                                            {{"reason", reason}});
 }
 
+Counter& Unseen(const char* reason) {
+  return SelfMetrics::Default().GetCounter("tocsin_lost_samples_total",
+                                           "Samples received and not kept.", {{"reason", reason}});
+}
+
 Counter& Plain(const char* name, const char* help) {
   return SelfMetrics::Default().GetCounter(name, help);
 }
@@ -35,7 +40,10 @@ ScrapeMetrics::ScrapeMetrics()
       lost_out_of_order_(Lost("out_of_order")),
       lost_too_old_(Lost("too_old")),
       lost_future_(Lost("too_far_in_future")),
-      lost_over_limit_(Lost("over_limit")) {}
+      lost_over_limit_(Lost("over_limit")),
+      unseen_repeated_(Unseen("repeated_in_page")),
+      unseen_series_(Unseen("series_limit")),
+      unseen_page_(Unseen("page_refused")) {}
 
 void ScrapeMetrics::CountScrape(const Status& status, uint64_t samples, int64_t body_bytes) {
   scrapes_.Add();
@@ -64,6 +72,9 @@ void ScrapeMetrics::CountLost(const RecordOutcome& outcome) {
   lost_too_old_.Add(outcome.too_old);
   lost_future_.Add(outcome.too_far_in_future);
   lost_over_limit_.Add(outcome.over_limit);
+  unseen_repeated_.Add(outcome.repeated_in_page);
+  unseen_series_.Add(outcome.refused_series);
+  unseen_page_.Add(outcome.refused_with_page);
 }
 
 }  // namespace tocsin::collector

@@ -28,6 +28,10 @@ class ScrapeMetrics {
   Counter& lost_too_old_;
   Counter& lost_future_;
   Counter& lost_over_limit_;
+  // What storage never saw and so cannot count.
+  Counter& unseen_repeated_;
+  Counter& unseen_series_;
+  Counter& unseen_page_;
 };
 
 }  // namespace tocsin::collector

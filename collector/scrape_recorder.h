@@ -39,6 +39,10 @@ struct RecordOutcome {
   uint64_t too_old = 0;
   uint64_t too_far_in_future = 0;
   uint64_t over_limit = 0;
+  // Of these, and beside them, what storage never saw.
+  uint64_t repeated_in_page = 0;   // same series twice in the page
+  uint64_t refused_series = 0;     // no slot: a series or source limit
+  uint64_t refused_with_page = 0;  // read before the page turned out to be one to refuse
 };
 
 class ScrapeRecorder {

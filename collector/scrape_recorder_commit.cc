@@ -22,6 +22,8 @@ RecordOutcome ScrapeRecorder::Summarise(const model::CommitResult& result) const
   outcome.samples_committed = result.samples_committed;
   outcome.duplicates = duplicates_;
   outcome.over_limit = refused_;
+  outcome.repeated_in_page = duplicates_;
+  outcome.refused_series = refused_;
   for (const model::Refusal& refusal : result.refusals) {
     switch (refusal.outcome) {
       case model::AppendOutcome::kOk:
@@ -186,7 +188,10 @@ RecordOutcome ScrapeRecorder::Fail(model::Timestamp start_ms, double duration_s,
   const model::CommitResult result =
       rows_.Commit(MakeReport(false, duration_s, body_bytes), SlotSet());
   if (result.status.ok()) live_ = false;
-  return Summarise(result);
+  RecordOutcome outcome = Summarise(result);
+  outcome.repeated_in_page = outcome.refused_series = 0;
+  if (begun) outcome.refused_with_page = kept_;
+  return outcome;
 }
 
 void ScrapeRecorder::End(model::Timestamp now_ms) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "base/log.h"
 #include "tsdb/sealer.h"
@@ -330,6 +331,18 @@ bool Compactor::EndsMerge(model::Timestamp oldest_ms) {
   return ends();
 }
 
+Status Compactor::RunPaced(bool foreground, const std::function<Status(const EndsWork&)>& work) {
+  const bool idle =
+      paused_.load(std::memory_order_relaxed) || env_.MonotonicNanos() / 1'000'000 < next_merge_ms_;
+  if (idle && !foreground) return Status::Ok();
+  const bool in_foreground = std::exchange(in_foreground_, in_foreground_ || foreground);
+  pacer_.Start();
+  chores_ = Status::Ok();
+  const Status status = work([this](model::Timestamp oldest_ms) { return EndsMerge(oldest_ms); });
+  in_foreground_ = in_foreground;
+  return status.ok() ? chores_ : status;
+}
+
 // While queries run a quarter of the share; twice the share for each closed day that waits, so
 // that the queue cannot grow for ever.
 double Compactor::Share() const {
@@ -451,6 +464,7 @@ Status Compactor::RewriteTouched() {
         TOCSIN_RETURN_IF_ERROR(Merge({segment}, segment->meta().level));
     }
   }
+  if (rewrite_rollups) TOCSIN_RETURN_IF_ERROR(rewrite_rollups());
   TOCSIN_RETURN_IF_ERROR(DropTombstones());
   // Merge leaves as it is what is damaged, and what there is no room to have twice for a while.
   std::set<std::string> left;

@@ -80,9 +80,14 @@ class Compactor {
   Status RunRound();
   // Seals what the head holds in `range`, widened to whole half hours.
   Status Seal(model::TimeRange range);
-  // Rewrites every file that deletes have touched, sealing before what they touch in the head.
-  // kUnavailable when some could not be: damaged, or no room.
+  // Rewrites every file that deletes have touched, sealing before what they touch in the head, and
+  // then rollups (rewrite_rollups). kUnavailable when some could not be: damaged, or no room.
   Status CleanTombstones();
+  // Other work on closed days: `work` asks between its columns whether it shall end, with the
+  // oldest sample of its input, and is kept to the share of a merge meanwhile. Not begun while
+  // compaction is paused, unless `foreground`, which is as fast as it can.
+  using EndsWork = std::function<bool(model::Timestamp oldest_ms)>;
+  Status RunPaced(bool foreground, const std::function<Status(const EndsWork&)>& work);
   // The state at one commit number, in segments. With `skip_head` what is in segments by now: then
   // each window is as of its own seal.
   Result<SnapshotContents> SealForSnapshot(bool skip_head);
@@ -109,6 +114,8 @@ class Compactor {
 
   // Whether rollups hold samples that a delete masks; null = there are none. Set before use.
   std::function<bool(const Tombstone&)> rollups_need;
+  // Writes rollups anew that a delete masks; null = there are none. Set before use.
+  std::function<Status()> rewrite_rollups;
 
  private:
   std::vector<WindowUse> OpenWindows(model::TimeRange range) const;

@@ -45,6 +45,7 @@ Status DatabaseImpl::Start() {
   compactor_->SetPolicy(options_.policy);
   RemoveUnfinishedSnapshots();
   compactor_->rollups_need = [this](const Tombstone& tombstone) { return RollupsNeed(tombstone); };
+  compactor_->rewrite_rollups = [this] { return RewriteRollups(); };
   compactor_->hold_expired = [this](const SegmentMeta& meta) {
     return rollups_->Awaits(meta, compactor_->policy(), RollupTime(*store_->Current()));
   };
@@ -76,15 +77,29 @@ model::Timestamp DatabaseImpl::RollupTime(const Version& version) const {
   return std::min(env_.NowMs(), newest);
 }
 
-Status DatabaseImpl::RunRollups(size_t days_max) {
-  const std::shared_ptr<const Version> version = store_->Current();
+Status DatabaseImpl::RunRollups(size_t days_max, bool foreground) {
   // Of a cap on bytes rollups may have the half; their days go oldest first, too.
   const uint64_t rollups_max = budget_.cap() / 2;
   if (const uint64_t bytes = rollups_->bytes(); rollups_max > 0 && bytes > rollups_max)
     TOCSIN_RETURN_IF_ERROR(rollups_->RemoveOldest(bytes - rollups_max));
-  return rollups_->RunRound(
-      *version, compactor_->policy(), RollupTime(*version), options_.metric_type,
-      [this] { return stopping_.load(); }, days_max);
+  return compactor_->RunPaced(foreground, [&](const Compactor::EndsWork& ends) {
+    return rollups_->RunRound([this] { return store_->Current(); }, compactor_->policy(),
+                              RollupTime(*store_->Current()), options_.metric_type, ends, days_max);
+  });
+}
+
+Status DatabaseImpl::RewriteRollups() {
+  // Those whose segment has been rewritten are made of the new one, or go with the old.
+  TOCSIN_RETURN_IF_ERROR(RunRollups(SIZE_MAX, /*foreground=*/true));
+  TombstoneList tombstones;
+  uint64_t applied = 0;
+  store_->WithoutDeletes([&] {
+    tombstones = store_->Current()->tombstones;
+    applied = head_->commit_number();
+  });
+  return compactor_->RunPaced(/*foreground=*/true, [&](const Compactor::EndsWork& ends) {
+    return rollups_->Rewrite(*store_->Current(), tombstones, applied, ends);
+  });
 }
 
 void DatabaseImpl::StartThreads() {

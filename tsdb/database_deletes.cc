@@ -24,8 +24,7 @@ Result<bool> DatabaseImpl::AnySeries(const std::vector<model::MatcherSet>& match
   return RollupsNeed({UINT64_MAX, range, matcher_sets});
 }
 
-// A rollup is not written anew: where its segment is gone, a delete masks its buckets as long as it
-// is there.
+// Where its segment is gone, a delete masks the buckets of a rollup until that is written anew.
 bool DatabaseImpl::RollupsNeed(const Tombstone& tombstone) const {
   const std::shared_ptr<const RollupSet> rollups = rollups_->Current();
   return std::any_of(rollups->begin(), rollups->end(), [&](const auto& rollup) {

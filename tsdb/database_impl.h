@@ -83,7 +83,7 @@ class DatabaseImpl final : public Database {
     MutexLock lock(compact_mutex_);
     compactor_->AddWaiting(-1);
     TOCSIN_RETURN_IF_ERROR(compactor_->CompactAll());
-    return RunRollups(SIZE_MAX);
+    return RunRollups(SIZE_MAX, /*foreground=*/true);
   }
   Status Seal(model::TimeRange range) override {
     TOCSIN_RETURN_IF_ERROR(CheckWritable());
@@ -97,7 +97,7 @@ class DatabaseImpl final : public Database {
     MutexLock lock(compact_mutex_);
     const Status compacted = compactor_->RunRound();
     // A day a round: the next round's seals do not wait for a month of them.
-    const Status rolled = RunRollups(1);
+    const Status rolled = RunRollups(1, /*foreground=*/false);
     return compacted.ok() ? rolled : compacted;
   }
   Status DeleteSeries(std::vector<model::MatcherSet> matcher_sets, model::TimeRange range) override;
@@ -153,7 +153,9 @@ class DatabaseImpl final : public Database {
   void LoadOlderRows();
   void StartLoader();
   // Rolls up at most so many days.
-  Status RunRollups(size_t days_max) REQUIRES(compact_mutex_);
+  Status RunRollups(size_t days_max, bool foreground);
+  // Writes rollups anew of which a delete masks parts.
+  Status RewriteRollups();
   // From where the ages of rollups are counted: a clock that runs ahead deletes nothing.
   model::Timestamp RollupTime(const Version& version) const;
   // Some series of the store satisfies a set and may have samples in `range`.

@@ -341,7 +341,7 @@ BOOST_AUTO_TEST_CASE(LateTicksAreMadeUpInOrder) {
   BOOST_TEST(w.asked.back().second == t0 + 105 * kInterval);
 }
 
-BOOST_AUTO_TEST_CASE(ASetClockNeitherFiresNorSilences) {
+BOOST_AUTO_TEST_CASE(R13ASetClockNeitherFiresNorSilences) {
   World w;
   std::string slow = kAlert;
   slow.replace(slow.find("for: 20s"), 8, "for: 30m");

@@ -67,7 +67,7 @@ class Oracle:
         return missing
 
 
-def test_twenty_kills_lose_nothing_acknowledged(tocsin):
+def test_r1_twenty_kills_lose_nothing_acknowledged(tocsin):
     random.seed(20)
     daemon = tocsin(flags=WRITE)
     oracle = Oracle(daemon, int(time.time() * 1000) - 3_600_000)
@@ -111,7 +111,7 @@ def damage(path, rng):
             f.write(bytes([byte[0] ^ (1 << rng.randrange(8))]))
 
 
-def test_damaged_files_never_stop_a_start(tocsin, tmp_path):
+def test_r3_damaged_files_never_stop_a_start(tocsin, tmp_path):
     """The unit test does this a thousand times in memory; here the whole daemon does it on real files."""
     rng = random.Random(7)
     daemon = tocsin(flags=WRITE + ["--web.enable-admin-api"])
@@ -142,7 +142,7 @@ def test_damaged_files_never_stop_a_start(tocsin, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
-def test_a_full_disk_refuses_pushes_and_recovers_by_itself(tocsin):
+def test_r9_a_full_disk_refuses_pushes_and_recovers_by_itself(tocsin):
     daemon = tocsin(flags=WRITE, start=False)
     os.makedirs(daemon.data)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", daemon.data], capture_output=True)

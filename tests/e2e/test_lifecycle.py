@@ -40,7 +40,7 @@ def test_delete_clean_restart(tocsin):
     assert ask(daemon, now) == kept
 
 
-def test_snapshot_restores_to_its_moment(tocsin, tmp_path):
+def test_r15_snapshot_restores_to_its_moment(tocsin, tmp_path):
     daemon = tocsin(CONFIG, flags=FLAGS)
     now = int(time.time() * 1000)
     write(daemon, now, "a")

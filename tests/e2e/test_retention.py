@@ -60,7 +60,7 @@ def test_a_bad_tocsin_yml_changes_nothing(tocsin):
     assert retention() == "50%"
 
 
-def test_a_full_disk_is_survived_and_recovers(tocsin, tmp_path):
+def test_r9_a_full_disk_is_survived_and_recovers(tocsin, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", disk], capture_output=True).returncode != 0:

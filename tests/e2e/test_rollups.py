@@ -42,7 +42,7 @@ def ask(daemon, query, start_s, end_s, step_s=3600):
     return answer["data"]["result"], answer["data"]["stats"]["resolution"], answer.get("warnings", [])
 
 
-def test_rollups_answer_as_raw_samples_and_outlive_them(tocsin):
+def test_r11_rollups_answer_as_raw_samples_and_outlive_them(tocsin):
     daemon = tocsin(CONFIG, flags=FLAGS, files={"tocsin.yml": ROLLUPS % "90d"})
     start = (int(time.time()) // DAY - 4) * DAY
     end = start + 2 * DAY

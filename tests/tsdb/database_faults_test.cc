@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(OneFailedOperationAnywhereLosesNothingAcknowledged) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(AProcessKilledAtAnyOperationKeepsWhatTheKernelHad) {
+BOOST_AUTO_TEST_CASE(R1AProcessKilledAtAnyOperationKeepsWhatTheKernelHad) {
   const uint64_t operations = CountOperations();
   for (uint64_t n = 0; n < operations; ++n) {
     BOOST_TEST_CONTEXT("operation " << n) {
@@ -241,7 +241,7 @@ BOOST_AUTO_TEST_CASE(AProcessKilledAtAnyOperationKeepsWhatTheKernelHad) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(APowerCutAtAnyOperationKeepsWhatWasSynced) {
+BOOST_AUTO_TEST_CASE(R1APowerCutAtAnyOperationKeepsWhatWasSynced) {
   const uint64_t operations = CountOperations();
   for (const auto cut : {FaultEnv::Cut::kDropUnsynced, FaultEnv::Cut::kTorn}) {
     for (uint64_t n = 0; n < operations; ++n) {
@@ -463,7 +463,7 @@ BOOST_AUTO_TEST_CASE(OldDaysGoAlthoughTheDiskIsTooFullToSeal) {
   pusher.Close();
 }
 
-BOOST_AUTO_TEST_CASE(AFullDiskRefusesAndRecoversByItself) {
+BOOST_AUTO_TEST_CASE(R9AFullDiskRefusesAndRecoversByItself) {
   MemEnv memory;
   FaultEnv env(memory);
   auto db = *Database::Open(Options(env));
@@ -506,7 +506,7 @@ BOOST_AUTO_TEST_CASE(AFullDiskRefusesAndRecoversByItself) {
 
 // Flips and cuts at random places of every file, a thousand times: it opens, says what it put
 // aside, and serves the rest.
-BOOST_AUTO_TEST_CASE(FlippedAndCutBytesNeverKeepItFromOpening) {
+BOOST_AUTO_TEST_CASE(R3FlippedAndCutBytesNeverKeepItFromOpening) {
   MemEnv memory;
   FaultEnv env(memory);
   Acknowledged known;

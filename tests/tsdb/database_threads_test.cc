@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(ReadersSeeWholeBatchesWhileEverythingRuns) {
 
 // A child process appends and reports each acknowledged row through a pipe; it is killed at a
 // random moment, and what it had acknowledged must be there.
-BOOST_AUTO_TEST_CASE(KillNineLosesNothingAcknowledged) {
+BOOST_AUTO_TEST_CASE(R1KillNineLosesNothingAcknowledged) {
   char directory[] = "/tmp/tocsin_kill9.XXXXXX";
   BOOST_REQUIRE(mkdtemp(directory) != nullptr);
   std::mt19937_64 random(static_cast<uint64_t>(getpid()));

@@ -490,7 +490,26 @@ BOOST_AUTO_TEST_CASE(RollupsOutliveTheRawSamplesAndSayWhenTheyOnlyEstimate) {
   const double after = count_of(counted);
   BOOST_TEST(after < before);
   BOOST_TEST(after > before / 2);
+  // Then they are written anew without them, and the delete is forgotten.
+  const uint64_t bytes = f.database->sizes().rollup_bytes;
+  BOOST_TEST(f.database->sizes().tombstones == 1u);
   BOOST_REQUIRE(f.database->CleanTombstones().ok());
+  BOOST_TEST(f.database->sizes().tombstones == 0u);
+  BOOST_TEST(f.database->sizes().rollups == 8u);
+  BOOST_TEST(f.database->sizes().rollup_bytes < bytes);
+  BOOST_TEST(count_of(counted) == after);
+  for (const Asked& asked : exact) {
+    if (asked.text.find("temperature") != std::string::npos) continue;
+    auto result = f.engine.Range(*f.database, asked.text, kT0, end, asked.step_ms, {});
+    BOOST_REQUIRE(result);
+    const auto& got = std::get<query::Matrix>(result->value);
+    BOOST_REQUIRE_EQUAL(got.size(), asked.answer.size());
+    for (size_t s = 0; s < got.size(); ++s) {
+      BOOST_REQUIRE_EQUAL(got[s].floats.size(), asked.answer[s].floats.size());
+      for (size_t i = 0; i < got[s].floats.size(); ++i)
+        BOOST_REQUIRE(Same(got[s].floats[i].value, asked.answer[s].floats[i].value, true));
+    }
+  }
   BOOST_REQUIRE(f.database->RunMaintenance().ok());
   BOOST_TEST(count_of(counted) == after);
   f.database.reset();
@@ -503,6 +522,55 @@ BOOST_AUTO_TEST_CASE(RollupsOutliveTheRawSamplesAndSayWhenTheyOnlyEstimate) {
   BOOST_REQUIRE(f.database->RunMaintenance().ok());
   BOOST_TEST(f.database->sizes().rollups == 6u);
   BOOST_TEST(ResolutionOf(f, "max_over_time(temperature[2h])", kT0, end, kHourMs) == "1h");
+}
+
+BOOST_AUTO_TEST_CASE(ADeleteOfAllThatARollupHoldsRemovesIt) {
+  Fixture f;
+  f.options.policy.rollups = {{kHourMs, 0}};
+  f.Open();
+  Fill(f, 3, 5 * kMinute, false);
+  StoragePolicy policy = f.database->policy();
+  policy.retention_ms = kDay;
+  f.database->SetPolicy(policy);
+  BOOST_REQUIRE(f.database->RunMaintenance().ok());
+  const uint64_t before = f.database->sizes().rollups;
+  BOOST_REQUIRE(
+      f.database->DeleteSeries({{model::Matcher::NotEqual("__name__", "")}}, {kT0, kT0 + kDay - 1})
+          .ok());
+  BOOST_REQUIRE(f.database->CleanTombstones().ok());
+  BOOST_TEST(f.database->sizes().tombstones == 0u);
+  BOOST_TEST(f.database->sizes().rollups == before - 1);
+  f.database.reset();
+  f.Open();
+  BOOST_TEST(f.database->sizes().rollups == before - 1);
+}
+
+// They are work on closed days as merges are.
+BOOST_AUTO_TEST_CASE(RollupsKeepToTheBudgetAndThePauseOfCompaction) {
+  const auto took_ms = [](double share, bool pause) {
+    Fixture f;
+    f.options.policy.compaction_cpu_share = share;
+    f.Open();
+    Fill(f, 2, 5 * kMinute, false);
+    StoragePolicy policy = f.database->policy();
+    policy.rollups = {{kHourMs, 0}};
+    f.database->SetPolicy(policy);
+    f.env.SetCpuPerCall(100'000'000);
+    f.database->PauseCompaction(pause);
+    const int64_t began = f.env.MonotonicNanos();
+    BOOST_REQUIRE(f.database->RunMaintenance().ok());
+    BOOST_TEST(f.database->sizes().rollups == (pause ? 0u : 1u));
+    f.database->PauseCompaction(false);
+    if (pause) {
+      BOOST_REQUIRE(f.database->RunMaintenance().ok());
+      BOOST_TEST(f.database->sizes().rollups == 1u);
+    }
+    return (f.env.MonotonicNanos() - began) / 1'000'000;
+  };
+  const int64_t unhurried_ms = took_ms(0.1, false);
+  BOOST_TEST(unhurried_ms > 500);
+  BOOST_TEST(took_ms(1, false) < unhurried_ms / 4);
+  took_ms(1, true);
 }
 
 BOOST_AUTO_TEST_CASE(DamagedRollupsArePutAsideAndTheRestIsServed) {

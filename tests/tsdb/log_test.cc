@@ -257,7 +257,7 @@ BOOST_AUTO_TEST_CASE(PackedRecordsComeBack) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(FilesOfVersionOneAreReadAndNewerOnesNamed) {
+BOOST_AUTO_TEST_CASE(R12FilesOfVersionOneAreReadAndNewerOnesNamed) {
   const Log log = MakeLog(12, 500);
   const auto of_version = [&log](char version) {
     std::string bytes = log.bytes;

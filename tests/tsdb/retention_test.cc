@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(ThePolicyMayChangeWhileRunning) {
   BOOST_TEST(store.Days() == "3 4 5 6");
 }
 
-BOOST_AUTO_TEST_CASE(ClockStepsDeleteNothingForAnHour) {
+BOOST_AUTO_TEST_CASE(R13ClockStepsDeleteNothingForAnHour) {
   struct Case {
     const char* name;
     int64_t step_ms;

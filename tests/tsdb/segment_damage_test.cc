@@ -69,7 +69,7 @@ BOOST_AUTO_TEST_CASE(UncheckedDamageNeverCrashes) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(NewerFormatIsRefusedByName) {
+BOOST_AUTO_TEST_CASE(R12NewerFormatIsRefusedByName) {
   MemEnv env;
   Generator random(1);
   Write(env, "a.seg", random.Make(1, 1, 3, kStart), NewMeta(env, 0, kStart, 1));

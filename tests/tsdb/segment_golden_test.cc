@@ -76,7 +76,7 @@ void RequireGoldenSamples(int version) {
   BOOST_TEST(same_samples);
 }
 
-BOOST_AUTO_TEST_CASE(GoldenFilesOfOlderFormatVersionsAreRead) {
+BOOST_AUTO_TEST_CASE(R12GoldenFilesOfOlderFormatVersionsAreRead) {
   RequireGoldenSamples(1);
   RequireGoldenSamples(2);
   RequireGoldenSamples(3);

@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(LabelCallsAnswerFromTheIndex) {
 }
 
 // Merged in one go or in steps, rows of every window in order or late and twice.
-BOOST_AUTO_TEST_CASE(MergingChangesNoAnswer) {
+BOOST_AUTO_TEST_CASE(R11MergingChangesNoAnswer) {
   const uint64_t seed = std::random_device()();
   BOOST_TEST_CONTEXT("seed " << seed) {
     Generator random(seed);

@@ -9,6 +9,7 @@
 
 #include "model/facts.h"
 #include "model/sample.h"
+#include "tsdb/types.h"
 
 namespace tocsin::tsdb {
 
@@ -21,6 +22,16 @@ inline model::TimeRange WidenToBuckets(model::TimeRange range, int64_t bucket_ms
   if (range.min_ms > range.max_ms) return range;
   return {BucketEnd(BucketOf(range.min_ms, bucket_ms) - 1, bucket_ms) + 1,
           BucketEnd(BucketOf(range.max_ms, bucket_ms), bucket_ms)};
+}
+
+// The bucket of a sample at t touches one of the spans: its facts say nothing any more.
+inline bool IsBucketDeleted(model::Timestamp t, int64_t bucket_ms,
+                            std::span<const DeletedSpan> deleted) {
+  const model::TimeRange bucket = WidenToBuckets({t, t}, bucket_ms);
+  for (const DeletedSpan& span : deleted) {
+    if (span.range.Overlaps(bucket)) return true;
+  }
+  return false;
 }
 
 // A source's rows, bucket by bucket; the same for all of its columns that have a sample at each.

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/bytes.h"
+#include "model/histogram.h"
 #include "tsdb/codec/values.h"
 #include "tsdb/rollup/rollup_places.h"
 #include "tsdb/segment/facts.h"
@@ -69,6 +70,32 @@ void ColumnBuckets::Fold(const model::Column& column, int64_t bucket_ms) {
   }
   if (!numbers.empty()) facts.push_back(folder.Take());
   before_resets = folder.before_resets();
+}
+
+bool ColumnBuckets::Restore(const std::vector<Facts>& read, int64_t bucket_ms) {
+  numbers.clear();
+  facts.clear();
+  before_resets.clear();
+  kept.clear();
+  gauges = false;
+  for (const Facts& bucket : read) {
+    numbers.push_back(BucketOf(bucket.newest_ms, bucket_ms));
+    Facts& f = facts.emplace_back(bucket);
+    for (uint32_t r = 0; r < f.resets; ++r) before_resets.push_back(f.before_resets[r]);
+    for (uint32_t k = 0; k < f.kept_count; ++k) kept.push_back(f.kept[k]);
+    if (f.kept != nullptr) gauges = f.kept[0]->hint == model::CounterResetHint::kGauge;
+    // What is not known of numbers must not make them look alike.
+    if ((f.known & model::kFactFirst) == 0) f.first = model::NormalNan();
+    if ((f.known & model::kFactExtremes) == 0) f.min = f.max = model::NormalNan();
+  }
+  return kept.empty();
+}
+
+RollupKind ColumnBuckets::RestoredKind() const {
+  uint8_t known = 0;
+  for (const Facts& f : facts) known |= f.known;
+  if ((known & model::kFactFirst) == 0) return RollupKind::kGauge;
+  return (known & model::kFactExtremes) == 0 ? RollupKind::kCounter : RollupKind::kBoth;
 }
 
 // ----------------------------------------------------------------------------------------------------------

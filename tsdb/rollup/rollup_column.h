@@ -31,6 +31,10 @@ struct ColumnBuckets {
   bool gauges = false;
   model::ColumnBatch sums;  // of gauges
 
+  // Replaces the buckets by what was read of a column and is left of it. False: histograms.
+  bool Restore(const std::vector<model::Facts>& read, int64_t bucket_ms);
+  // What the facts of a restored column are kept as.
+  RollupKind RestoredKind() const;
   // Replaces the buckets by those of a column of floats.
   void Fold(const model::Column& column, int64_t bucket_ms);
   // The same of histograms, which stay where they are as long as the buckets are used. False: there

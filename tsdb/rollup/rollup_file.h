@@ -50,6 +50,9 @@ class RollupFile {
   const model::TimeRange& range() const { return segment_->meta().range; }
   uint64_t file_bytes() const { return segment_->meta().file_bytes; }
 
+  // Of the section: where a source's buckets are.
+  Result<std::string_view> SourceBytes(uint32_t source) const;
+
   // Reads every page and every column.
   Status Verify() const;
 
@@ -59,8 +62,6 @@ class RollupFile {
   static Result<std::shared_ptr<const RollupFile>> Create(
       Result<std::shared_ptr<const SegmentReader>> segment);
   Status ReadInfo();
-  // Of the section.
-  Result<std::string_view> SourceBytes(uint32_t source) const;
 
   std::shared_ptr<const SegmentFile> segment_;
   RollupInfo info_;
@@ -74,6 +75,8 @@ class RollupCursor {
   explicit RollupCursor(const RollupFile& file) : file_(file) {}
   // Replaces `facts` by the buckets of `ref`. Values before resets live in `batch`.
   Status Read(const ColumnRef& ref, model::ColumnBatch* batch, std::vector<model::Facts>* facts);
+  // Of the column read last.
+  const SourceBuckets& source_buckets() const { return buckets_; }
 
  private:
   const RollupFile& file_;

@@ -59,8 +59,23 @@ Status RollupStore::Open() {
     if (const Status status = env_.Remove(path); !status.ok())
       LogWarn("tsdb", "unfinished rollup cannot be removed", {{"file", path}, {"err", status}});
   }
+  RollupSet older;
+  for (const auto& file : files) {
+    const bool rewritten = std::any_of(files.begin(), files.end(), [&](const auto& other) {
+      return other->info().input == file->info().input &&
+             other->info().bucket_ms == file->info().bucket_ms &&
+             other->segment().meta().generation > file->segment().meta().generation;
+    });
+    if (rewritten) older.push_back(file);
+  }
   Publish(std::move(files));
-  return Status::Ok();
+  uint64_t removed = 0;
+  return RemoveFiles(
+      [&older](const RollupFile& file) {
+        return std::any_of(older.begin(), older.end(),
+                           [&file](const auto& one) { return one.get() == &file; });
+      },
+      &removed);
 }
 
 Status RollupStore::OpenReadOnly() {
@@ -124,24 +139,31 @@ Status RollupStore::RemoveOldest(uint64_t bytes) {
 // ----------------------------------------------------------------------------------------------------------
 // rounds
 
+RollupOutput RollupStore::NewOutput(int64_t bucket_ms) {
+  RollupOutput output;
+  output.bucket_ms = bucket_ms;
+  output.meta.id = NewSegmentId(env_);
+  output.meta.generation = ++generation_;
+  output.meta.fingerprint_seed = seed_;
+  output.path = JoinPath(directory_, output.meta.id.ToHex()) + std::string(kTemporarySuffix);
+  return output;
+}
+
+Result<std::shared_ptr<const RollupFile>> RollupStore::Keep(const RollupOutput& output) {
+  const std::string path = JoinPath(directory_, RollupFileName(output.meta, output.bucket_ms));
+  TOCSIN_TRY(env_.Rename(output.path, path));
+  counters_.written.fetch_add(1, std::memory_order_relaxed);
+  return RollupFile::Open(env_, path, seed_);
+}
+
 Status RollupStore::Roll(const Version::Segment& segment, std::vector<int64_t> buckets,
                          const TypeOfMetric& type_of, const std::function<bool()>& cancelled) {
   std::vector<RollupOutput> outputs;
-  for (const int64_t bucket_ms : buckets) {
-    RollupOutput& output = outputs.emplace_back();
-    output.bucket_ms = bucket_ms;
-    output.meta.id = NewSegmentId(env_);
-    output.meta.generation = ++generation_;
-    output.meta.fingerprint_seed = seed_;
-    output.path = JoinPath(directory_, output.meta.id.ToHex()) + std::string(kTemporarySuffix);
-  }
+  for (const int64_t bucket_ms : buckets) outputs.push_back(NewOutput(bucket_ms));
   TOCSIN_RETURN_IF_ERROR(WriteRollups(env_, *segment, type_of, cancelled, outputs));
   RollupSet files = *Current();
   for (const RollupOutput& output : outputs) {
-    const std::string path = JoinPath(directory_, RollupFileName(output.meta, output.bucket_ms));
-    TOCSIN_RETURN_IF_ERROR(env_.Rename(output.path, path));
-    TOCSIN_ASSIGN_OR_RETURN_STATUS(files.emplace_back(), RollupFile::Open(env_, path, seed_));
-    counters_.written.fetch_add(1, std::memory_order_relaxed);
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(files.emplace_back(), Keep(output));
   }
   TOCSIN_RETURN_IF_ERROR(env_.SyncDir(directory_));
   Publish(std::move(files));
@@ -169,9 +191,51 @@ bool RollupStore::Awaits(const SegmentMeta& meta, const StoragePolicy& policy,
   return !last_failed_ && !Lacking(meta, policy, now_ms).empty();
 }
 
-Status RollupStore::RunRound(const Version& version, const StoragePolicy& policy,
-                             model::Timestamp now_ms, const TypeOfMetric& type_of,
-                             const std::function<bool()>& cancelled, size_t segments_max) {
+Status RollupStore::RewriteOne(const std::shared_ptr<const RollupFile>& file,
+                               const TombstoneList& tombstones, uint64_t applied,
+                               const std::function<bool()>& cancelled) {
+  RollupOutput output = NewOutput(file->info().bucket_ms);
+  output.meta.deletes_applied = applied;
+  bool any_left = false;
+  TOCSIN_RETURN_IF_ERROR(RewriteRollup(env_, *file, tombstones, cancelled, &output, &any_left));
+  RollupSet files = *Current();
+  std::erase(files, file);
+  // Both are there for a while; a start keeps the newer one.
+  if (any_left) {
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(files.emplace_back(), Keep(output));
+    TOCSIN_RETURN_IF_ERROR(env_.SyncDir(directory_));
+  }
+  Publish(std::move(files));
+  TOCSIN_RETURN_IF_ERROR(env_.Remove(file->path()));
+  return env_.SyncDir(directory_);
+}
+
+Status RollupStore::Rewrite(const Version& version, const TombstoneList& tombstones,
+                            uint64_t applied, const Ends& ends) {
+  if (tombstones.empty()) return Status::Ok();
+  const std::shared_ptr<const RollupSet> files = Current();
+  for (const auto& file : *files) {
+    uint32_t ignored = 0;
+    const SegmentMeta& meta = file->segment().meta();
+    if (FindRollupInput(*file, version, &ignored) != RollupInput::kGone ||
+        TombstonesAbove(tombstones, meta.deletes_applied, meta.range).empty())
+      continue;
+    const Status status =
+        RewriteOne(file, tombstones, applied, [&] { return ends(meta.range.min_ms); });
+    if (status.code() == Code::kCancelled) return Status::Ok();
+    if (status.code() == Code::kCorruption) {
+      // What is sound in it goes on being served, and masked.
+      quarantine_.Note(file->path(), status.message());
+      continue;
+    }
+    TOCSIN_RETURN_IF_ERROR(status);
+  }
+  return Status::Ok();
+}
+
+Status RollupStore::RunRound(const CurrentVersion& current, const StoragePolicy& policy,
+                             model::Timestamp now_ms, const TypeOfMetric& type_of, const Ends& ends,
+                             size_t segments_max) {
   uint64_t expired = 0;
   TOCSIN_RETURN_IF_ERROR(RemoveFiles(
       [&](const RollupFile& file) {
@@ -183,12 +247,15 @@ Status RollupStore::RunRound(const Version& version, const StoragePolicy& policy
       },
       &expired));
   counters_.deleted.fetch_add(expired, std::memory_order_relaxed);
-  size_t rolled = 0;
-  for (const Version::Segment& segment : version.segments) {
-    std::vector<int64_t> lacking = Lacking(segment->meta(), policy, now_ms);
-    if (lacking.empty()) continue;
-    if (rolled++ == segments_max) break;
-    const Status status = Roll(segment, std::move(lacking), type_of, cancelled);
+  std::vector<Version::Segment> due;
+  for (const Version::Segment& segment : current()->segments) {
+    if (due.size() < segments_max && !Lacking(segment->meta(), policy, now_ms).empty())
+      due.push_back(segment);
+  }
+  for (const Version::Segment& segment : due) {
+    const model::Timestamp oldest_ms = segment->meta().range.min_ms;
+    const Status status = Roll(segment, Lacking(segment->meta(), policy, now_ms), type_of,
+                               [&] { return ends(oldest_ms); });
     if (status.code() == Code::kCancelled) return Status::Ok();
     last_failed_ = !status.ok();
     if (status.ok()) continue;
@@ -200,10 +267,11 @@ Status RollupStore::RunRound(const Version& version, const StoragePolicy& policy
   }
   // Last: until the new one is rolled up, the old files harm nobody.
   uint64_t replaced = 0;
+  const std::shared_ptr<const Version> version = current();
   return RemoveFiles(
       [&](const RollupFile& file) {
         uint32_t ignored = 0;
-        return FindRollupInput(file, version, &ignored) == RollupInput::kReplaced;
+        return FindRollupInput(file, *version, &ignored) == RollupInput::kReplaced;
       },
       &replaced);
 }

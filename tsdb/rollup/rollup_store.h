@@ -64,11 +64,19 @@ class RollupStore {
   // How often Current has changed: what is read from other files is added up in another order.
   uint64_t publications() const { return publications_.load(std::memory_order_acquire); }
 
-  // One round: deletes what is past its retention or replaced, and rolls up at most `files_max`
-  // segments that are days by now and are lacking a resolution of the policy.
-  Status RunRound(const Version& version, const StoragePolicy& policy, model::Timestamp now_ms,
-                  const TypeOfMetric& type_of, const std::function<bool()>& cancelled,
+  // Asked between columns with the oldest sample of the input; true ends the work.
+  using Ends = std::function<bool(model::Timestamp oldest_ms)>;
+  using CurrentVersion = std::function<std::shared_ptr<const Version>()>;
+  // One round: deletes what is past its retention or replaced, and rolls up at most `segments_max`
+  // segments that are days by now and are lacking a resolution of the policy. No version is held
+  // while that goes on.
+  Status RunRound(const CurrentVersion& current, const StoragePolicy& policy,
+                  model::Timestamp now_ms, const TypeOfMetric& type_of, const Ends& ends,
                   size_t segments_max);
+  // Writes anew, without the buckets that `tombstones` mask, what is left of segments that are
+  // gone. Deletes up to the number `applied` are in `tombstones`, or were.
+  Status Rewrite(const Version& version, const TombstoneList& tombstones, uint64_t applied,
+                 const Ends& ends);
   // A segment that is to be rolled up before retention deletes it. Not so when that failed last
   // time: a full disk needs the room.
   bool Awaits(const SegmentMeta& meta, const StoragePolicy& policy, model::Timestamp now_ms) const;
@@ -87,6 +95,11 @@ class RollupStore {
                                model::Timestamp now_ms) const;
   Status Roll(const Version::Segment& segment, std::vector<int64_t> buckets,
               const TypeOfMetric& type_of, const std::function<bool()>& cancelled);
+  Status RewriteOne(const std::shared_ptr<const RollupFile>& file, const TombstoneList& tombstones,
+                    uint64_t applied, const std::function<bool()>& cancelled);
+  RollupOutput NewOutput(int64_t bucket_ms);
+  // Gives a written file its name.
+  Result<std::shared_ptr<const RollupFile>> Keep(const RollupOutput& output);
   Status RemoveFiles(const std::function<bool(const RollupFile&)>& doomed, uint64_t* removed);
 
   Env& env_;

@@ -18,7 +18,9 @@
 #include "base/status.h"
 #include "model/metadata.h"
 #include "tsdb/rollup/bucket.h"
+#include "tsdb/rollup/rollup_file.h"
 #include "tsdb/segment/reader.h"
+#include "tsdb/tombstone.h"
 
 namespace tocsin::tsdb {
 
@@ -38,5 +40,11 @@ struct RollupOutput {
 // failure no file is left.
 Status WriteRollups(Env& env, const SegmentReader& input, const TypeOfMetric& type_of,
                     const std::function<bool()>& cancelled, std::span<RollupOutput> outputs);
+
+// Writes `input` anew without the buckets that `tombstones` touch, unless the input's footer says
+// that they are applied. `output.meta.deletes_applied` is the caller's, too. `any_left` false: then
+// there is no file.
+Status RewriteRollup(Env& env, const RollupFile& input, const TombstoneList& tombstones,
+                     const std::function<bool()>& cancelled, RollupOutput* output, bool* any_left);
 
 }  // namespace tocsin::tsdb

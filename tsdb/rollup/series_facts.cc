@@ -60,9 +60,7 @@ Status SelectionReader::ReadBuckets(uint32_t number, ColumnBatch* batch) {
     const int64_t bucket_ms = file.info().bucket_ms;
     const std::span<const DeletedSpan> deleted = selection_.deleted(number);
     std::erase_if(buckets_, [&](const Facts& bucket) {
-      const TimeRange held{bucket.newest_ms - bucket_ms + 1, bucket.newest_ms};
-      return std::any_of(deleted.begin(), deleted.end(),
-                         [&](const DeletedSpan& span) { return span.range.Overlaps(held); });
+      return IsBucketDeleted(bucket.newest_ms, bucket_ms, deleted);
     });
     return status;
   }
