@@ -171,6 +171,11 @@ struct SelectHints {
   int64_t range_ms = 0;       // of a range selector
   std::string_view function;  // that the samples go to: "rate", "sum_over_time", …
   FactsWish facts;
+  // Only when samples are, and which are staleness markers, matters: values of others may be
+  // anything.
+  bool times_only = false;
+  // Only the newest sample in the range matters: older ones may be left out.
+  bool newest_only = false;
 };
 
 // The samples of one series, ascending in time, staleness markers included. Views into the

@@ -157,7 +157,8 @@ class DeviationAccumulator final : public Base {
 
 // sum[t] += v[t] with the rounding error kept, without branches (Knuth's two-sum finds the same
 // error that Neumaier's form does).
-void AddDense(const double* v, size_t steps, double* sum, double* compensation) {
+[[gnu::always_inline]] inline void AddRow(const double* v, size_t steps, double* sum,
+                                          double* compensation) {
   for (size_t t = 0; t < steps; ++t) {
     const double total = sum[t] + v[t];
     const double part = total - sum[t];
@@ -165,6 +166,18 @@ void AddDense(const double* v, size_t steps, double* sum, double* compensation) 
     sum[t] = total;
     compensation[t] += error;
   }
+}
+
+// The same numbers, four at a time.
+[[gnu::target("avx2")]] void AddRowAvx2(const double* v, size_t steps, double* sum,
+                                        double* compensation) {
+  AddRow(v, steps, sum, compensation);
+}
+
+void AddDense(const double* v, size_t steps, double* sum, double* compensation) {
+  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  if (has_avx2) return AddRowAvx2(v, steps, sum, compensation);
+  AddRow(v, steps, sum, compensation);
 }
 
 // sum and avg.
@@ -214,7 +227,7 @@ class SumAccumulator final : public Base {
  private:
   // A sum that became infinite on the way says nothing through its compensation (NaN then).
   void AddToSum(size_t group, size_t t, double value) {
-    AddDense(&value, 1, sums_.row(group) + t, compensations_.row(group) + t);
+    AddRow(&value, 1, sums_.row(group) + t, compensations_.row(group) + t);
   }
 
   void AddToAverage(size_t group, size_t t, double value) {

@@ -71,6 +71,8 @@ Result<std::shared_ptr<const model::SeriesSelection>> QueryContext::Select(
     key += "/" + std::to_string(facts.needs) + "/" + std::to_string(facts.origin_ms) + "/" +
            std::to_string(facts.tile_ms) + "/" + std::to_string(facts.bucket_max_ms);
   }
+  if (hints.times_only) key += "/times";
+  if (hints.newest_only) key += "/newest";
   for (const model::Matcher& matcher : matchers) key += "," + matcher.ToString();
   MutexLock lock(mu_);
   std::shared_ptr<const model::SeriesSelection>& selection = selections_[key];

@@ -29,6 +29,14 @@ bool DependsOnTime(std::string_view function) {
          function == "timestamp" || function == "start_timestamp";
 }
 
+// Range functions whose answer does not depend on the values of floats.
+bool LooksAtTimesOnly(std::string_view function) {
+  static constexpr std::array<std::string_view, 5> kNames = {
+      "absent_over_time", "count_over_time", "present_over_time", "ts_of_first_over_time",
+      "ts_of_last_over_time"};
+  return std::find(kNames.begin(), kNames.end(), function) != kNames.end();
+}
+
 }  // namespace
 
 bool Planner::IsStepInvariant(const Expr& expr) {
@@ -136,7 +144,8 @@ Result<OperatorPtr> Planner::PlanSelector(const VectorSelector& selector, const 
   const TimeShift shift = ShiftOf(selector.time);
   if (!selector.smoothed) {
     return std::make_unique<VectorSelectorOperator>(context_, grid, selector.matchers, shift,
-                                                    SelectorOutput::kValue, mark_resets_);
+                                                    SelectorOutput::kValue, mark_resets_,
+                                                    times_only_);
   }
   const MatrixOptions options{context_->lookback_delta_ms, context_->lookback_delta_ms,
                               mark_resets_};
@@ -146,6 +155,11 @@ Result<OperatorPtr> Planner::PlanSelector(const VectorSelector& selector, const 
                                                     selector.position);
 }
 
+Result<OperatorPtr> Planner::PlanForPresence(const Expr& expr, const Grid& grid) {
+  const FlagForPart times_only(&times_only_, As<VectorSelector>(Unparen(expr)) != nullptr);
+  return Plan(expr, grid);
+}
+
 Result<RangeSourcePtr> Planner::PlanRangeUnprofiled(const Expr& expr, const Grid& grid,
                                                     std::string_view function) {
   const Expr& inner = Unparen(expr);
@@ -153,6 +167,7 @@ Result<RangeSourcePtr> Planner::PlanRangeUnprofiled(const Expr& expr, const Grid
     const VectorSelector& selector = *matrix->selector;
     MatrixOptions options;
     options.mark_resets = mark_resets_;
+    options.times_only = LooksAtTimesOnly(function);
     if (selector.anchored || selector.smoothed) options.before_ms = context_->lookback_delta_ms;
     if (selector.smoothed) options.behind_ms = context_->lookback_delta_ms;
     // Of facts it is not known whether the very first histogram followed on a reset.
@@ -172,7 +187,7 @@ Result<RangeSourcePtr> Planner::PlanRangeUnprofiled(const Expr& expr, const Grid
   OperatorPtr child;
   if (inner_grid.count > 0) {
     TOCSIN_TRY(context_->ReserveSteps(inner_grid.count));
-    const ResetMarking off(&mark_resets_, false);
+    const FlagForPart off(&mark_resets_, false);
     TOCSIN_ASSIGN_OR_RETURN(child, Plan(*subquery->expr, inner_grid));
   }
   return std::make_unique<SubquerySource>(context_, grid, shift, subquery->range_ms,
@@ -252,9 +267,11 @@ Result<OperatorPtr> Planner::PlanBinary(const Binary& binary, const Grid& grid) 
     return std::make_unique<ScalarBinaryOperator>(context_, grid, std::move(lhs), std::move(rhs),
                                                   function);
   }
-  const ResetMarking off(&mark_resets_, false);
+  const FlagForPart off(&mark_resets_, false);
   TOCSIN_ASSIGN_OR_RETURN(OperatorPtr lhs, Plan(*binary.lhs, grid));
-  TOCSIN_ASSIGN_OR_RETURN(OperatorPtr rhs, Plan(*binary.rhs, grid));
+  const bool filters = binary.op == BinaryOp::kAnd || binary.op == BinaryOp::kUnless;
+  TOCSIN_ASSIGN_OR_RETURN(OperatorPtr rhs,
+                          filters ? PlanForPresence(*binary.rhs, grid) : Plan(*binary.rhs, grid));
   if (left_scalar || right_scalar) {
     const bool drops = ChangesMetric(binary.op) || binary.return_bool;
     auto op = std::make_unique<VectorScalarOperator>(
@@ -273,7 +290,9 @@ Result<OperatorPtr> Planner::PlanBinary(const Binary& binary, const Grid& grid) 
 }
 
 Result<OperatorPtr> Planner::PlanAggregate(const Aggregate& aggregate, const Grid& grid) {
-  TOCSIN_ASSIGN_OR_RETURN(OperatorPtr child, Plan(*aggregate.expr, grid));
+  const bool counts = aggregate.op == AggregateOp::kCount || aggregate.op == AggregateOp::kGroup;
+  TOCSIN_ASSIGN_OR_RETURN(OperatorPtr child, counts ? PlanForPresence(*aggregate.expr, grid)
+                                                    : Plan(*aggregate.expr, grid));
   Grouping grouping{aggregate.without, aggregate.grouping};
   if (!TakesParameter(aggregate.op)) {
     return std::make_unique<AggregateOperator>(context_, grid, aggregate.op, std::move(grouping),

@@ -1,10 +1,11 @@
 // Planner: syntax tree → tree of operators over a grid of steps.
 //
-// What it decides: constants are folded; the largest parts that do not depend on the step (all
-// selectors pinned by @) are evaluated once and repeated; sub-queries get a grid of their own,
-// aligned to their step; operators that drop the metric name get a check for labels that become
-// equal only where the name is not fixed anyway. Recursion is as deep as the tree
-// (deep_stack.h).
+// What it decides: constants are folded; selectors below what only counts (count, group, absent,
+// the right side of and and unless, count_over_time, …) read no values; the largest parts that do
+// not depend on the step (all selectors pinned by @) are evaluated once and repeated; sub-queries
+// get a grid of their own, aligned to their step; operators that drop the metric name get a check
+// for labels that become equal only where the name is not fixed anyway. Recursion is as deep as the
+// tree (deep_stack.h).
 #pragma once
 
 #include <unordered_map>
@@ -54,6 +55,8 @@ class Planner {
                                                const Grid& grid);
   OperatorPtr MergeAfterNameDrop(OperatorPtr op);
   TimeShift ShiftOf(const TimeModifiers& time) const;
+  // The plan of an operand of which only the presence of points counts.
+  Result<OperatorPtr> PlanForPresence(const Expr& expr, const Grid& grid);
   // False when there is no selector below `expr`.
   bool FirstSelectorShift(const Expr& expr, TimeShift* shift) const;
 
@@ -61,15 +64,16 @@ class Planner {
   NodeProfile* profile_;  // of the node whose children are being planned
   std::unordered_map<const Expr*, bool> step_invariant_;
   bool mark_resets_ = false;  // planning below histogram_count & co. (reset_hints.h)
+  bool times_only_ = false;   // planning a selector whose values nobody looks at
 };
 
-// Sets the planner's flag for a part of the tree.
-class ResetMarking {
+// Sets a flag of the planner's for a part of the tree.
+class FlagForPart {
  public:
-  ResetMarking(bool* flag, bool value) : flag_(flag), before_(*flag) { *flag = value; }
-  ~ResetMarking() { *flag_ = before_; }
-  ResetMarking(const ResetMarking&) = delete;
-  ResetMarking& operator=(const ResetMarking&) = delete;
+  FlagForPart(bool* flag, bool value) : flag_(flag), before_(*flag) { *flag = value; }
+  ~FlagForPart() { *flag_ = before_; }
+  FlagForPart(const FlagForPart&) = delete;
+  FlagForPart& operator=(const FlagForPart&) = delete;
 
  private:
   bool* const flag_;

@@ -34,7 +34,7 @@ Result<OperatorPtr> Planner::PlanCall(const Call& call, const Grid& grid) {
       name == "histogram_count" || name == "histogram_sum" || name == "histogram_avg";
   const bool whole =
       name == "histogram_quantile" || name == "histogram_quantiles" || name == "histogram_fraction";
-  const ResetMarking detection(&mark_resets_, statistics || (mark_resets_ && !whole));
+  const FlagForPart detection(&mark_resets_, statistics || (mark_resets_ && !whole));
   for (size_t i = 0; i < call.args.size(); ++i) {
     if (TypeOf(*call.args[i]) == ValueType::kMatrix) return PlanRangeFunction(call, i, grid);
   }
@@ -145,7 +145,7 @@ Result<OperatorPtr> Planner::PlanAbsent(const Call& call, const Grid& grid) {
   if (const auto* selector = As<VectorSelector>(Unparen(*call.args[0]))) {
     labels = AbsentLabels(selector->matchers);
   }
-  TOCSIN_ASSIGN_OR_RETURN(OperatorPtr child, Plan(*call.args[0], grid));
+  TOCSIN_ASSIGN_OR_RETURN(OperatorPtr child, PlanForPresence(*call.args[0], grid));
   return std::make_unique<AbsentOperator>(context_, grid, std::move(labels), std::move(child));
 }
 
@@ -177,7 +177,7 @@ Result<OperatorPtr> Planner::PlanTimestamp(const Call& call, const Grid& grid) {
     if (shift.at_ms.has_value()) shift.offset_ms = 0;
     child = std::make_unique<VectorSelectorOperator>(
         context_, grid, selector->matchers, shift,
-        start ? SelectorOutput::kStartTime : SelectorOutput::kSampleTime, false);
+        start ? SelectorOutput::kStartTime : SelectorOutput::kSampleTime, false, !start);
   } else {
     TOCSIN_ASSIGN_OR_RETURN(child, Plan(*call.args[0], grid));
     // A computed sample has the time of its evaluation, and no start.

@@ -70,18 +70,12 @@ void SelectionReader::ReadHeadParts(size_t first, size_t count, model::ColumnBat
   head_parts_.assign(count, model::Column());
   head_addresses_.assign(count, kNoId);
   std::vector<uint32_t> slots;  // of one page, ascending, of series next to each other
-  std::vector<model::Column> columns;
   uint64_t page = UINT64_MAX;
   size_t begin = 0;
   const auto flush = [&] {
     if (slots.empty()) return;
-    PageReader* reader = ReaderOf(static_cast<uint32_t>(page >> 32), static_cast<uint32_t>(page));
-    if (reader != nullptr) {
-      columns.resize(slots.size());
-      reader->ReadSlots(slots, batch, columns.data());
-      std::copy(columns.begin(), columns.end(),
-                head_parts_.begin() + static_cast<ptrdiff_t>(begin));
-    }
+    ReadSlots(static_cast<uint32_t>(page >> 32), static_cast<uint32_t>(page), slots, batch,
+              &head_parts_[begin]);
     slots.clear();
   };
   for (size_t i = 0; i < count; ++i) {
@@ -107,6 +101,59 @@ void SelectionReader::ReadHeadParts(size_t first, size_t count, model::ColumnBat
   flush();
 }
 
+HeadView SelectionReader::View() const {
+  const DatabaseSnapshot& snapshot = selection_.snapshot();
+  return {snapshot.commit_number(), &snapshot.version().sealed, selection_.range()};
+}
+
+void SelectionReader::ReadSlots(uint32_t source, uint32_t page, std::span<const uint32_t> slots,
+                                model::ColumnBatch* batch, model::Column* columns) {
+  if (!selection_.newest_only()) {
+    PageReader* reader = ReaderOf(source, page);
+    if (reader != nullptr)
+      reader->ReadSlots(slots, batch, columns, &pass_, selection_.times_only());
+    return;
+  }
+  std::vector<uint32_t> left;
+  ReadNewest(source, page, slots, batch, columns, &left);
+  if (left.empty()) return;
+  PageReader* reader = ReaderOf(source, page);
+  if (reader == nullptr) return;
+  std::vector<uint32_t> left_slots;
+  for (const uint32_t i : left) left_slots.push_back(slots[i]);
+  std::vector<model::Column> read(left.size());
+  reader->ReadSlots(left_slots, batch, read.data(), &pass_, selection_.times_only());
+  for (size_t i = 0; i < left.size(); ++i) columns[left[i]] = read[i];
+}
+
+void SelectionReader::ReadNewest(uint32_t source_id, uint32_t page_number,
+                                 std::span<const uint32_t> slots, model::ColumnBatch* batch,
+                                 model::Column* columns, std::vector<uint32_t>* left) {
+  const Head& head = selection_.snapshot().head();
+  const Source* source = head.FindSource(source_id);
+  const Page* page = source == nullptr ? nullptr : source->page(page_number);
+  if (page == nullptr) return;
+  newest_.resize(slots.size());
+  head.ReadNewest(*source, *page, View(), slots, newest_.data());
+  double* values = batch->NewValues(slots.size());
+  std::span<const model::Timestamp> shared;  // neighbours mostly have the same time
+  for (uint32_t i = 0; i < slots.size(); ++i) {
+    const NewestSample& sample = newest_[i];
+    columns[i] = model::Column();
+    if (sample.kind == NewestSample::kUnknown) left->push_back(i);
+    if (sample.kind != NewestSample::kFloat) continue;
+    if (shared.empty() || shared[0] != sample.t) {
+      model::Timestamp* time = batch->NewTimestamps(1);
+      *time = sample.t;
+      shared = {time, 1};
+    }
+    values[i] = sample.value;
+    columns[i].timestamps = shared;
+    columns[i].values = {&values[i], 1};
+    columns[i].may_hold_stale = model::IsStale(sample.value);
+  }
+}
+
 PageReader* SelectionReader::ReaderOf(uint32_t source_id, uint32_t page_number) {
   const uint64_t key = uint64_t{source_id} << 32 | page_number;
   const auto found = pages_.find(key);
@@ -115,8 +162,8 @@ PageReader* SelectionReader::ReaderOf(uint32_t source_id, uint32_t page_number) 
   const Source* source = snapshot.head().FindSource(source_id);
   const Page* page = source == nullptr ? nullptr : source->page(page_number);
   if (pages_.size() >= kPageReadersMax) pages_.clear();
-  const HeadView view{snapshot.commit_number(), &snapshot.version().sealed, selection_.range()};
-  return pages_.emplace(key, page == nullptr ? nullptr : std::make_unique<PageReader>(*page, view))
+  return pages_
+      .emplace(key, page == nullptr ? nullptr : std::make_unique<PageReader>(*page, View()))
       .first->second.get();
 }
 
@@ -134,7 +181,7 @@ Status SelectionReader::ReadPart(uint32_t number, model::TimeRange range, model:
   const SegmentReader& segment = *selection_.snapshot().version().segments[address.segment];
   if (cursors_.size() <= address.segment) cursors_.resize(address.segment + 1);
   auto& cursor = cursors_[address.segment];
-  if (cursor == nullptr) cursor = std::make_unique<SegmentCursor>(segment);
+  if (cursor == nullptr) cursor = std::make_unique<SegmentCursor>(segment, selection_.times_only());
   Status status = cursor->Read(address.ref, range, batch, column);
   if (status.ok()) {
     if (!deleted.empty()) LeaveOut(deleted, batch, column);
@@ -151,9 +198,16 @@ Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* b
     if (found) return Status::Ok();
   }
   parts_.clear();
+  // What is older than the head's part cannot be the newest.
+  const model::Column& head_part = head_parts_[i];
+  const model::Timestamp wanted_from =
+      selection_.newest_only() && head_part.histograms.empty() && !head_part.values.empty()
+          ? head_part.timestamps.back()
+          : model::kMinTimestamp;
   for (uint32_t a = selection_.first_address(first + i); a != kNoId;
        a = selection_.address(a).next) {
     model::Column part;
+    if (selection_.OlderThan(selection_.address(a), wanted_from)) continue;
     if (selection_.address(a).in_rollup()) {
       TOCSIN_RETURN_IF_ERROR(ReadThinned(a, batch, &part));
     } else if (a == head_addresses_[i]) {
@@ -181,7 +235,8 @@ void SelectionReader::Merge(model::ColumnBatch* batch, model::Column* column) {
 }
 
 void SelectionReader::MergeFloats(model::ColumnBatch* batch, model::Column* column) {
-  std::vector<const model::Column*> parts;
+  std::vector<const model::Column*>& parts = float_parts_;
+  parts.clear();
   size_t count = 0;
   bool any_start = false;
   for (const model::Column& part : parts_) {
@@ -191,9 +246,11 @@ void SelectionReader::MergeFloats(model::ColumnBatch* batch, model::Column* colu
     any_start = any_start || !part.start_timestamps.empty();
   }
   if (parts.empty()) return;
-  std::stable_sort(parts.begin(), parts.end(), [](const auto* a, const auto* b) {
+  const auto earlier = [](const auto* a, const auto* b) {
     return a->timestamps.front() < b->timestamps.front();
-  });
+  };
+  if (!std::is_sorted(parts.begin(), parts.end(), earlier))
+    std::stable_sort(parts.begin(), parts.end(), earlier);
   bool disjoint = true;
   for (size_t i = 1; i < parts.size(); ++i)
     disjoint = disjoint && parts[i - 1]->timestamps.back() < parts[i]->timestamps.front();

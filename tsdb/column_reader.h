@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "model/storage.h"
+#include "tsdb/head/newest_samples.h"
+#include "tsdb/head/page_pass.h"
 #include "tsdb/head/page_reader.h"
 #include "tsdb/segment/facts.h"
 #include "tsdb/segment/reader.h"
@@ -28,6 +31,13 @@ class SelectionReader final : public model::ColumnReader {
 
   // Reads the head's part of all these series, page by page, into head_parts_.
   void ReadHeadParts(size_t first, size_t count, model::ColumnBatch* batch);
+  void ReadSlots(uint32_t source, uint32_t page, std::span<const uint32_t> slots,
+                 model::ColumnBatch* batch, model::Column* columns);
+  // Sets the columns of slots whose newest sample the writer knows; the others' slots and places in
+  // `columns` go to `left`.
+  void ReadNewest(uint32_t source, uint32_t page, std::span<const uint32_t> slots,
+                  model::ColumnBatch* batch, model::Column* columns, std::vector<uint32_t>* left);
+  HeadView View() const;
   Status ReadSeries(size_t first, size_t i, model::ColumnBatch* batch, model::Column* column);
   // rollup/series_facts.cc. False: the series has no facts, or must be read as samples.
   Result<bool> ReadSeriesFacts(size_t first, size_t i, model::ColumnBatch* batch,
@@ -46,6 +56,8 @@ class SelectionReader final : public model::ColumnReader {
 
   const Selection& selection_;
   std::unordered_map<uint64_t, std::unique_ptr<PageReader>> pages_;
+  PagePass pass_;
+  std::vector<NewestSample> newest_;                         // of the slots being read
   std::vector<std::unique_ptr<SegmentCursor>> cursors_;      // by segment, made on first use
   std::vector<std::unique_ptr<FactsReader>> facts_readers_;  // likewise
   Result<bool> ReadRollup(uint32_t address, model::ColumnBatch* batch);
@@ -57,8 +69,9 @@ class SelectionReader final : public model::ColumnReader {
   std::vector<model::Facts> buckets_;                          // of the rollup column being read
   std::vector<model::Facts> runs_;                             // of the series being read
   std::vector<model::Column> head_parts_;                      // of the series of this call
-  std::vector<uint32_t> head_addresses_;  // which address each is of; kNoId: none was read
-  std::vector<model::Column> parts_;      // of the series being read, by precedence
+  std::vector<uint32_t> head_addresses_;           // which address each is of; kNoId: none was read
+  std::vector<model::Column> parts_;               // of the series being read, by precedence
+  std::vector<const model::Column*> float_parts_;  // of them, by time
   // The last concatenation of timestamps: neighbours mostly join the very same arrays.
   std::vector<std::span<const model::Timestamp>> joined_parts_;
   std::span<const model::Timestamp> joined_;

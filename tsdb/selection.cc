@@ -68,7 +68,7 @@ Result<std::unique_ptr<Selection>> Selection::Make(const DatabaseSnapshot& snaps
                                                    const model::MatcherSet& matchers,
                                                    model::TimeRange range,
                                                    const model::SelectHints& hints) {
-  std::unique_ptr<Selection> selection(new Selection(snapshot, range));
+  std::unique_ptr<Selection> selection(new Selection(snapshot, range, hints));
   Joiner joiner(*selection);
   // The head first: its order, source by source, is the one in which timestamps are shared.
   TOCSIN_TRY(selection->SelectHead(matchers, &joiner));
@@ -343,11 +343,29 @@ void Selection::Group(bool without, std::span<const std::string> names,
   };
   const auto local = [](uint32_t segment, uint32_t id) { return uint64_t{segment} << 32 | id; };
   std::unordered_map<uint64_t, uint32_t> source_parts;
-  std::unordered_map<uint64_t, uint32_t> key_parts;
   std::unordered_map<uint64_t, uint32_t> pair_groups;
   std::unordered_map<model::Labels, uint32_t, model::LabelsHash> group_ids;
+  // Sources mostly repeat the keys of the one before: a table in front of the map.
+  static constexpr size_t kRecentKeys = 4096;
+  struct KeyPartOf {
+    uint64_t key = UINT64_MAX;
+    uint32_t part = 0;
+  };
+  std::vector<KeyPartOf> recent_keys(std::min(kRecentKeys, std::bit_ceil(series_.size() + 1)));
+  std::unordered_map<uint64_t, uint32_t> key_parts;
+  const auto key_part_of = [&](const Address& address) {
+    const uint64_t key = local(address.segment, address.ref.key);
+    KeyPartOf& recent = recent_keys[address.ref.key & (recent_keys.size() - 1)];
+    if (recent.key == key) return recent.part;
+    const auto [it, added] = key_parts.try_emplace(key, 0);
+    if (added) it->second = part_id(KeyPart(address));
+    recent = {key, it->second};
+    return it->second;
+  };
   uint64_t last_source = UINT64_MAX;
   uint32_t source_part = 0;
+  uint64_t last_pair = UINT64_MAX;
+  uint32_t group_of_pair = 0;
   for (const uint32_t first : series_) {
     const Address& address = addresses_[first];
     if (const uint64_t source = local(address.segment, address.ref.source); source != last_source) {
@@ -356,18 +374,19 @@ void Selection::Group(bool without, std::span<const std::string> names,
       source_part = it->second;
       last_source = source;
     }
-    const auto [key, key_added] = key_parts.try_emplace(local(address.segment, address.ref.key), 0);
-    if (key_added) key->second = part_id(KeyPart(address));
-    const auto [pair, pair_added] =
-        pair_groups.try_emplace(uint64_t{source_part} << 32 | key->second, 0);
-    if (pair_added) {
-      const auto [group, group_added] =
-          group_ids.try_emplace(JoinLabels(parts[source_part], parts[key->second]),
-                                static_cast<uint32_t>(groups->size()));
-      if (group_added) groups->push_back(group->first);
-      pair->second = group->second;
+    const uint32_t key_part = key_part_of(address);
+    if (const uint64_t pair = uint64_t{source_part} << 32 | key_part; pair != last_pair) {
+      const auto [known, pair_added] = pair_groups.try_emplace(pair, 0);
+      if (pair_added) {
+        const auto [group, group_added] = group_ids.try_emplace(
+            JoinLabels(parts[source_part], parts[key_part]), static_cast<uint32_t>(groups->size()));
+        if (group_added) groups->push_back(group->first);
+        known->second = group->second;
+      }
+      group_of_pair = known->second;
+      last_pair = pair;
     }
-    group_of_series->push_back(pair->second);
+    group_of_series->push_back(group_of_pair);
   }
 }
 

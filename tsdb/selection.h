@@ -50,8 +50,15 @@ class Selection final : public model::SeriesSelection {
   // A series was read from what this rollup has kept of its samples though facts were wished for.
   void NoteThinned(const FactsPlan::Rollup& rollup) const;
   const FactsPlan& facts_plan() const { return facts_plan_; }
+  bool times_only() const { return times_only_; }
+  bool newest_only() const { return newest_only_; }
   const Address& address(uint32_t i) const { return addresses_[i]; }
   uint32_t first_address(size_t series) const { return series_[series]; }
+  // Every sample of the address, which is in a segment, is older than `t`.
+  bool OlderThan(const Address& address, model::Timestamp t) const {
+    return address.segment < Address::kRollups &&
+           snapshot_.version().segments[address.segment]->meta().range.max_ms < t;
+  }
   // What deletes took from the address' samples.
   std::span<const DeletedSpan> deleted(uint32_t address) const {
     if (deleted_of_.empty()) return {};
@@ -64,8 +71,12 @@ class Selection final : public model::SeriesSelection {
  private:
   class Joiner;
 
-  Selection(const DatabaseSnapshot& snapshot, model::TimeRange range)
-      : snapshot_(snapshot), range_(range) {}
+  Selection(const DatabaseSnapshot& snapshot, model::TimeRange range,
+            const model::SelectHints& hints)
+      : snapshot_(snapshot),
+        range_(range),
+        times_only_(hints.times_only),
+        newest_only_(hints.newest_only) {}
   Status SelectHead(const model::MatcherSet& matchers, Joiner* joiner);
   Status SelectSegments(const model::MatcherSet& matchers, Joiner* joiner);
   Status SelectSegment(const SegmentReader& segment, uint32_t number,
@@ -83,6 +94,8 @@ class Selection final : public model::SeriesSelection {
 
   const DatabaseSnapshot& snapshot_;
   const model::TimeRange range_;
+  const bool times_only_;
+  const bool newest_only_;
   std::vector<Address> addresses_;
   std::vector<uint32_t> series_;  // first address of each
   // Holds every sample of the pages that were selected.

@@ -6,6 +6,27 @@ namespace tocsin::query {
 
 using model::Timestamp;
 
+namespace {
+
+// The longest run of steps, from somewhere in the middle of those with pairs, that advance by one.
+void FindEvenSteps(Windows* windows) {
+  windows->even_begin = 0;
+  windows->even_end = 0;
+  if (!windows->pairs_run || windows->pairs_begin == windows->pairs_end) return;
+  const auto advances = [windows](size_t t) {
+    return windows->begin[t + 1] - windows->begin[t] == 1 &&
+           windows->end[t + 1] - windows->end[t] == 1;
+  };
+  size_t begin = (windows->pairs_begin + windows->pairs_end) / 2;
+  size_t end = begin + 1;
+  while (begin > windows->pairs_begin && advances(begin - 1)) --begin;
+  while (end < windows->pairs_end && advances(end - 1)) ++end;
+  windows->even_begin = begin;
+  windows->even_end = end;
+}
+
+}  // namespace
+
 void FindWindows(std::span<const Timestamp> samples, std::span<const Timestamp> times,
                  int64_t range_ms, Windows* out) {
   out->begin.resize(times.size());
@@ -31,6 +52,7 @@ void FindWindows(std::span<const Timestamp> samples, std::span<const Timestamp> 
     }
   }
   out->pairs_run = pairs == out->pairs_end - out->pairs_begin;
+  FindEvenSteps(out);
 }
 
 void AnnotateIgnoredHistograms(const WindowCall& call, const WindowInput& in) {

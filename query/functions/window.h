@@ -30,6 +30,9 @@ struct Windows {
   size_t pairs_begin = 0;
   size_t pairs_end = 0;
   bool pairs_run = true;
+  // Within those, steps [even_begin, even_end) move both ends on by one sample each.
+  size_t even_begin = 0;
+  size_t even_end = 0;
 
   size_t size(size_t t) const { return end[t] - begin[t]; }
 };

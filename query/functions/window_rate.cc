@@ -61,12 +61,28 @@ bool UsesStartTimes(const WindowCall& call, const WindowInput& in) {
   return call.context->language.start_timestamps && !in.column->start_timestamps.empty();
 }
 
+[[gnu::always_inline]] inline bool AnyFallIn(const double* v, size_t count) {
+  uint64_t any = 0;
+  for (size_t i = 1; i < count; ++i) any |= static_cast<uint64_t>(v[i] < v[i - 1]);
+  return any != 0;
+}
+
+[[gnu::target("avx2")]] bool AnyFallAvx2(const double* v, size_t count) {
+  return AnyFallIn(v, count);
+}
+
+// Some sample is less than the one before it.
+bool AnyFall(std::span<const double> values) {
+  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  return has_avx2 ? AnyFallAvx2(values.data(), values.size())
+                  : AnyFallIn(values.data(), values.size());
+}
+
 // Indices of samples that follow a counter reset, and the value before it.
 void FindResets(const WindowCall& call, const WindowInput& in, std::vector<uint32_t>* resets) {
   const std::span<const double> values = in.column->values;
   resets->clear();
-  bool any = false;
-  for (size_t i = 1; i < values.size(); ++i) any |= values[i] < values[i - 1];
+  const bool any = AnyFall(values);
   const bool start_times = UsesStartTimes(call, in);
   if (!any && !start_times) return;
   const std::span<const Timestamp> times = in.column->timestamps;
@@ -113,25 +129,78 @@ class ResetCorrection {
   size_t last_ = 0;   // one past the last reset in the window
 };
 
+// The columns of one call to RateSimple.
+struct RateRows {
+  const double* samples;
+  const uint32_t* begin;  // windows
+  const uint32_t* end;
+  const double* factor;
+  const double* sampled;
+  const double* to_start;
+  double* values;
+};
+
+// Whether a counter would have to stop at zero somewhere in steps [t, last). The bodies are inlined
+// into one function for each instruction set, which all give the same numbers.
+template <bool kCounter, typename FirstOf, typename LastOf>
+[[gnu::always_inline]] inline bool RateRun(const RateRows& rows, size_t t, size_t last,
+                                           const FirstOf& first_of, const LastOf& last_of) {
+  double* const __restrict values = rows.values;
+  const double* const factor = rows.factor;
+  const double* const sampled = rows.sampled;
+  const double* const to_start = rows.to_start;
+  uint64_t stops = 0;
+  for (; t < last; ++t) {
+    const double first = first_of(t);
+    const double increase = last_of(t) - first;
+    values[t] = increase * factor[t];
+    if constexpr (kCounter) {
+      stops |= static_cast<uint64_t>(first * sampled[t] < to_start[t] * increase) &
+               static_cast<uint64_t>(first >= 0);
+    }
+  }
+  return stops != 0;
+}
+
+// Steps [pairs_begin, pairs_end). Where windows move on by one sample a step, samples are read side
+// by side; else where the windows say.
+template <bool kCounter>
+[[gnu::always_inline]] inline bool RateSteps(const RateRows& rows, const Windows& windows) {
+  const auto anywhere = [&rows](size_t begin, size_t end) {
+    return RateRun<kCounter>(
+        rows, begin, end, [&rows](size_t t) { return rows.samples[rows.begin[t]]; },
+        [&rows](size_t t) { return rows.samples[rows.end[t] - 1]; });
+  };
+  if (windows.even_begin == windows.even_end) {
+    return anywhere(windows.pairs_begin, windows.pairs_end);
+  }
+  bool stops = anywhere(windows.pairs_begin, windows.even_begin);
+  const double* first = rows.samples + rows.begin[windows.even_begin] - windows.even_begin;
+  const double* last = rows.samples + rows.end[windows.even_begin] - 1 - windows.even_begin;
+  stops |= RateRun<kCounter>(
+      rows, windows.even_begin, windows.even_end, [first](size_t t) { return first[t]; },
+      [last](size_t t) { return last[t]; });
+  return anywhere(windows.even_end, windows.pairs_end) || stops;
+}
+
+template <bool kCounter>
+[[gnu::target("avx2")]] bool RateStepsAvx2(const RateRows& rows, const Windows& windows) {
+  return RateSteps<kCounter>(rows, windows);
+}
+
 // Without resets, over neighbouring steps that have two samples each: no branch, so that it can be
 // vectorised. False when a counter would have to stop at zero somewhere; nothing counts then.
 template <bool kCounter>
 bool RateSimple(const RateFactors& f, const Windows& windows, const double* v, double* values) {
-  const uint32_t* begin = windows.begin.data();
-  const uint32_t* end = windows.end.data();
-  const double* factor = f.factor.data();
-  const double* sampled = f.sampled_seconds.data();
-  const double* to_start = f.to_start_seconds.data();
-  bool stops = false;
-  for (size_t t = windows.pairs_begin; t < windows.pairs_end; ++t) {
-    const double first = v[begin[t]];
-    const double increase = v[end[t] - 1] - first;
-    values[t] = increase * factor[t];
-    if constexpr (kCounter) {
-      stops |= (first * sampled[t] < to_start[t] * increase) & (first >= 0);
-    }
-  }
-  return !stops;
+  const RateRows rows{v,
+                      windows.begin.data(),
+                      windows.end.data(),
+                      f.factor.data(),
+                      f.sampled_seconds.data(),
+                      f.to_start_seconds.data(),
+                      values};
+  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  return !(has_avx2 ? RateStepsAvx2<kCounter>(rows, windows) : RateSteps<kCounter>(rows, windows));
 }
 
 // The common case: floats without start timestamps.

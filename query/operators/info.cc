@@ -69,9 +69,10 @@ bool InfoOperator::IsInfoSeries(const Labels& labels) const {
 }
 
 Status InfoOperator::ReadInfos() {
-  VectorSelectorOperator values(context_, grid_, selected_, shift_, SelectorOutput::kValue, false);
+  VectorSelectorOperator values(context_, grid_, selected_, shift_, SelectorOutput::kValue, false,
+                                false);
   VectorSelectorOperator times(context_, grid_, selected_, shift_, SelectorOutput::kSampleTime,
-                               false);
+                               false, true);
   TOCSIN_RETURN_IF_ERROR(values.Open());
   TOCSIN_RETURN_IF_ERROR(times.Open());
   for (size_t s = 0; s < values.series_count(); ++s) {

@@ -12,25 +12,30 @@ using model::Timestamp;
 
 namespace {
 
-// Windows of float or histogram samples, computed once for neighbours that share their timestamps.
+// Windows of float or histogram samples, computed once for columns that have equal timestamps:
+// neighbours share the array, sources that are sampled together have equal ones.
 class SharedWindows {
  public:
   // True when they were computed anew.
   bool Find(std::span<const Timestamp> samples, const WindowCall& call) {
-    if (valid_ && samples.data() == samples_.data() && samples.size() == samples_.size()) {
+    if (shared_.data() == samples.data() && shared_.size() == samples.size() && valid_)
       return false;
-    }
-    samples_ = samples;
+    shared_ = samples;
+    if (valid_ && std::equal(samples.begin(), samples.end(), known_.begin(), known_.end()))
+      return false;
+    known_.assign(samples.begin(), samples.end());
     valid_ = true;
     FindWindows(samples, call.times, call.range_ms, &windows_);
     return true;
   }
-  void Forget() { valid_ = false; }
+  // The arrays that were seen so far are gone.
+  void Forget() { shared_ = {}; }
   const Windows& windows() const { return windows_; }
 
  private:
   bool valid_ = false;
-  std::span<const Timestamp> samples_;
+  std::span<const Timestamp> shared_;
+  std::vector<Timestamp> known_;
   Windows windows_;
 };
 
@@ -45,6 +50,8 @@ class RangeFunctionCursor final : public Cursor {
     TOCSIN_RETURN_IF_ERROR(out->Reset(count, call_->grid.count, &context->memory));
     TOCSIN_RETURN_IF_ERROR(source_->Read(first, count, &columns_));
     floats_.Forget();
+    int64_t queryable = 0;
+    const bool by_step = !context->samples_per_step.empty();
     for (size_t s = 0; s < count; ++s) {
       const Column& column = columns_[s];
       if (!column.facts.empty()) {
@@ -65,11 +72,17 @@ class RangeFunctionCursor final : public Cursor {
         histograms_.Find(column.histogram_timestamps, *call_);
         in.histograms = &histograms_.windows();
       }
-      context->CountQueryable(
-          call_->grid, in.floats->total + (in.histograms == nullptr ? 0 : in.histograms->total),
-          [&](size_t t) { return in.FloatsIn(t) + in.HistogramsIn(t); });
+      const int64_t total =
+          in.floats->total + (in.histograms == nullptr ? 0 : in.histograms->total);
+      if (by_step) {
+        context->CountQueryable(call_->grid, total,
+                                [&](size_t t) { return in.FloatsIn(t) + in.HistogramsIn(t); });
+      } else {
+        queryable += total;
+      }
       TOCSIN_RETURN_IF_ERROR(kernel_(*call_, in, WindowOutput{out, s}));
     }
+    context->queryable_samples.fetch_add(queryable, std::memory_order_relaxed);
     return context->samples.Add(static_cast<int64_t>(out->CountPoints()));
   }
 

@@ -60,6 +60,7 @@ struct MatrixOptions {
   int64_t behind_ms = 0;
   bool mark_resets = false;  // reset_hints.h
   bool facts = false;        // the function can do with facts of runs (functions/window_facts.h)
+  bool times_only = false;   // the function does not look at values
 };
 
 class MatrixSource final : public RangeSource {

@@ -76,6 +76,7 @@ class SelectorCursor final : public Cursor {
     shared_timestamps_ = {};
     int64_t decoded = 0;
     int64_t points = 0;
+    const bool by_step = !context_->samples_per_step.empty();
     for (size_t s = 0; s < count; ++s) {
       Column& column = columns_.columns[s];
       ListKeptHistograms(&columns_, &column);
@@ -91,10 +92,13 @@ class SelectorCursor final : public Cursor {
       } else {
         found = column.histograms.empty() ? ReadFloats(column, s, out) : ReadMixed(column, s, out);
       }
-      context_->CountQueryable(
-          grid_, found, [&](size_t t) { return out->kinds(s)[t] != PointKind::kAbsent ? 1 : 0; });
+      if (by_step) {
+        context_->CountQueryable(
+            grid_, found, [&](size_t t) { return out->kinds(s)[t] != PointKind::kAbsent ? 1 : 0; });
+      }
       points += found;
     }
+    if (!by_step) context_->queryable_samples.fetch_add(points, std::memory_order_relaxed);
     context_->CountRead(decoded);
     return context_->samples.Add(points);
   }
@@ -225,6 +229,8 @@ class SelectorCursor final : public Cursor {
 Status VectorSelectorOperator::Open() {
   model::SelectHints hints;
   hints.step_ms = grid_.count > 1 ? grid_.step_ms : 0;
+  hints.times_only = times_only_;
+  hints.newest_only = grid_.count == 1 && output_ != SelectorOutput::kStartTime && !mark_resets_;
   // The last sample of each bucket is all that is wanted where steps and lookback are made of whole
   // buckets. Whether a staleness marker stood before that one, which decides about a marked reset,
   // is not known of it.

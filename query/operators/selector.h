@@ -36,12 +36,13 @@ bool FixesName(const model::MatcherSet& matchers);
 class VectorSelectorOperator final : public Operator {
  public:
   VectorSelectorOperator(QueryContext* context, const Grid& grid, model::MatcherSet matchers,
-                         TimeShift shift, SelectorOutput output, bool mark_resets)
+                         TimeShift shift, SelectorOutput output, bool mark_resets, bool times_only)
       : Operator(context, grid),
         matchers_(std::move(matchers)),
         times_(ShiftedTimes(grid, shift)),
         output_(output),
-        mark_resets_(mark_resets) {}
+        mark_resets_(mark_resets),
+        times_only_(times_only) {}
 
   Status Open() override;
   size_t series_count() const override { return selection_->size(); }
@@ -57,6 +58,7 @@ class VectorSelectorOperator final : public Operator {
   const std::vector<model::Timestamp> times_;
   const SelectorOutput output_;
   const bool mark_resets_;
+  const bool times_only_;  // nobody looks at the values
   std::unique_ptr<ResetHints> reset_hints_;
   std::shared_ptr<const model::SeriesSelection> selection_;
 };

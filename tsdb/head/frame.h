@@ -26,6 +26,8 @@
 // decoders are pure functions of bytes that do not change.
 #pragma once
 
+#include <emmintrin.h>
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -191,7 +193,7 @@ inline int64_t DecimalOf(uint64_t bits, int exponent) {
   const double scaled = std::bit_cast<double>(bits) * frame_internal::kPowersOfTen[exponent];
   // False for NaN, too. Adding and subtracting 1.5 * 2^52 would be faster and wrong from 2^51 on.
   if (!(scaled < 9007199254740992.0 && scaled > -9007199254740992.0)) return 0;
-  return __builtin_llrint(scaled);
+  return _mm_cvtsd_si64(_mm_set_sd(scaled));  // llrint without a call
 }
 
 inline uint64_t BitsOfDecimal(int64_t decimal, int exponent) {

@@ -612,4 +612,10 @@ bool Head::FindMark(std::string_view key, std::string* bytes) const {
   return true;
 }
 
+void Head::ReadNewest(const Source& source, const Page& page, const HeadView& view,
+                      std::span<const uint32_t> slots, NewestSample* newest) const {
+  MutexLock lock(shards_[source.shard]->mutex);
+  FindNewestSamples(page, view, slots, newest);
+}
+
 }  // namespace tocsin::tsdb

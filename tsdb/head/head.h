@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,7 +30,9 @@
 #include "tsdb/disk_budget.h"
 #include "tsdb/head/exemplars.h"
 #include "tsdb/head/frame.h"
+#include "tsdb/head/newest_samples.h"
 #include "tsdb/head/page.h"
+#include "tsdb/head/page_reader.h"
 #include "tsdb/head/source.h"
 #include "tsdb/index/epoch.h"
 #include "tsdb/index/head_index.h"
@@ -102,6 +105,9 @@ class Head {
   // Null for a source that was removed. Lives as long as a pin taken before.
   const Source* FindSource(SourceId id) const { return sources_.Get(id); }
   EpochDomain::Pin NewPin() const { return epochs_.NewPin(); }
+  // newest_samples.h, under the shard's mutex for a few microseconds.
+  void ReadNewest(const Source& source, const Page& page, const HeadView& view,
+                  std::span<const uint32_t> slots, NewestSample* newest) const;
   const ExemplarRing& exemplars() const { return exemplars_; }
 
   // --- replay; before anybody else uses the head, or under the mutex of the source's shard ---

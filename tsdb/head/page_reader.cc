@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "tsdb/codec/histograms.h"
+#include "tsdb/head/page_pass.h"
 
 namespace tocsin::tsdb {
 
@@ -79,14 +80,21 @@ PageReader::PageReader(const Page& page, const HeadView& view) : view_(view) {
     }
     for (uint32_t i = first; i < frames_.size(); ++i) {
       const FrameKind kind = frames_[i].view.kind;
-      if (frames_[i].emit && (kind == FrameKind::kFull || kind == FrameKind::kCover))
+      if (!frames_[i].emit || kind == FrameKind::kLate) continue;
+      ++emitted_;
+      if (kind == FrameKind::kPartial) {
+        any_partial_ = true;
+      } else {
         rows_.push_back(frames_[i].row_ms);
+      }
     }
     runs_.push_back({run, first, static_cast<uint32_t>(frames_.size())});
   }
   times_.resize(frames_.size());
   values_.resize(frames_.size());
 }
+
+PageReader::~PageReader() = default;
 
 // A slot's part of a frame is three or four cache lines far from the next frame's: what is read
 // later is asked for early. First the set and the directory, then, when these are there, the item.
@@ -381,148 +389,23 @@ namespace {
 
 // Fewer slots than this are read one by one.
 constexpr size_t kTogetherMin = 8;
-// Bounds what a pass holds: 16 bytes a sample.
-constexpr size_t kPassSamples = size_t{1} << 20;
 
 }  // namespace
 
 void PageReader::ReadSlots(std::span<const uint32_t> slots, model::ColumnBatch* batch,
-                           model::Column* columns) {
+                           model::Column* columns, PagePass* pass, bool times_only) {
   if (slots.size() < kTogetherMin || frames_.empty()) {
     for (size_t i = 0; i < slots.size(); ++i) ReadSlot(slots[i], batch, &columns[i]);
     return;
   }
-  const size_t together = std::max(kTogetherMin, kPassSamples / frames_.size());
-  for (size_t i = 0; i < slots.size(); i += together) {
-    ReadPass(slots.subspan(i, std::min(together, slots.size() - i)), batch, columns + i);
+  if (pass == nullptr) {
+    if (own_pass_ == nullptr) own_pass_ = std::make_unique<PagePass>();
+    pass = own_pass_.get();
   }
-}
-
-void PageReader::ReadPass(std::span<const uint32_t> slots, model::ColumnBatch* batch,
-                          model::Column* columns) {
-  pass_index_.assign(kFrameSlotsMax, kNoId);
-  pass_slots_.assign(kFrameSlotsMax / 64, 0);
-  for (uint32_t i = 0; i < slots.size(); ++i) {
-    pass_index_[slots[i]] = i;
-    pass_slots_[slots[i] / 64] |= uint64_t{1} << (slots[i] % 64);
-  }
-  pass_bits_.resize(slots.size());
-  pass_exponents_.resize(slots.size());
-  pass_counts_.assign(slots.size(), 0);
-  pass_alone_.assign(slots.size(), 0);
-  pass_times_.resize(slots.size() * frames_.size());
-  pass_values_.resize(slots.size() * frames_.size());
-  for (const RunFrames& run : runs_) PassRun(run, slots);
-  for (uint32_t i = 0; i < slots.size(); ++i) {
-    if (pass_alone_[i] != 0) {
-      ReadSlot(slots[i], batch, &columns[i]);
-      continue;
-    }
-    columns[i] = model::Column();
-    FinishFloats(&pass_times_[i * frames_.size()], &pass_values_[i * frames_.size()],
-                 pass_counts_[i], batch, &columns[i]);
-  }
-}
-
-void PageReader::PassRun(const RunFrames& run, std::span<const uint32_t> slots) {
-  const SlotStates& restart = run.run->restart;
-  pass_live_ = restart.live;
-  pass_live_.resize(kFrameSlotsMax / 64, 0);
-  for (uint32_t i = 0; i < slots.size(); ++i) {
-    const bool known = slots[i] < restart.size();
-    pass_bits_[i] = known ? restart.bits[slots[i]] : 0;
-    pass_exponents_[i] = known ? restart.mode[slots[i]] & SlotStates::kExponentMask : 0;
-    if (known && restart.start_ms(slots[i]) != 0) pass_alone_[i] = 1;
-  }
-  for (uint32_t f = run.first; f < run.last; ++f) {
-    const Frame& frame = frames_[f];
-    PassItems(frame);
-    if (!frame.emit) continue;
-    if (frame.view.kind == FrameKind::kCover) PassCover(frame);
-    if (frame.view.kind != FrameKind::kFull) continue;
-    for (uint32_t w = 0; w < frame.view.word_count(); ++w) {
-      uint64_t live = pass_live_[w] & pass_slots_[w];
-      const uint32_t left = frame.view.slots - 64 * w;
-      if (left < 64) live &= (uint64_t{1} << left) - 1;
-      for (; live != 0; live &= live - 1) {
-        const uint32_t index = pass_index_[64 * w + static_cast<uint32_t>(std::countr_zero(live))];
-        PassEmit(index, frame.row_ms, pass_bits_[index]);
-      }
-    }
-  }
-}
-
-void PageReader::PassItems(const Frame& frame) {
-  const FrameView& view = frame.view;
-  if (view.list || frame.header->directory_entries == 0) {
-    ForEachItem(view, [&](uint32_t, uint32_t slot, FrameCode code, const char* payload) {
-      if (pass_index_[slot] != kNoId) PassItem(frame, slot, code, payload);
-    });
-    return;
-  }
-  // The directory leads past words without a slot that is asked for.
-  for (uint32_t w = 0; w < view.word_count(); ++w) {
-    uint64_t word = view.word(w);
-    if ((word & pass_slots_[w]) == 0) continue;
-    uint32_t packed;
-    std::memcpy(&packed, frame.header->directory() + size_t{4} * w, sizeof packed);
-    uint32_t item = packed >> kDirectoryPayloadBits;
-    const char* payload = view.payload + (packed & kDirectoryPayloadMax);
-    for (; word != 0; word &= word - 1) {
-      const uint32_t slot = 64 * w + static_cast<uint32_t>(std::countr_zero(word));
-      const FrameCode code = view.code(item++);
-      if (pass_index_[slot] != kNoId) PassItem(frame, slot, code, payload);
-      payload += PayloadBytes(code, payload);
-    }
-  }
-}
-
-// The samples of the slots that a cover frame has no item of.
-void PageReader::PassCover(const Frame& frame) {
-  const FrameView& view = frame.view;
-  uint64_t items[kFrameSlotsMax / 64] = {};
-  if (view.list) {
-    for (uint32_t item = 0; item < view.items; ++item) {
-      const uint32_t slot = view.list_slot(item);
-      items[slot / 64] |= uint64_t{1} << (slot % 64);
-    }
+  if (times_only) {
+    pass->ReadTimes(*this, slots, batch, columns);
   } else {
-    std::memcpy(items, view.set, size_t{8} * view.word_count());
-  }
-  for (uint32_t w = 0; w < view.word_count(); ++w) {
-    uint64_t same = pass_slots_[w] & ~items[w];
-    const uint32_t left = view.slots - 64 * w;
-    if (left < 64) same &= (uint64_t{1} << left) - 1;
-    for (; same != 0; same &= same - 1) {
-      const uint32_t index = pass_index_[64 * w + static_cast<uint32_t>(std::countr_zero(same))];
-      PassEmit(index, frame.row_ms, pass_bits_[index]);
-    }
-  }
-}
-
-void PageReader::PassItem(const Frame& frame, uint32_t slot, FrameCode code, const char* payload) {
-  const uint32_t index = pass_index_[slot];
-  const uint64_t bit = uint64_t{1} << (slot % 64);
-  const bool full = frame.view.kind == FrameKind::kFull;
-  if (frame.view.kind == FrameKind::kLate || frame.view.has_sections() ||
-      code == FrameCode::kHistogram) {
-    pass_alone_[index] = 1;
-    return;
-  }
-  if (code == FrameCode::kStale) {
-    if (full) pass_live_[slot / 64] &= ~bit;
-    if (frame.emit) PassEmit(index, frame.row_ms, model::kStaleBits);
-    return;
-  }
-  if (full && code == FrameCode::kAbsent) {
-    pass_live_[slot / 64] &= ~bit;
-    return;
-  }
-  pass_bits_[index] = DecodeValue(code, payload, pass_bits_[index], &pass_exponents_[index]);
-  if (full) {
-    pass_live_[slot / 64] |= bit;  // its sample comes with the row's
-  } else if (frame.emit) {
-    PassEmit(index, frame.row_ms, pass_bits_[index]);
+    pass->Read(*this, slots, batch, columns);
   }
 }
 

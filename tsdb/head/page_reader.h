@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -40,9 +41,12 @@ struct HeadView {
   model::TimeRange range;
 };
 
+class PagePass;
+
 class PageReader {
  public:
   PageReader(const Page& page, const HeadView& view);
+  ~PageReader();
 
   bool empty() const { return frames_.empty(); }
   // Late samples that lost to one at the same timestamp, in all slots read so far: with an equal
@@ -52,9 +56,10 @@ class PageReader {
   // The slot's samples in the view's range, without those in `deleted`. Views into `batch`.
   void ReadSlot(uint32_t slot, model::ColumnBatch* batch, model::Column* column,
                 std::span<const DeletedSpan> deleted = {});
-  // Many slots, ascending, at once: decodes each frame once instead of once per slot.
-  void ReadSlots(std::span<const uint32_t> slots, model::ColumnBatch* batch,
-                 model::Column* columns);
+  // Many slots, ascending, at once: decodes each frame once instead of once per slot. `pass` has
+  // the buffers; without one they are the reader's own. `times_only`: see PagePass.
+  void ReadSlots(std::span<const uint32_t> slots, model::ColumnBatch* batch, model::Column* columns,
+                 PagePass* pass = nullptr, bool times_only = false);
   // Call when the batch was cleared: timestamps that were shared through it are gone.
   void BatchCleared() { shared_rows_ = {}; }
   // Row timestamps of the full and cover frames in the view: what most slots share.
@@ -67,6 +72,8 @@ class PageReader {
   }
 
  private:
+  friend class PagePass;
+
   struct Frame {
     FrameView view;
     const FrameHeader* header;
@@ -110,22 +117,14 @@ class PageReader {
   void FinishFloats(const model::Timestamp* times, const uint64_t* values, size_t count,
                     model::ColumnBatch* batch, model::Column* column);
   void FinishHistograms(model::ColumnBatch* batch, model::Column* column);
-  void ReadPass(std::span<const uint32_t> slots, model::ColumnBatch* batch, model::Column* columns);
-  void PassRun(const RunFrames& run, std::span<const uint32_t> slots);
-  void PassItems(const Frame& frame);
-  void PassCover(const Frame& frame);
-  void PassItem(const Frame& frame, uint32_t slot, FrameCode code, const char* payload);
-  void PassEmit(uint32_t index, model::Timestamp t, uint64_t bits) {
-    const size_t at = index * frames_.size() + pass_counts_[index]++;
-    pass_times_[at] = t;
-    pass_values_[at] = bits;
-  }
   std::span<const model::Timestamp> SharedRows(model::ColumnBatch* batch);
 
   const HeadView view_;
   std::vector<Frame> frames_;
   std::vector<RunFrames> runs_;
   std::vector<model::Timestamp> rows_;
+  size_t emitted_ = 0;        // frames that give a slot a sample with the row's timestamp
+  bool any_partial_ = false;  // of those, some are partial
   std::span<const model::Timestamp> shared_rows_;  // in the batch
 
   // The slot being read.
@@ -140,17 +139,7 @@ class PageReader {
   uint64_t equal_dropped_ = 0;
   uint64_t unequal_dropped_ = 0;
 
-  // The slots being read together, numbered from 0. `pass_index_` has each slot's number, or kNoId;
-  // `pass_slots_` one bit a slot.
-  std::vector<uint32_t> pass_index_;
-  std::vector<uint64_t> pass_slots_;
-  std::vector<uint64_t> pass_live_;
-  std::vector<uint64_t> pass_bits_;
-  std::vector<int> pass_exponents_;
-  std::vector<uint32_t> pass_counts_;
-  std::vector<uint8_t> pass_alone_;           // has more than plain samples: to be read by itself
-  std::vector<model::Timestamp> pass_times_;  // a row of frames_.size() for each
-  std::vector<uint64_t> pass_values_;
+  std::unique_ptr<PagePass> own_pass_;
 };
 
 }  // namespace tocsin::tsdb

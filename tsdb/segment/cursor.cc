@@ -47,7 +47,7 @@ struct RowWindow {
 }  // namespace
 
 struct SegmentCursor::Impl {
-  explicit Impl(const SegmentFile& f) : file(f) {}
+  Impl(const SegmentFile& f, bool times) : file(f), times_only(times) {}
 
   // Makes `window` that of (source, axis number, range).
   Status UseAxis(uint32_t source, uint32_t number, TimeRange range, ColumnBatch* batch);
@@ -93,17 +93,21 @@ struct SegmentCursor::Impl {
   // The values that tell the column, as one column's.
   Status LoadReference(uint64_t offset, const FloatHead& head, unsigned* references_left,
                        ColumnBatch* batch, DecodedFloats* out);
+  std::span<const double> Zeros(size_t count, ColumnBatch* batch);
   const DecodedFloats* FindDecoded(uint64_t offset) const;
   void Remember(DecodedFloats decoded);
   void Forget() {
     windows.clear();
     recent.clear();
     next_recent = 0;
+    zeros = {};
   }
   bool ReadPresence(ByteReader* chunk, uint64_t index, bool part_is_full, Kept* kept);
 
   const SegmentFile& file;
-  RowWindow window;  // of the part being read
+  const bool times_only;
+  RowWindow window;               // of the part being read
+  std::span<const double> zeros;  // in the batch: values that do not matter
   // Windows of `cached_range` in `cached_batch`, by source << 32 | axis number.
   std::unordered_map<uint64_t, RowWindow> windows;
   TimeRange cached_range;
@@ -118,8 +122,8 @@ struct SegmentCursor::Impl {
   std::vector<uint32_t> rows;            // present rows in the window, from its first chunk
 };
 
-SegmentCursor::SegmentCursor(const SegmentReader& reader)
-    : impl_(std::make_unique<Impl>(static_cast<const SegmentFile&>(reader))) {}
+SegmentCursor::SegmentCursor(const SegmentReader& reader, bool times_only)
+    : impl_(std::make_unique<Impl>(static_cast<const SegmentFile&>(reader), times_only)) {}
 SegmentCursor::~SegmentCursor() = default;
 SegmentCursor::SegmentCursor(SegmentCursor&&) noexcept = default;
 
@@ -240,6 +244,15 @@ SegmentCursor::Impl::FloatHead SegmentCursor::Impl::ReadFloatHead(uint32_t flags
   }
   head.value = head.constant ? ReadPackedDouble(in) : 0;
   return head;
+}
+
+std::span<const double> SegmentCursor::Impl::Zeros(size_t count, ColumnBatch* batch) {
+  if (zeros.size() < count) {
+    double* values = batch->NewValues(count);
+    std::fill_n(values, count, 0.0);
+    zeros = {values, count};
+  }
+  return zeros.first(count);
 }
 
 const SegmentCursor::Impl::DecodedFloats* SegmentCursor::Impl::FindDecoded(uint64_t offset) const {
@@ -375,6 +388,12 @@ Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view pa
     column->timestamps = {window.timestamps + window.begin, window_rows};
     column->values = {values, window_rows};
     return in.at_end() ? Status::Ok() : damaged();
+  }
+  if (times_only && head.full && !head.has_starts && !column->may_hold_stale) {
+    column->constant = false;
+    column->timestamps = {window.timestamps + window.begin, window_rows};
+    column->values = Zeros(window_rows, batch);
+    return Status::Ok();
   }
   Timestamp* starts = head.has_starts ? batch->NewTimestamps(window.chunk_rows()) : nullptr;
   DecodedFloats decoded;

@@ -100,7 +100,8 @@ class SegmentReader {
 // read into one batch over one range, however they lie between others.
 class SegmentCursor {
  public:
-  explicit SegmentCursor(const SegmentReader& reader);
+  // `times_only`: values other than staleness markers may be anything (SelectHints::times_only).
+  explicit SegmentCursor(const SegmentReader& reader, bool times_only = false);
   ~SegmentCursor();
   SegmentCursor(SegmentCursor&&) noexcept;
 
