@@ -182,6 +182,18 @@ Result<std::vector<model::Labels>> DatabaseSnapshot::Series(
   static const model::MatcherSet kEverything;
   const std::span<const model::MatcherSet> sets =
       matcher_sets.empty() ? std::span<const model::MatcherSet>(&kEverything, 1) : matcher_sets;
+  if (sets.size() == 1) {
+    // In order by the ranks of sources and keys: no label set is compared with another.
+    model::SelectHints hints;
+    hints.sorted = true;
+    hints.limit = limit;
+    TOCSIN_ASSIGN_OR_RETURN(const std::unique_ptr<Selection> selection,
+                            Selection::Make(*this, sets[0], range, hints));
+    std::vector<model::Labels> result;
+    result.reserve(selection->size());
+    for (size_t i = 0; i < selection->size(); ++i) result.push_back(selection->LabelsAt(i));
+    return result;
+  }
   std::set<model::Labels> series;
   for (const model::MatcherSet& matchers : sets) {
     TOCSIN_ASSIGN_OR_RETURN(std::unique_ptr<Selection> selection,

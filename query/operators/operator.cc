@@ -49,7 +49,9 @@ void Operator::Group(bool without, std::span<const std::string> names,
 
 size_t MorselSeries(size_t steps) {
   static constexpr size_t kMorselPoints = 16384;
-  return std::clamp<size_t>(kMorselPoints / std::max<size_t>(steps, 1), 32, 1024);
+  // At one step it is the samples of the window that count: 256 series of an hour are 0.5 MiB.
+  static constexpr size_t kSeriesMax = 256;
+  return std::clamp<size_t>(kMorselPoints / std::max<size_t>(steps, 1), 32, kSeriesMax);
 }
 
 namespace {

@@ -13,8 +13,10 @@ namespace {
 // sample. A half hour at 15 s of 270 slots.
 constexpr size_t kPassSamples = size_t{1} << 15;
 constexpr size_t kSlotsMin = 8;
-// How many frames ahead of the one being walked the first slot's part is fetched.
+// How many frames ahead of the one being walked the slots' parts are fetched, and of how many
+// places in it.
 constexpr uint32_t kFramesAhead = 12;
+constexpr size_t kPlacesAhead = 6;
 constexpr uint32_t kWords = kFrameSlotsMax / 64;
 
 // Decoding a value without a jump by its code. Decimal codes add ((raw & mask) ^ sign) - sign +
@@ -71,6 +73,18 @@ uint64_t Step(FrameCode code, const char* payload, uint64_t bits, uint8_t* expon
 uint64_t WordOf(uint32_t w, uint32_t slots) {
   const uint32_t left = slots - 64 * w;
   return left >= 64 ? UINT64_MAX : (uint64_t{1} << left) - 1;
+}
+
+// The slots whose part of a frame is worth fetching: the first of each word, or of all where so
+// many words are read that the frame is walked from end to end.
+size_t PlacesToFetch(std::span<const uint32_t> slots, std::array<uint32_t, kPlacesAhead>* places) {
+  size_t count = 0;
+  for (const uint32_t slot : slots) {
+    if (count > 0 && (*places)[count - 1] / 64 == slot / 64) continue;
+    if (count == kPlacesAhead) return 1;
+    (*places)[count++] = slot;
+  }
+  return count;
 }
 
 // True when one of the word's 16 nibbles is zero.
@@ -130,13 +144,17 @@ void PagePass::ReadSome(PageReader& reader, std::span<const uint32_t> slots,
   stride_ = reader.emitted_;
   values_ = batch->NewValues(slots.size() * stride_);
   if (frames_.size() < slots.size() * stride_) frames_.resize(slots.size() * stride_);
+  std::array<uint32_t, kPlacesAhead> places{};
+  const size_t place_count = PlacesToFetch(slots, &places);
   for (const RunFrames& run : reader.runs_) {
     BeginRun(run, slots);
     for (uint32_t f = run.first; f < run.last; ++f) {
-      if (f + kFramesAhead < run.last)
-        PageReader::PrefetchSet(reader.frames_[f + kFramesAhead], slots.front());
-      if (f + kFramesAhead / 2 < run.last)
-        PageReader::PrefetchItem(reader.frames_[f + kFramesAhead / 2], slots.front());
+      for (size_t i = 0; i < place_count; ++i) {
+        if (f + kFramesAhead < run.last)
+          PageReader::PrefetchSet(reader.frames_[f + kFramesAhead], places[i]);
+        if (f + kFramesAhead / 2 < run.last)
+          PageReader::PrefetchItem(reader.frames_[f + kFramesAhead / 2], places[i]);
+      }
       WalkFrame(reader.frames_[f], f);
     }
   }

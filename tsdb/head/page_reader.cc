@@ -16,6 +16,11 @@ namespace {
 // How many frames ahead of the one being read a slot's part of it is fetched.
 constexpr uint32_t kFramesAhead = 12;
 
+// How many frames ahead a frame's header is guessed at while frames are listed.
+constexpr uint32_t kHeadersAhead = 4;
+// A half hour at 15 s; longer lists grow.
+constexpr size_t kFramesExpected = 128;
+
 // Payload bytes of two neighbouring items by their two codes; kToldByPayload when one of them says
 // its size itself.
 constexpr uint8_t kToldByPayload = 0xff;
@@ -52,6 +57,7 @@ bool SealedCuts::CoversWindow(model::Timestamp window_ms, uint64_t commit) const
 }
 
 PageReader::PageReader(const Page& page, const HeadView& view) : view_(view) {
+  frames_.reserve(kFramesExpected);
   for (const Run* run = page.first_run(); run != nullptr;
        run = run->next.load(std::memory_order_acquire)) {
     if (run->min_ms.load(std::memory_order_relaxed) > view_.range.max_ms ||
@@ -64,6 +70,10 @@ PageReader::PageReader(const Page& page, const HeadView& view) : view_(view) {
       const uint32_t end = slab->published.load(std::memory_order_acquire);
       for (uint32_t at = 0; at < end;) {
         const auto* header = reinterpret_cast<const FrameHeader*>(slab->data() + at);
+        // Rows of one page are about equally long, and each header tells only where the next is.
+        const char* ahead = slab->data() + at + size_t{kHeadersAhead} * header->bytes;
+        __builtin_prefetch(ahead);
+        __builtin_prefetch(ahead + 64);
         at += header->bytes;
         const uint64_t commit = header->commit.load(std::memory_order_relaxed);
         // Frames lie in commit order: what follows is later still.
