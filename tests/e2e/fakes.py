@@ -172,13 +172,21 @@ def _native_histogram(t, h):
     return bytes(out)
 
 
-def write_request(series):
-    """series: list of (labels dict, [(timestamp ms, value or native histogram)]). The uncompressed WriteRequest."""
+def _labels(labels):
+    return b"".join(_field(1, _field(1, name.encode()) + _field(2, labels[name].encode())) for name in sorted(labels))
+
+
+def write_request(series, exemplars=(), metadata=()):
+    """series: list of (labels dict, [(timestamp ms, value or native histogram)]); exemplars: list of (labels of the series, labels,
+    timestamp ms, value); metadata: list of (family, number of the type, help, unit). The uncompressed WriteRequest."""
     out = bytearray()
+    for of, labels, t, v in exemplars:
+        out += _field(1, _labels(of) + _field(3, _labels(labels) + _double(2, v) + b"\x18" + _varint(t)))
+    for family, kind, help_text, unit in metadata:
+        one = b"\x08" + _varint(kind) + _field(2, family.encode()) + _field(4, help_text.encode()) + _field(5, unit.encode())
+        out += _field(3, one)
     for labels, samples in series:
-        one = bytearray()
-        for name in sorted(labels):
-            one += _field(1, _field(1, name.encode()) + _field(2, labels[name].encode()))
+        one = bytearray(_labels(labels))
         for t, v in samples:
             if isinstance(v, dict):
                 one += _field(4, _native_histogram(t, v))
@@ -188,11 +196,11 @@ def write_request(series):
     return bytes(out)
 
 
-def remote_write(url, series, timeout=30):
+def remote_write(url, series, timeout=30, **more):
     """(status, body) of one push; OSError when the connection broke."""
     request = urllib.request.Request(
         url + "/api/v1/write",
-        data=snappy_literals(write_request(series)),
+        data=snappy_literals(write_request(series, **more)),
         headers={
             "Content-Encoding": "snappy",
             "Content-Type": "application/x-protobuf",
