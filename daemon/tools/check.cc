@@ -103,6 +103,11 @@ class Checker {
       if (status.ok()) status = CheckDiscoveryFiles(*config);
     }
     if (!status.ok()) {
+      // No configuration is valid as both, but for one that says nothing.
+      if (LoadTocsinConfig(env_, file)) {
+        Out("  no prometheus config (" + status.message() + "), but one of tocsin");
+        return CheckTocsinConfig(file);
+      }
       Err("  FAILED: " + status.message());
       outcome_.Error();
       Out("");
@@ -282,7 +287,8 @@ constexpr char kUsage[] =
     "                           [--tocsin.config-file=FILE]\n"
     "       tocsin check rules [--lint=LINT] [--lint-fatal] [FILE...]\n"
     "\n"
-    "A file named tocsin.yml or tocsin.yaml is checked as Tocsin's own configuration, others as\n"
+    "A file named tocsin.yml or tocsin.yaml, or valid as nothing else, is checked as Tocsin's own\n"
+    "configuration (--tocsin.config-file names one that may have errors), others as\n"
     "Prometheus'.\n"
     "LINT: all, duplicate-rules (the default), too-long-scrape-interval, none; comma separated.\n";
 

@@ -3,8 +3,13 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+#include <set>
 
 #include "base/env.h"
+#include "base/state_store.h"
+#include "collector/metadata_store.h"
 #include "daemon/tools/progress.h"
 #include "daemon/tools/tsdb.h"
 #include "tsdb/prometheus/import.h"
@@ -52,7 +57,7 @@ void PrintSkipped(const tsdb::ImportReport& report, const Console& console) {
   lines.Line(head.chunks_without_series, "head chunks whose series the log does not name");
   lines.Line(head.samples_outside_time, "samples from before 1691 or after 2248");
   lines.Line(head.exemplars, "exemplars (only samples are imported)");
-  lines.Line(head.metadata, "metadata records (scrapes bring them anew)");
+  lines.Line(head.metadata_without_series, "metadata records whose series the log does not name");
   lines.Line(head.histogram_starts, "start timestamps of histograms in the log");
   if (skipped.rounded_histograms > 0) {
     console.out(fmt::format("  rounded: {} histograms with populations above 2^53\n",
@@ -60,6 +65,28 @@ void PrintSkipped(const tsdb::ImportReport& report, const Console& console) {
   }
   for (const std::string& example : skipped.examples) console.out("    " + example + "\n");
   for (const std::string& damage : head.damage) console.out("    " + damage + "\n");
+}
+
+// What the log says of metric families, for those of which nothing is known here.
+Status KeepMetadata(Env& env, const std::string& dir,
+                    const std::map<std::string, model::Metadata>& metadata, size_t* kept) {
+  *kept = 0;
+  if (metadata.empty()) return Status::Ok();
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::unique_ptr<StateStore> state,
+                                 OpenStateStore(env, JoinPath(dir, "state"), {}));
+  collector::MetadataStore store(&env, {});
+  TOCSIN_RETURN_IF_ERROR(store.Load(state.get()));
+  std::set<std::string> known;
+  store.Visit("", [&known](const std::string& family, const model::Metadata&) {
+    known.insert(family);
+    return true;
+  });
+  for (const auto& [family, its] : metadata) {
+    if (known.contains(family)) continue;
+    store.Note(family, its);
+    ++*kept;
+  }
+  return store.Flush();
 }
 
 }  // namespace
@@ -100,6 +127,11 @@ int TsdbImport(Env& env, std::span<const std::string> args, const Console& conso
     console.out(fmt::format("  from {} to {}\n", TimeText(report->range.min_ms, true),
                             TimeText(report->range.max_ms, true)));
   }
+  size_t families = 0;
+  if (const Status status = KeepMetadata(env, options.dir, report->metadata, &families);
+      !status.ok())
+    return ToolError("import", status.Annotate("samples are imported, metadata is not"), console);
+  if (families > 0) console.out(fmt::format("  and metadata of {} metric families\n", families));
   PrintSkipped(*report, console);
   return report->damaged() ? kToolIncomplete : kToolDone;
 }

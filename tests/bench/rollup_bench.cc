@@ -4,7 +4,9 @@
 // Data: 2 targets × 100 series × 30 days of a sample each 15 s (35 M samples), jittered by
 // ±2 ms: 60 constants, 15 counters of whole numbers, 5 of hundredths (CPU seconds), 12 gauges in
 // pages of 4 KiB, 5 temperatures in tenths, 3 flags. Bytes are printed first, one JSON line a file
-// kind; then each query: `raw` reads samples, `facts` what the rules of TSDB.md 6.11 allow.
+// kind; then each query, of floats and, from a store of 2 targets × 4 native histograms of a dozen
+// buckets each 15 s, of histograms: `raw` reads samples, `facts` what the rules of TSDB.md 6.11
+// allow.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -23,6 +25,7 @@ namespace {
 
 constexpr int kTargets = 2;
 constexpr int kSeries = 100;
+constexpr int kHistograms = 4;
 constexpr int64_t kDayMs = 86'400'000;
 constexpr int64_t kDays = 30;
 constexpr int64_t kIntervalMs = 15'000;
@@ -82,18 +85,36 @@ std::vector<Target> MakeTargets(tsdb::Database& database) {
   return targets;
 }
 
+void PrintShares(Store& store, const char* kind, double samples) {
+  uint64_t by_bucket[2] = {};
+  const auto names = store.env.ListDir("/bench/rollups");
+  for (const std::string& name : *names)
+    by_bucket[name.starts_with("1h") ? 1 : 0] += store.env.Stat("/bench/rollups/" + name)->size;
+  const auto raw = static_cast<double>(store.database->sizes().segment_bytes);
+  std::printf(R"({"%s":%.0f,"raw_bytes":%.0f,"raw_bytes_each":%.4f,)"
+              R"("rollup_5m_share":%.4f,"rollup_1h_share":%.4f})"
+              "\n",
+              kind, samples, raw, raw / samples, static_cast<double>(by_bucket[0]) / raw,
+              static_cast<double>(by_bucket[1]) / raw);
+}
+
+std::unique_ptr<Store> MakeStore() {
+  auto made = std::make_unique<Store>();
+  tsdb::DatabaseOptions options;
+  options.dir = "/bench";
+  options.env = &made->env;
+  options.background = false;
+  options.wal = false;
+  options.policy.retention_ms = 0;
+  options.policy.rollups = {{5 * 60'000, 0}, {kHourMs, 0}};
+  made->database = *tsdb::Database::Open(options);
+  return made;
+}
+
 Store& TheStore() {
   static Store* const store = [] {
     ConfigureLog(LogLevel::kWarn, LogFormat::kLogfmt);
-    auto* made = new Store;
-    tsdb::DatabaseOptions options;
-    options.dir = "/bench";
-    options.env = &made->env;
-    options.background = false;
-    options.wal = false;
-    options.policy.retention_ms = 0;
-    options.policy.rollups = {{5 * 60'000, 0}, {kHourMs, 0}};
-    made->database = *tsdb::Database::Open(options);
+    Store* made = MakeStore().release();
     std::vector<Target> targets = MakeTargets(*made->database);
     std::mt19937_64 random(1);
     for (model::Timestamp t = kStart; t < kEnd; t += kIntervalMs) {
@@ -112,24 +133,66 @@ Store& TheStore() {
         made->database->Seal({model::kMinTimestamp, t}).ok();
       if ((t + kIntervalMs - kStart) % kDayMs == 0) made->database->Compact().ok();
     }
-    uint64_t by_bucket[2] = {};
-    const auto names = made->env.ListDir("/bench/rollups");
-    for (const std::string& name : *names)
-      by_bucket[name.starts_with("1h") ? 1 : 0] += made->env.Stat("/bench/rollups/" + name)->size;
-    const auto raw = static_cast<double>(made->database->sizes().segment_bytes);
-    const double samples = static_cast<double>(kTargets) * kSeries * (kEnd - kStart) / kIntervalMs;
-    std::printf(R"({"samples":%.0f,"raw_bytes":%.0f,"raw_bytes_per_sample":%.4f,)"
-                R"("rollup_5m_share":%.4f,"rollup_1h_share":%.4f})"
-                "\n",
-                samples, raw, raw / samples, static_cast<double>(by_bucket[0]) / raw,
-                static_cast<double>(by_bucket[1]) / raw);
+    PrintShares(*made, "samples",
+                static_cast<double>(kTargets) * kSeries * (kEnd - kStart) / kIntervalMs);
+    return made;
+  }();
+  return *store;
+}
+
+Store& HistogramStore() {
+  static Store* const store = [] {
+    Store* made = MakeStore().release();
+    std::vector<Target> targets(kTargets);
+    std::vector<std::vector<model::Histogram>> values(kTargets);
+    for (int t = 0; t < kTargets; ++t) {
+      const std::string instance = "10.0.0." + std::to_string(t) + ":9100";
+      targets[t].writer = *made->database->OpenSource(
+          {model::OriginKind::kScrape, instance},
+          model::Labels::FromPairs({{"instance", instance}, {"job", "node"}}));
+      for (int i = 0; i < kHistograms; ++i) {
+        targets[t].slots.push_back(*targets[t].writer->AddSlot(
+            model::Labels::FromPairs({{"__name__", "latency"}, {"n", std::to_string(i)}})));
+        model::Histogram& h = values[t].emplace_back();
+        h.integer = true;
+        h.schema = 3;
+        h.zero_threshold = 1e-128;
+        h.positive_spans = {{-20, 6}, {2, 6}};
+        h.positive_buckets.assign(12, 0);
+      }
+    }
+    std::mt19937_64 random(1);
+    for (model::Timestamp t = kStart; t < kEnd; t += kIntervalMs) {
+      made->env.AdvanceMs(t + kIntervalMs - made->env.NowMs());
+      for (int n = 0; n < kTargets; ++n) {
+        auto batch = made->database->NewBatch();
+        batch->BeginRow(*targets[n].writer, t + static_cast<int64_t>(random() % 5),
+                        model::RowKind::kFull);
+        for (int i = 0; i < kHistograms; ++i) {
+          model::Histogram& h = values[n][i];
+          for (uint64_t seen = random() % 20; seen > 0; --seen) {
+            const uint64_t bucket = (random() % 12 + random() % 12) / 2;
+            h.positive_buckets[bucket] += 1;
+            h.count += 1;
+            h.sum += static_cast<double>(random() % 1000) / 1000;
+          }
+          batch->SetHistogram(targets[n].slots[i], h);
+        }
+        batch->Commit({}).status.ok();
+      }
+      if ((t + kIntervalMs - kStart) % (kDayMs / 4) == 0)
+        made->database->Seal({model::kMinTimestamp, t}).ok();
+      if ((t + kIntervalMs - kStart) % kDayMs == 0) made->database->Compact().ok();
+    }
+    PrintShares(*made, "histograms",
+                static_cast<double>(kTargets) * kHistograms * (kEnd - kStart) / kIntervalMs);
     return made;
   }();
   return *store;
 }
 
 void Query(benchmark::State& state, const std::string& text, int64_t step_ms, bool facts) {
-  Store& store = TheStore();
+  Store& store = text.find("latency") != std::string::npos ? HistogramStore() : TheStore();
   const SamplesOnly samples(*store.database);
   const model::Queryable& asked =
       facts ? static_cast<const model::Queryable&>(*store.database) : samples;
@@ -158,6 +221,8 @@ void Register() {
       {"sum(increase(requests_total[1h]))", kHourMs},
       {"max(max_over_time(memory_bytes[28d]))", 0},
       {"count(count_over_time({__name__=\"constant\"}[28d]))", 0},
+      {"histogram_quantile(0.9, sum(rate(latency[2h])))", kHourMs},
+      {"histogram_count(sum(increase(latency[1d])))", kHourMs},
   };
   for (const auto& query : kQueries) {
     for (const bool facts : {false, true}) {

@@ -318,3 +318,35 @@ def test_repair_saves_what_is_sound(tmp_path):
     assert "sound" in run("verify", store)
     assert [p.name for p in (store / "quarantine").iterdir()] == [segment.name]
     assert "nothing was changed" in run("repair", store)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def test_metadata_of_the_log_is_imported(tmp_path, tocsin):
+    """A log by hand, since metadata records are an option of later versions of Prometheus than the one here."""
+
+    def text(s):
+        return bytes([len(s)]) + s.encode()
+
+    name = text("__name__") + text("cake_seconds_sum")
+    t = int(time.time()) * 1000 - 60_000
+    series = b"\x01" + struct.pack(">Q", 7) + b"\x01" + name
+    sample = b"\x02" + struct.pack(">Qq", 7, t) + b"\x00\x00" + struct.pack(">d", 2.5)
+    metadata = b"\x06\x07\x05\x02" + text("UNIT") + text("seconds") + text("HELP") + text("Cakes.")
+    log = b"".join(b"\x01" + struct.pack(">HI", len(r), crc32c(r)) + r for r in (series, sample, metadata))
+    (tmp_path / "prometheus" / "wal").mkdir(parents=True)
+    (tmp_path / "prometheus" / "wal" / "00000000").write_bytes(log)
+    daemon = tocsin(start=False)
+    report = run("import", tmp_path / "prometheus", f"--storage.tsdb.path={daemon.data}")
+    assert "imported 1 samples" in report and "metadata of 1 metric families" in report and "left out" not in report
+    daemon.start()
+    assert daemon.value("cake_seconds_sum", t / 1000) == 2.5
+    want = {"cake_seconds": [{"type": "summary", "unit": "seconds", "help": "Cakes."}]}
+    assert daemon.get("/api/v1/metadata").json()["data"] == want

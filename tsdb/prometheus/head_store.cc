@@ -25,7 +25,7 @@ class HeadStore::Loader final : public PrometheusLogVisitor {
   void OnHistogram(uint64_t series, Timestamp t, Histogram histogram, Timestamp start_ms) override;
   void OnDeletion(uint64_t series, TimeRange range) override;
   void OnExemplar() override { ++store_.stats_.exemplars; }
-  void OnMetadata() override { ++store_.stats_.metadata; }
+  void OnMetadata(uint64_t series, const model::Metadata& metadata) override;
   // Samples that a chunk has as well fall together when they are put in order.
   void OnChunkMarker(uint64_t) override {}
   void OnUnknown(uint8_t type) override {
@@ -123,6 +123,37 @@ void HeadStore::Loader::OnSeries(uint64_t number, const Labels& labels) {
     if (!chunk.out_of_order) series->last_ms = std::max(series->last_ms, chunk.max_ms);
   }
   chunks_.erase(found);
+}
+
+// The log says it of series; scrapes and answers of families.
+void HeadStore::Loader::OnMetadata(uint64_t number, const model::Metadata& metadata) {
+  const auto found = by_number_.find(number);
+  if (found == by_number_.end()) {
+    ++store_.stats_.metadata_without_series;
+    return;
+  }
+  std::string_view family = found->second->labels.MetricName();
+  const auto strip = [&family](std::initializer_list<std::string_view> suffixes) {
+    for (const std::string_view suffix : suffixes) {
+      if (!family.ends_with(suffix)) continue;
+      family.remove_suffix(suffix.size());
+      return;
+    }
+  };
+  switch (metadata.type) {
+    case model::MetricType::kHistogram:
+      strip({"_bucket", "_count", "_sum"});
+      break;
+    case model::MetricType::kGaugeHistogram:
+      strip({"_bucket", "_gcount", "_gsum"});
+      break;
+    case model::MetricType::kSummary:
+      strip({"_count", "_sum"});
+      break;
+    default:
+      break;
+  }
+  if (!family.empty()) store_.metadata_.insert_or_assign(std::string(family), metadata);
 }
 
 HeadStore::Series* HeadStore::Loader::Admit(uint64_t number, Timestamp t) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -37,7 +38,7 @@ struct HeadStoreStats {
   uint64_t chunks_without_series = 0;
   uint64_t deletions = 0;
   uint64_t exemplars = 0;
-  uint64_t metadata = 0;
+  uint64_t metadata_without_series = 0;
   uint64_t histogram_starts = 0;  // start timestamps of histograms
   uint64_t damaged_records = 0;
   uint64_t unknown_records = 0;
@@ -54,6 +55,8 @@ class HeadStore final : public SampleStore {
       const std::function<void(uint64_t done_bytes, uint64_t all_bytes)>& progress);
 
   const HeadStoreStats& stats() const { return stats_; }
+  // What the log says of metric families; the last word counts.
+  const std::map<std::string, model::Metadata>& metadata() const { return metadata_; }
   std::string name() const override { return "head"; }
   std::set<model::Timestamp> Days() const override { return days_; }
   uint64_t sample_count() const override;
@@ -93,6 +96,7 @@ class HeadStore final : public SampleStore {
   std::deque<std::string> chunk_data_;
   std::vector<std::unique_ptr<MappedFile>> chunk_files_;
   std::set<model::Timestamp> days_;
+  std::map<std::string, model::Metadata> metadata_;
   HeadStoreStats stats_;
 };
 

@@ -280,6 +280,7 @@ Result<ImportReport> ImportPrometheus(Env& env, const ImportOptions& options) {
         options.progress({"reading the log", done, all});
       }));
   report.head = head->stats();
+  report.metadata = head->metadata();
   report.head_series = head->series_count();
   report.counts.skipped.rounded_histograms = head->stats().rounded_histograms;
   if (head->series_count() > 0) blocks.stores.push_back(std::move(head));

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -51,6 +52,8 @@ struct ImportReport {
   std::vector<std::pair<std::string, std::string>> refused_blocks;
   ImportCounts counts;
   HeadStoreStats head;
+  // By family, of the log: not in the store but for whoever keeps metadata.
+  std::map<std::string, model::Metadata> metadata;
   uint64_t head_series = 0;
   uint64_t segments = 0;
   uint64_t segment_bytes = 0;

@@ -175,13 +175,19 @@ void VisitExemplars(ByteReader& in, PrometheusLogVisitor* visitor) {
 
 void VisitMetadata(ByteReader& in, PrometheusLogVisitor* visitor) {
   while (!in.at_end()) {
-    in.Varint();
-    in.Fixed8();
+    const uint64_t series = in.Varint();
+    // The reference numbers types as we do.
+    const uint8_t type = in.Fixed8();
+    model::Metadata metadata;
+    if (type <= static_cast<uint8_t>(model::MetricType::kStateset))
+      metadata.type = static_cast<model::MetricType>(type);
     for (uint64_t left = in.Varint(); left > 0 && in.ok(); --left) {
-      in.String();
-      in.String();
+      const std::string_view name = in.String();
+      const std::string_view value = in.String();
+      if (name == "UNIT") metadata.unit = value;
+      if (name == "HELP") metadata.help = value;
     }
-    if (in.ok()) visitor->OnMetadata();
+    if (in.ok()) visitor->OnMetadata(series, metadata);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "model/histogram.h"
 #include "model/labels.h"
+#include "model/metadata.h"
 #include "model/sample.h"
 
 namespace tocsin::tsdb {
@@ -25,7 +26,7 @@ class PrometheusLogVisitor {
                            model::Timestamp start_ms) = 0;
   virtual void OnDeletion(uint64_t series, model::TimeRange range) = 0;
   virtual void OnExemplar() = 0;
-  virtual void OnMetadata() = 0;
+  virtual void OnMetadata(uint64_t series, const model::Metadata& metadata) = 0;
   // Everything that the out-of-order log said of the series so far is in a head chunk.
   virtual void OnChunkMarker(uint64_t series) = 0;
   // A record type of a newer version.
