@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "query/budget.h"
 #include "query/parser.h"
 #include "query/printer.h"
 
@@ -136,6 +137,12 @@ void AddStats(const QueryStats& part, QueryStats* all) {
   all->histograms_read = all->histograms_read || part.histograms_read;
 }
 
+int64_t PointsOf(const Matrix& matrix) {
+  size_t points = 0;
+  for (const Series& series : matrix) points += series.floats.size() + series.histograms.size();
+  return static_cast<int64_t>(points);
+}
+
 bool IsPlainMatrix(const QueryResult& result) {
   return result.annotations.warnings.empty() && result.annotations.infos.empty() &&
          !result.stats.histograms_read && std::holds_alternative<Matrix>(result.value);
@@ -176,6 +183,10 @@ Result<SharedResult> CachedRange::Combine(const Extent& extent, StepRange usable
   if (now.AgreesUntil(stamps_, SamplesOf(usable).min_ms) <= SamplesOf(usable).max_ms) {
     return SharedResult();
   }
+  // query.max-samples bounds what a query loads, and what it returns. Of a hit, what was kept is
+  // not loaded again, so that it may be answered where a first evaluation would have failed half
+  // way; but never with more than that many samples.
+  if (PointsOf(matrix) > engine_->options().max_samples) return Error(TooManySamples());
   combined->stats.cached_steps = (usable.last_ms - usable.first_ms) / what_.step_ms + 1;
   combined->value = std::move(matrix);
   TOCSIN_ASSIGN_OR_RETURN(combined->memory, engine_->ChargeResult(combined->value));

@@ -16,9 +16,11 @@ constexpr size_t kBytesByLevel = 16 * 1024;
 constexpr size_t kBytesByLevel = 4 * 1024;
 #endif
 constexpr size_t kBytesBase = size_t{1} << 20;
-constexpr int kDeepWalksMax = 4;
+// Of all walks at once: as many as the highest tree has (ast.h), so that one of those takes all the
+// memory that is meant for stacks.
+constexpr int64_t kDeepLevelsMax = 200'000;
 
-std::atomic<int> deep_walks = 0;
+std::atomic<int64_t> deep_levels = 0;
 thread_local bool on_deep_stack = false;
 
 }  // namespace
@@ -28,8 +30,8 @@ Status WithStackFor(int32_t height, const std::function<void()>& body) {
     body();
     return Status::Ok();
   }
-  if (deep_walks.fetch_add(1) >= kDeepWalksMax) {
-    deep_walks.fetch_sub(1);
+  if (deep_levels.fetch_add(height) + height > kDeepLevelsMax) {
+    deep_levels.fetch_sub(height);
     return Status(Code::kResourceExhausted, "too many deeply nested queries at once");
   }
   const ThreadOptions options{.stack_bytes =
@@ -42,7 +44,7 @@ Status WithStackFor(int32_t height, const std::function<void()>& body) {
       },
       options);
   if (thread) thread->Join();
-  deep_walks.fetch_sub(1);
+  deep_levels.fetch_sub(height);
   if (thread) return Status::Ok();
   return Status(Code::kResourceExhausted,
                 "no stack for a query nested so deeply: " + std::string(thread.error().message()));

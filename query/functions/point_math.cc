@@ -102,7 +102,9 @@ PairResult AddOrSubtract(BinaryOp op, const model::Histogram& lhs, const model::
     return {};
   }
   if (notes->counter_reset_collision) {
+    // As in the reference, the warning stands in for the result.
     annotations->CounterResetCollision(add ? "addition" : "subtraction", position);
+    return {};
   }
   if (notes->bounds_reconciled) {
     annotations->MismatchedCustomBuckets(add ? "addition" : "subtraction", position);

@@ -159,7 +159,7 @@ KNOWN = [
     # Sines of what differs in the last of many digits.
     (re.compile(r"\b(sin|cos|tan)\b"), re.compile(r"\^|exp|stdvar|stddev|deg")),
     # count_values and topk above sums that differ in the last digit.
-    (re.compile(r"count_values|topk|bottomk|sgn|==|!=|round|floor|ceil|>|<|changes|resets|group|%"), re.compile(r"\b(sum|avg|stddev|stdvar|deriv|predict_linear|rate|increase|delta|exp|hour|minute|day_of_week|month|year|days_in_month|day_of_month|quantile|quantile_over_time|histogram_quantile|time|\^|sin|cos|tan|atan|asinh|acos|ln|log2|log10|sum_over_time|avg_over_time|stddev_over_time|stdvar_over_time)\b")),
+    (re.compile(r"count_values|topk|bottomk|sgn|==|!=|round|floor|ceil|>|<|changes|resets|group|%"), re.compile(r"\b(sum|avg|stddev|stdvar|deriv|predict_linear|rate|increase|delta|exp|hour|minute|day_of_week|month|year|days_in_month|day_of_month|quantile|quantile_over_time|histogram_quantile|time|sin|cos|tan|atan|asinh|acos|ln|log2|log10|sum_over_time|avg_over_time|stddev_over_time|stdvar_over_time)\b|\^")),
 ]
 
 

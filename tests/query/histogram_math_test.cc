@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "query/functions/point_math.h"
+
 namespace tocsin::query {
 namespace {
 
@@ -51,6 +53,21 @@ BOOST_AUTO_TEST_CASE(BoundsArePowersOfTheSchemasBase) {
   BOOST_TEST(ExponentialBound(1024, 0) == std::numeric_limits<double>::max());
   BOOST_TEST(ExponentialBound(1025, 0) == kInf);
   BOOST_TEST(ExponentialBound(std::numeric_limits<int32_t>::max(), 8) == kInf);
+}
+
+// The warning stands in for the result, as in the reference.
+BOOST_AUTO_TEST_CASE(CollidingResetsLeaveSumsAndDifferencesOut) {
+  Histogram reset = Exponential(0, 0, {1});
+  reset.hint = CounterResetHint::kReset;
+  Histogram not_reset = Exponential(0, 0, {2});
+  not_reset.hint = CounterResetHint::kNotReset;
+  for (const BinaryOp op : {BinaryOp::kAdd, BinaryOp::kSub}) {
+    AnnotationSink sink("x + y");
+    const Operand x{0, &reset};
+    const Operand y{0, &not_reset};
+    BOOST_CHECK(CombineHistograms(op, x, y, &sink, {0, 5}).outcome == PairOutcome::kNothing);
+    BOOST_CHECK(CombineHistograms(op, x, x, &sink, {0, 5}).outcome == PairOutcome::kHistogram);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(AddingJoinsBucketsAndKeepsGaps) {

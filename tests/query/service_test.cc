@@ -97,11 +97,12 @@ std::string Bits(const Result<SharedResult>& result) {
 }
 
 struct Fixture {
-  explicit Fixture(const QueryServiceOptions& options = {})
-      : engine(TwoThreads()), service(&engine, WithEnv(options)) {}
-  static EngineOptions TwoThreads() {
+  explicit Fixture(const QueryServiceOptions& options = {}, int64_t max_samples = 50'000'000)
+      : engine(TwoThreads(max_samples)), service(&engine, WithEnv(options)) {}
+  static EngineOptions TwoThreads(int64_t max_samples) {
     EngineOptions options;
     options.threads = 2;
+    options.max_samples = max_samples;
     return options;
   }
   QueryServiceOptions WithEnv(QueryServiceOptions options) {
@@ -274,6 +275,21 @@ BOOST_AUTO_TEST_CASE(TheCacheIsBounded) {
   const uint64_t before = fixture.service.cache_stats().bytes;
   BOOST_REQUIRE(fixture.Range(store, "b", begin, begin + 3'600'000, 15'000).has_value());
   BOOST_TEST(fixture.service.cache_stats().bytes == before);
+}
+
+// It bounds what is loaded, of which a hit has little, and what is returned.
+BOOST_AUTO_TEST_CASE(HitsReturnNoMoreThanMaxSamples) {
+  Fixture fixture({}, 100);
+  ChangingStore store;
+  const Timestamp begin = 40 * kWindowMs;
+  for (Timestamp t = begin; t <= begin + 3'600'000; t += 15'000) store.Add(1, t, 1);
+  store.Publish();
+  BOOST_REQUIRE(fixture.Range(store, "b", begin, begin + 70 * 15'000, 15'000).has_value());
+  const auto more = fixture.Range(store, "b", begin, begin + 90 * 15'000, 15'000);
+  BOOST_REQUIRE(more.has_value());
+  BOOST_TEST((*more)->stats.cached_steps == 71);
+  BOOST_TEST(Bits(fixture.Range(store, "b", begin, begin + 110 * 15'000, 15'000)) ==
+             "error: query processing would load too many samples into memory in query execution");
 }
 
 BOOST_AUTO_TEST_CASE(DependencesAreKnownOrRefused) {
