@@ -2,7 +2,7 @@
 """Real exporter pages through Prometheus, VictoriaMetrics and Tocsin: bytes a sample on disk after compaction, and whether what
 comes back is what went in, to the bit.
 
-    tests/bench/real_captures.py CAPTURE_DIR [--aligned] [--out results.json]
+    tests/bench/real_captures.py CAPTURE_DIR [--aligned] [--late] [--out results.json]
 
 CAPTURE_DIR holds one file a scrape, NAME-<unix ms>.txt, as `tsbench capture` of ../shared/bench writes them. Every capture gets
 servers of its own. Samples are sent by remote write in time order, with their true timestamps, or rounded to the whole second
@@ -16,6 +16,7 @@ import glob
 import json
 import math
 import os
+import random
 import re
 import struct
 import subprocess
@@ -79,6 +80,22 @@ def pushes(name, known, rows):
         yield [({**known[key], "job": name, "instance": name + ":9100"}, samples) for key, samples in series.items()]
 
 
+def delayed(rows):
+    """A tenth of the rows come up to an hour after their time, the same ones in each run."""
+    chance = random.Random(11)
+    arrivals = []
+    for t, samples in rows:
+        late = chance.random() < 0.1
+        arrivals.append((t + (chance.randrange(3_600_000) if late else 0), t, samples))
+    return [(t, samples) for _, t, samples in sorted(arrivals, key=lambda a: a[:2])]
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def size(*paths):
     total = 0
     for pattern in paths:
@@ -119,7 +136,8 @@ SERVERS = [
 def running(server):
     with tempfile.TemporaryDirectory() as directory:
         with open(os.path.join(directory, "c.yml"), "w") as f:
-            f.write("global: {scrape_interval: 1h}\n")
+            f.write("global: {scrape_interval: 1h}\nstorage: {tsdb: {out_of_order_time_window: 2h}}\n" if server.name == "tocsin"
+                    else "global: {scrape_interval: 1h}\n")
         port = free_port()
         command = [word.format(dir=directory, port=port) for word in server.command]
         with open(os.path.join(directory, "log"), "wb") as log:
@@ -162,10 +180,11 @@ def check(url, known, rows):
     return got, changed
 
 
-def measure(server, name, known, rows):
+def measure(server, name, known, rows, late):
     samples = sum(len(s) for _, s in rows)
-    with running(server) as (url, directory, _):
-        for push in pushes(name, known, rows):
+    with running(server) as (url, directory, pid):
+        idle = cpu_seconds(pid)
+        for push in pushes(name, known, delayed(rows) if late else rows):
             status, body = remote_write(url, push, timeout=120)
             if status // 100 != 2:
                 raise SystemExit(f"{server.name} refused {name}: {status} {body}")
@@ -176,6 +195,7 @@ def measure(server, name, known, rows):
                 raise SystemExit(f"{server.name}: {path} answered {answer.status} {answer.text}")
         time.sleep(3)
         result = {what: size(*(p.format(dir=directory) for p in paths)) / samples for what, paths in server.sizes.items()}
+        result["cpu_ns"] = (cpu_seconds(pid) - idle) * 1e9 / samples
         result["returned"], result["changed"] = check(url, known, rows)
     return result
 
@@ -184,6 +204,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory")
     parser.add_argument("--aligned", action="store_true")
+    parser.add_argument("--late", action="store_true", help="a tenth of the rows come up to an hour late")
     parser.add_argument("--only", default="", help="names of servers, comma separated")
     parser.add_argument("--out")
     args = parser.parse_args()
@@ -194,9 +215,9 @@ def main():
         for server in SERVERS:
             if args.only and server.name not in args.only.split(","):
                 continue
-            one = results[name][server.name] = measure(server, name, known, rows)
+            one = results[name][server.name] = measure(server, name, known, rows, args.late)
             sizes = ", ".join(f"{what} {one[what]:.3f}" for what in server.sizes)
-            print(f"  {server.name:17} bytes/sample: {sizes}; {one['returned']} samples returned, {one['changed']} changed", flush=True)
+            print(f"  {server.name:17} bytes/sample: {sizes}; {one['returned']} samples returned, {one['changed']} changed; {one['cpu_ns']:.0f} ns of CPU", flush=True)
     if args.out:
         with open(args.out, "w") as f:
             json.dump(results, f, indent=1)

@@ -3,9 +3,12 @@
 // to an hour; maintenance runs once a minute of that clock.
 //
 //   mix    series like those of ../shared/bench: constants, counters, gauges, histogram buckets,
-//   noise noise  random doubles: nothing can be saved late   mix with a tenth of the rows late
+//          noise
+//   noise  random doubles: nothing can be saved
+//   late   the samples of mix; a tenth of the rows come up to an hour after their time
 //
 // Usage: tsdb_disk_bench [days = 2] [series = 1000] [interval_s = 15] [directory]
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -47,6 +50,13 @@ class ClockEnv final : public ForwardingEnv {
   }
   Status SyncDir(const std::string&) override { return Status::Ok(); }
 };
+
+// Of the whole process: making the values, too.
+double CpuNanos() {
+  timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
+}
 
 size_t OpenFiles() {
   size_t count = 0;
@@ -111,18 +121,35 @@ void Run(const char* name, Workload workload, const std::string& dir, int64_t da
   }
   std::mt19937_64 random(7);
   Values values(series);
+  const double cpu_start = CpuNanos();
   uint64_t samples = 0;
   int64_t next_round = env.now_ms;
-  for (; env.now_ms < kStartMs + days * kDayMs; env.now_ms += interval_ms) {
-    const bool late = workload == Workload::kLate && random() % 10 == 0;
-    const auto behind = late ? static_cast<int64_t>(random() % 3'600'000) : 0;
+  std::vector<double> row(series);
+  struct Row {
+    model::Timestamp t;
+    std::vector<double> values;
+  };
+  std::multimap<int64_t, Row> waiting;  // by when they come
+  std::mt19937_64 lateness(11);         // of its own, so that late and ordered samples are the same
+  const auto append = [&](model::Timestamp t, const std::vector<double>& its_values) {
     auto batch = db->NewBatch();
-    batch->BeginRow(*writer, env.now_ms - behind, model::RowKind::kFull);
-    for (size_t i = 0; i < series; ++i)
-      batch->Set(slots[i], values.Next(i, workload, random), model::kRowTimestamp);
+    batch->BeginRow(*writer, t, model::RowKind::kFull);
+    for (size_t i = 0; i < series; ++i) batch->Set(slots[i], its_values[i], model::kRowTimestamp);
     const model::CommitResult result = batch->Commit({});
     Die(result.status);
     samples += result.samples_committed;
+  };
+  for (; env.now_ms < kStartMs + days * kDayMs; env.now_ms += interval_ms) {
+    for (size_t i = 0; i < series; ++i) row[i] = values.Next(i, workload, random);
+    const bool late = workload == Workload::kLate && lateness() % 10 == 0;
+    if (late) {
+      const auto behind = static_cast<int64_t>(lateness() % 3'600'000);
+      waiting.emplace(env.now_ms + behind, Row{env.now_ms, row});
+    } else {
+      append(env.now_ms, row);
+    }
+    for (; !waiting.empty() && waiting.begin()->first <= env.now_ms; waiting.erase(waiting.begin()))
+      append(waiting.begin()->second.t, waiting.begin()->second.values);
     if (env.now_ms < next_round) continue;
     next_round = env.now_ms + kMinuteMs;
     Die(db->FlushWal(false));
@@ -135,6 +162,7 @@ void Run(const char* name, Workload workload, const std::string& dir, int64_t da
     env.now_ms += 5 * kMinuteMs;
     Die(db->RunMaintenance());
   }
+  const double cpu_nanos = CpuNanos() - cpu_start;
   const auto per_sample = [&](uint64_t bytes) {
     return static_cast<double>(bytes) / static_cast<double>(samples);
   };
@@ -145,13 +173,14 @@ void Run(const char* name, Workload workload, const std::string& dir, int64_t da
       "3f,"
       "\"written_l1\":%.3f,\"written_l2\":%.3f,\"written_during_ingest_but_l2\":%.3f,"
       "\"written_total\":%.3f,\"kept\":%.3f,\"log_left\":%.3f,\"merges\":%llu,\"files\":%llu,"
-      "\"files_before_close\":%llu,\"open_fds\":%zu}\n",
+      "\"files_before_close\":%llu,\"open_fds\":%zu,\"cpu_ns_per_sample\":%.1f}\n",
       name, static_cast<unsigned long long>(samples), static_cast<long long>(days), per_sample(log),
       per_sample(env.written["L0"]), per_sample(env.written["L1"]), per_sample(env.written["L2"]),
       per_sample(ingest), per_sample(log + segments), per_sample(db->sizes().disk_bytes),
       per_sample(db->sizes().wal_bytes), static_cast<unsigned long long>(db->counters().merges),
       static_cast<unsigned long long>(db->sizes().segments),
-      static_cast<unsigned long long>(files_open_day), OpenFiles());
+      static_cast<unsigned long long>(files_open_day), OpenFiles(),
+      cpu_nanos / static_cast<double>(samples));
   std::fflush(stdout);
   writer.reset();
   Die(db->Close());

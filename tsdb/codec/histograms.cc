@@ -64,12 +64,29 @@ bool ReadNumbers(ByteReader* in, std::vector<double>* numbers) {
   return in->ok();
 }
 
-}  // namespace
-
-void EncodeHistogram(const model::Histogram& h, std::string* out) {
+// What a histogram and its shape begin with.
+void PutHead(const model::Histogram& h, std::string* out) {
   PutFixed8(*out, static_cast<uint8_t>((h.integer ? 1 : 0) | static_cast<unsigned>(h.hint) << 1));
   PutSignedVarint(*out, h.schema);
   PutNumber(out, h.zero_threshold);
+}
+
+bool ReadHead(ByteReader* in, model::Histogram* h) {
+  const uint8_t head = in->Fixed8();
+  if (head > kHeadMax) return false;
+  h->integer = (head & 1) != 0;
+  h->hint = static_cast<model::CounterResetHint>(head >> 1);
+  const int64_t schema = in->SignedVarint();
+  if (schema != static_cast<int32_t>(schema)) return false;
+  h->schema = static_cast<int32_t>(schema);
+  h->zero_threshold = ReadNumber(in);
+  return in->ok();
+}
+
+}  // namespace
+
+void EncodeHistogram(const model::Histogram& h, std::string* out) {
+  PutHead(h, out);
   PutNumber(out, h.zero_count);
   PutNumber(out, h.count);
   PutNumber(out, h.sum);
@@ -81,36 +98,19 @@ void EncodeHistogram(const model::Histogram& h, std::string* out) {
 }
 
 void EncodeShape(const model::Histogram& h, std::string* out) {
-  PutFixed8(*out, static_cast<uint8_t>((h.integer ? 1 : 0) | static_cast<unsigned>(h.hint) << 1));
-  PutSignedVarint(*out, h.schema);
-  PutNumber(out, h.zero_threshold);
+  PutHead(h, out);
   PutSpans(out, h.positive_spans);
   PutSpans(out, h.negative_spans);
   PutNumbers(out, h.custom_values);
 }
 
 bool DecodeShape(ByteReader* in, model::Histogram* h) {
-  const uint8_t head = in->Fixed8();
-  if (head > kHeadMax) return false;
-  h->integer = (head & 1) != 0;
-  h->hint = static_cast<model::CounterResetHint>(head >> 1);
-  const int64_t schema = in->SignedVarint();
-  if (schema != static_cast<int32_t>(schema)) return false;
-  h->schema = static_cast<int32_t>(schema);
-  h->zero_threshold = ReadNumber(in);
-  return in->ok() && ReadSpans(in, &h->positive_spans) && ReadSpans(in, &h->negative_spans) &&
-         ReadNumbers(in, &h->custom_values);
+  return ReadHead(in, h) && ReadSpans(in, &h->positive_spans) &&
+         ReadSpans(in, &h->negative_spans) && ReadNumbers(in, &h->custom_values);
 }
 
 bool DecodeHistogram(ByteReader* in, model::Histogram* h) {
-  const uint8_t head = in->Fixed8();
-  if (head > kHeadMax) return false;
-  h->integer = (head & 1) != 0;
-  h->hint = static_cast<model::CounterResetHint>(head >> 1);
-  const int64_t schema = in->SignedVarint();
-  if (schema != static_cast<int32_t>(schema)) return false;
-  h->schema = static_cast<int32_t>(schema);
-  h->zero_threshold = ReadNumber(in);
+  if (!ReadHead(in, h)) return false;
   h->zero_count = ReadNumber(in);
   h->count = ReadNumber(in);
   h->sum = ReadNumber(in);

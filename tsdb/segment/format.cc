@@ -139,6 +139,11 @@ bool DecodeFooter(std::string_view bytes, uint8_t version, uint64_t file_bytes, 
 }
 
 void EncodeIds(IdSpan ids, std::string* out) {
+  if (ids.size() == 1) {  // gaps: most values of a small file
+    PutVarint(*out, 2);
+    PutVarint(*out, ids[0]);
+    return;
+  }
   const std::string gaps = GapsOf(ids);
   const std::string runs = RunsOf(ids);
   const bool take_runs = runs.size() < gaps.size();

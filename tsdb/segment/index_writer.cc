@@ -1,6 +1,7 @@
 #include "tsdb/segment/index_writer.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/bytes.h"
 #include "tsdb/types.h"
@@ -42,17 +43,35 @@ IndexWriter::IndexWriter(const std::vector<SourceRecord>& sources,
       seed_(fingerprint_seed),
       source_used_(std::move(source_used)),
       key_used_(std::move(key_used)) {
-  const auto collect = [this](const model::Labels& labels) {
-    for (const model::LabelView label : labels) {
-      for (const std::string_view text : {label.name, label.value}) {
-        if (symbol_ids_.emplace(text, 0).second) symbols_.push_back(text);
-      }
-    }
+  std::unordered_map<std::string_view, uint32_t> known;
+  std::vector<std::string_view> texts;  // as they come
+  const auto number_of = [&](std::string_view text) {
+    const auto [at, fresh] = known.try_emplace(text, static_cast<uint32_t>(texts.size()));
+    if (fresh) texts.push_back(text);
+    return at->second;
   };
-  for (const SourceRecord& source : sources) collect(source.labels);
-  for (const model::Labels& key : keys) collect(key);
-  std::sort(symbols_.begin(), symbols_.end());
-  for (uint32_t i = 0; i < symbols_.size(); ++i) symbol_ids_[symbols_[i]] = i;
+  const auto collect = [&](const model::Labels& labels, Side* side) {
+    for (const model::LabelView label : labels) {
+      const uint32_t name = number_of(label.name);
+      side->pairs.push_back({name, number_of(label.value)});
+    }
+    side->ends.push_back(side->pairs.size());
+  };
+  for (const SourceRecord& source : sources) collect(source.labels, &source_side_);
+  for (const model::Labels& key : keys) collect(key, &key_side_);
+
+  std::vector<uint32_t> order(texts.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(),
+            [&texts](uint32_t a, uint32_t b) { return texts[a] < texts[b]; });
+  std::vector<uint32_t> symbol_of(texts.size());
+  for (uint32_t i = 0; i < order.size(); ++i) {
+    symbol_of[order[i]] = i;
+    symbols_.push_back(texts[order[i]]);
+  }
+  for (Side* side : {&source_side_, &key_side_}) {
+    for (Pair& pair : side->pairs) pair = {symbol_of[pair.name], symbol_of[pair.value]};
+  }
 }
 
 std::string IndexWriter::Symbols() const {
@@ -61,11 +80,11 @@ std::string IndexWriter::Symbols() const {
   return out + BlockTable(symbols_);
 }
 
-void IndexWriter::PutLabels(const model::Labels& labels, std::string* out) const {
+void IndexWriter::PutLabels(std::span<const Pair> labels, std::string* out) {
   PutVarint(*out, labels.size());
-  for (const model::LabelView label : labels) {
-    PutVarint(*out, SymbolOf(label.name));
-    PutVarint(*out, SymbolOf(label.value));
+  for (const Pair& label : labels) {
+    PutVarint(*out, label.name);
+    PutVarint(*out, label.value);
   }
 }
 
@@ -76,7 +95,7 @@ std::string IndexWriter::Sources() const {
     std::string& record = records.emplace_back();
     PutFixed8(record, static_cast<uint8_t>(source.origin.kind));
     PutString(record, source.origin.id);
-    PutLabels(source.labels, &record);
+    PutLabels(source_side_.of(records.size() - 1), &record);
     PutVarint(record, source.axes.size());
     for (const SectionPlace& axis : source.axes) {
       PutVarint(record, axis.offset);
@@ -91,42 +110,50 @@ std::string IndexWriter::Keys() const {
   std::vector<std::string> records;
   std::vector<Fingerprint> prints;
   for (const model::Labels& key : keys_) {
-    PutLabels(key, &records.emplace_back());
+    std::string& record = records.emplace_back();
+    PutLabels(key_side_.of(records.size() - 1), &record);
     if (keys_.size() > kUnprintedKeysMax) prints.push_back(FingerprintOf(key, seed_));
   }
   return Table(records, prints);
 }
 
-std::string IndexWriter::SourcePostings() const {
-  std::vector<const model::Labels*> items;
-  for (size_t i = 0; i < sources_.size(); ++i) {
-    items.push_back(source_used_[i] ? &sources_[i].labels : nullptr);
-  }
-  return Postings(items);
-}
+std::string IndexWriter::SourcePostings() const { return Postings(source_side_, source_used_); }
 
-std::string IndexWriter::KeyPostings() const {
-  std::vector<const model::Labels*> items;
-  for (size_t i = 0; i < keys_.size(); ++i) {
-    items.push_back(key_used_[i] ? &keys_[i] : nullptr);
-  }
-  return Postings(items);
-}
+std::string IndexWriter::KeyPostings() const { return Postings(key_side_, key_used_); }
 
-std::string IndexWriter::Postings(const std::vector<const model::Labels*>& items) const {
-  // Symbols are in order of text, so maps by symbol are in order of name and value.
-  std::map<uint32_t, std::map<uint32_t, IdList>> names;
+std::string IndexWriter::Postings(const Side& side, const std::vector<bool>& used) {
+  struct Posting {
+    uint32_t name;
+    uint32_t value;
+    uint32_t id;
+    auto operator<=>(const Posting&) const = default;
+  };
+  // Symbols are in order of text, so by symbol is by name and value.
+  std::vector<Posting> postings;
   std::map<std::vector<uint32_t>, IdList> schemas;
   std::vector<uint32_t> schema;
-  for (uint32_t id = 0; id < items.size(); ++id) {
-    if (items[id] == nullptr) continue;
+  for (uint32_t id = 0; id < side.ends.size(); ++id) {
+    if (!used[id]) continue;
     schema.clear();
-    for (const model::LabelView label : *items[id]) {
-      const uint32_t name = SymbolOf(label.name);
-      names[name][SymbolOf(label.value)].push_back(id);
-      schema.push_back(name);
+    for (const Pair& label : side.of(id)) {
+      postings.push_back({label.name, label.value, id});
+      schema.push_back(label.name);
     }
     schemas[schema].push_back(id);
+  }
+  std::sort(postings.begin(), postings.end());
+  struct Value {
+    uint32_t symbol;
+    IdList ids;
+  };
+  std::vector<std::pair<uint32_t, std::vector<Value>>> names;
+  for (const Posting& posting : postings) {
+    if (names.empty() || names.back().first != posting.name) names.push_back({posting.name, {}});
+    std::vector<Value>& values = names.back().second;
+    if (values.empty() || values.back().symbol != posting.value) {
+      values.push_back({posting.value, {}});
+    }
+    values.back().ids.push_back(posting.id);
   }
   // name table | schema offsets | value tables, then schemas
   const size_t blob_at = 8 + names.size() * 12 + schemas.size() * 4;

@@ -37,10 +37,22 @@ class IndexWriter {
   std::string KeyPostings() const;
 
  private:
-  uint32_t SymbolOf(std::string_view text) const { return symbol_ids_.at(text); }
-  void PutLabels(const model::Labels& labels, std::string* out) const;
-  // A null item is left out.
-  std::string Postings(const std::vector<const model::Labels*>& items) const;
+  struct Pair {
+    uint32_t name = 0;  // symbols
+    uint32_t value = 0;
+  };
+  // The labels of all sources or all keys, as symbols.
+  struct Side {
+    std::vector<Pair> pairs;
+    std::vector<size_t> ends;  // in `pairs`, by local id
+
+    std::span<const Pair> of(size_t id) const {
+      const size_t begin = id == 0 ? 0 : ends[id - 1];
+      return std::span(pairs).subspan(begin, ends[id] - begin);
+    }
+  };
+  static void PutLabels(std::span<const Pair> labels, std::string* out);
+  static std::string Postings(const Side& side, const std::vector<bool>& used);
 
   const std::vector<SourceRecord>& sources_;
   const std::vector<model::Labels>& keys_;
@@ -48,7 +60,8 @@ class IndexWriter {
   const std::vector<bool> source_used_;
   const std::vector<bool> key_used_;
   std::vector<std::string_view> symbols_;  // sorted
-  std::unordered_map<std::string_view, uint32_t> symbol_ids_;
+  Side source_side_;
+  Side key_side_;
 };
 
 }  // namespace tocsin::tsdb
