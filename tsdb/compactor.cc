@@ -32,6 +32,9 @@ std::vector<PlannedMerge> Plan(const Version& version, const std::vector<MergeCh
   return plan;
 }
 
+// Tries to see marks and rows of the same moment while batches are committed.
+constexpr int kPinAttemptsMax = 100;
+
 // Retention may have deleted some to make room for others.
 bool AllThere(const Version& version, std::span<const Version::Segment> segments) {
   return std::all_of(segments.begin(), segments.end(), [&](const Version::Segment& segment) {
@@ -432,7 +435,18 @@ Status Compactor::CleanTombstones() {
 
 Result<SnapshotContents> Compactor::SealForSnapshot(bool skip_head) {
   SnapshotContents contents;
-  std::unique_ptr<DatabaseSnapshot> pin = PinForRewrite();
+  std::unique_ptr<DatabaseSnapshot> pin;
+  store_.WithoutDeletes([&] {
+    uint64_t marked = 0;
+    std::vector<std::pair<std::string, std::string>> marks;
+    // Marks must not speak of rows that the pin does not see; older ones only say less.
+    for (int attempt = 0; attempt < kPinAttemptsMax; ++attempt) {
+      marks = head_.Marks(&marked);
+      pin = std::make_unique<DatabaseSnapshot>(head_, store_.Current(), quarantine_);
+      if (pin->commit_number() == marked) break;
+    }
+    if (!skip_head) contents.log = CollectSnapshotLog(head_, pin->commit_number(), marks);
+  });
   contents.commit = pin->commit_number();
   contents.version.segments = pin->version().segments;
   contents.version.tombstones = pin->version().tombstones;

@@ -122,6 +122,7 @@ void DatabaseImpl::StartThreads() {
     }
   }
   compact_.Start("compact", kMaintenanceIntervalMs, [this, failing = false]() mutable {
+    if (env_.MonotonicNanos() / 1'000'000 < first_round_ms_.load(std::memory_order_relaxed)) return;
     const Status status = RunMaintenance();
     if (!status.ok() && !failing)
       LogError("tsdb", "compaction fails, it is tried again", {{"err", status}});
@@ -165,6 +166,9 @@ Status DatabaseImpl::Close() {
   wal_sync_.Stop();
   Status status;
   if (head_ != nullptr) {
+    // The next start finds every slot's state in files of their own, and reads those of the rows
+    // only for the rows.
+    if (options_.wal && !options_.read_only) status = head_->RotateLogs(nullptr);
     for (size_t s = 0; s < head_->shard_count(); ++s) {
       Status closed = head_->shard(s).log.Close();
       if (status.ok()) status = std::move(closed);

@@ -46,9 +46,8 @@ void DatabaseImpl::ForgetExemplars(const TombstoneList& tombstones) {
   DeletedSeries deletes(tombstones);
   // Not while the ring is locked: a commit may wait for it.
   std::map<std::pair<SourceId, model::Slot>, std::vector<DeletedSpan>> spans;
-  head_->exemplars().ForEach([&spans](SourceId source, model::Slot slot, const model::Exemplar&) {
-    spans[{source, slot}];
-  });
+  head_->exemplars().ForEach([&spans](SourceId source, model::Slot slot, const model::Exemplar&,
+                                      uint64_t) { spans[{source, slot}]; });
   for (auto& [place, deleted] : spans) {
     const KeyId key = pin.KeyAt(place.first, place.second);
     if (key == kNoId) continue;

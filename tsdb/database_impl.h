@@ -193,6 +193,8 @@ class DatabaseImpl final : public Database {
 
   std::atomic<uint64_t> deletes_{0};
 
+  std::atomic<int64_t> first_round_ms_{0};  // monotonic: `compact` waits until then
+
   Periodic wal_write_;
   Periodic wal_sync_;
   Periodic compact_;

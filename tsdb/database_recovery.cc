@@ -12,6 +12,8 @@ namespace tocsin::tsdb {
 
 namespace {
 
+// After a start that loaded rows, queries and rules come first; then what is due is sealed.
+constexpr int64_t kFirstRoundDelayMs = 5000;
 // A seal or merge while a read-only database opens makes it look again; they are minutes apart.
 constexpr int kReadOnlyAttemptsMax = 10;
 
@@ -116,6 +118,8 @@ void DatabaseImpl::LoadOlderRows() {
   const bool stopped = replay_->has_older();
   MutexLock lock(load_mutex_);
   recovery_.replay_ms += (env_.MonotonicNanos() - began) / 1'000'000;
+  if (recovery_.replayed_rows > 0)
+    first_round_ms_ = env_.MonotonicNanos() / 1'000'000 + kFirstRoundDelayMs;
   load_ = stopped ? Load::kStopped : Load::kDone;
   load_changed_.NotifyAll();
 }

@@ -209,7 +209,7 @@ Result<std::vector<model::ExemplarSeries>> DatabaseSnapshot::Exemplars(
     std::span<const model::MatcherSet> matcher_sets, model::TimeRange range) const {
   std::map<std::pair<SourceId, model::Slot>, std::vector<model::Exemplar>> by_slot;
   head_.exemplars().ForEach(
-      [&](SourceId source, model::Slot slot, const model::Exemplar& exemplar) {
+      [&](SourceId source, model::Slot slot, const model::Exemplar& exemplar, uint64_t) {
         if (range.Contains(exemplar.timestamp_ms)) by_slot[{source, slot}].push_back(exemplar);
       });
   std::map<model::Labels, std::vector<model::Exemplar>> by_series;

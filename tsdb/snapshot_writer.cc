@@ -24,6 +24,7 @@ Status Fill(Env& env, const std::string& directory, const SnapshotContents& cont
   Manifest manifest = SegmentStore::ManifestOf(contents.version, contents.commit);
   manifest.sequence = 1;
   TOCSIN_RETURN_IF_ERROR(WriteManifest(env, segments, manifest));
+  TOCSIN_RETURN_IF_ERROR(WriteSnapshotLog(env, JoinPath(directory, "wal"), contents.log));
   TOCSIN_RETURN_IF_ERROR(env.SyncDir(rollups));
   TOCSIN_RETURN_IF_ERROR(env.SyncDir(segments));
   return env.SyncDir(directory);

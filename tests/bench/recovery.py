@@ -7,15 +7,16 @@
 
 `tsbench` (../shared/bench) pushes the samples; the last tick is 105 s behind a half hour, so that as much as can be (32 minutes)
 is in no segment yet. Each start is from a fresh copy of the directory: `kill` as the crash left it, `clean` after one more start
-and SIGTERM. Measured from exec: first scrape (a target gets its first request), ready, the first query (count of every series,
-asked at once), every acknowledged sample counted; VmHWM and CPU seconds at ready and after the first query. TOCSIN_BINARY names
-the daemon.
+and SIGTERM. Measured from exec: scraping begins (the log says so), first scrape (of one target with an interval of a second),
+ready, the first query (of one metric name, asked at once), every series counted, one query a metric name; once, every
+acknowledged sample. VmHWM and CPU seconds at ready and after the queries. TOCSIN_BINARY names the daemon.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -121,24 +122,34 @@ def start_once(daemon, target, facts):
     scraped = []
     waiting = threading.Thread(target=lambda: target.first.wait(60) and scraped.append(time.monotonic()))
     waiting.start()
+    logged = len(daemon.log())
     begun = time.monotonic()
     daemon.start(ready=False)
     pid = daemon.process.pid
     wait_until(daemon.is_ready, 120, 0.005, "readiness")
     figures = {"ready_s": time.monotonic() - begun, "ready_cpu_s": cpu_seconds(pid), "ready_peak_mib": mib(pid, "VmHWM")}
-    count, took = instant(daemon, 'count({__name__=~".+",instance!~"127.*"})', facts["last_s"])
-    figures.update({"query_s": took, "query_cpu_s": cpu_seconds(pid), "query_peak_mib": mib(pid, "VmHWM")})
+    asked = time.monotonic()
+    count, figures["first_query_s"] = instant(daemon, 'count(node_cpu_seconds_total{job!="loss"})', facts["last_s"])
+    count = sum(instant(daemon, f"count({selector})", facts["last_s"])[0] for selector in selectors(daemon))
+    figures.update({"all_counted_s": time.monotonic() - asked, "counted_cpu_s": cpu_seconds(pid), "counted_peak_mib": mib(pid, "VmHWM")})
     assert count == facts["series"], (count, facts["series"])
+    begins = re.findall(r'msg=(?:"scraping[^"]*"|ready) after_ms=(\d+)', daemon.log()[logged:])
+    figures["scraping_s"] = int(begins[0]) / 1000
     waiting.join()
     figures["first_scrape_s"] = scraped[0] - begun
     return {name: round(value, 3 if name.endswith("_s") else 0) for name, value in figures.items()}
 
 
-def count_samples(daemon, facts):
-    """Every stored sample, a metric name at a time."""
+def selectors(daemon):
+    """One a metric name; without the series of the scraped target."""
     names = daemon.get("/api/v1/label/__name__/values").json()["data"]
-    selector = '{__name__="%s",instance!~"127.*"}'
-    return int(sum(instant(daemon, f"sum(count_over_time({selector % name}[{facts['span_s'] + 60}s]))", facts["last_s"])[0] for name in names))
+    return ['{__name__="%s",job!="loss"}' % name for name in names]
+
+
+def count_samples(daemon, facts):
+    """Every stored sample."""
+    window = f"[{facts['span_s'] + 60}s]"
+    return int(sum(instant(daemon, f"sum(count_over_time({s}{window}))", facts["last_s"])[0] for s in selectors(daemon)))
 
 
 def starts(arguments, kept, facts):
@@ -186,14 +197,14 @@ def loss(kills):
                 expr = f'page_number{{instance="{target.address}"}}[1h]'
                 result = daemon.get("/api/v1/query", query=expr, time=now).json()["data"]["result"]
                 stored = {int(float(v)) for series in result for _, v in series["values"]}
-                pages = [n for n in range(1, len(target.served) + 1) if target.served[n - 1] < kill_times[-1]]
-                served += len(pages)
-                for number in pages:
-                    if number in stored:
-                        continue
-                    lost += 1
-                    asked = target.served[number - 1]
-                    oldest_ms = max(oldest_ms, (min(k for k in kill_times if k >= asked) - asked) * 1000)
+                served += sum(asked <= kill_times[-1] for asked in target.served)
+                for killed in kill_times:
+                    # What a kill takes is the last of a target's pages.
+                    for number in range(sum(asked <= killed for asked in target.served), 0, -1):
+                        if number in stored:
+                            break
+                        lost += 1
+                        oldest_ms = max(oldest_ms, (killed - target.served[number - 1]) * 1000)
         finally:
             if daemon.process and daemon.process.poll() is None:
                 daemon.kill()

@@ -10,7 +10,6 @@
 //           rows, all or nothing, acknowledged when with the kernel
 //
 // Usage: tsdb_head_bench [rows = 120] [directory = a new one under /tmp]
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -22,6 +21,8 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "tests/bench/fleet_labels.h"
+#include "tests/bench/process_figures.h"
 #include "tsdb/database.h"
 
 namespace tocsin::tsdb {
@@ -29,22 +30,6 @@ namespace {
 
 constexpr int kSources = 200;
 constexpr int kSlots = 1000;
-
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-}
-
-double ResidentBytes() {
-  std::FILE* file = std::fopen("/proc/self/statm", "r");
-  long total = 0;
-  long resident = 0;
-  if (file == nullptr || std::fscanf(file, "%ld %ld", &total, &resident) != 2) resident = 0;
-  if (file != nullptr) std::fclose(file);
-  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
 
 class Stopwatch {
  public:
@@ -57,20 +42,6 @@ class Stopwatch {
   double cpu_ = CpuSeconds();
   int64_t wall_ = Env::Default().MonotonicNanos();
 };
-
-std::string Text(int i) { return std::to_string(i); }
-
-model::Labels SourceLabels(int i) {
-  return model::Labels::FromPairs(std::vector<std::pair<std::string, std::string>>{
-      {"job", "node"}, {"instance", "host-" + Text(i) + ".example.com:9100"}});
-}
-
-model::Labels KeyLabels(int i) {
-  return model::Labels::FromPairs(std::vector<std::pair<std::string, std::string>>{
-      {"__name__", "http_requests_" + Text(i % 50) + "_total"},
-      {"method", i % 2 == 0 ? "GET" : "POST"},
-      {"path", "/api/v1/resource/" + Text(i / 50)}});
-}
 
 std::unique_ptr<Database> OpenOrDie(const std::string& directory) {
   DatabaseOptions options;

@@ -6,13 +6,11 @@
 //
 // TOCSIN_BENCH_LZ4 in the environment: with a compressed log.
 // Usage: tsdb_recovery_bench [series = 100000] [rows = 120] [directory = a new one under /tmp]
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <random>
 #include <string>
@@ -20,6 +18,8 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "tests/bench/fleet_labels.h"
+#include "tests/bench/process_figures.h"
 #include "tsdb/database.h"
 
 namespace tocsin::tsdb {
@@ -27,41 +27,6 @@ namespace {
 
 constexpr int kSlots = 1000;
 constexpr int kSeriesPerBatch = 500;
-
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-}
-
-// MiB; `field` is "VmHWM:" (peak) or "VmRSS:".
-double StatusMib(const char* field) {
-  std::FILE* file = std::fopen("/proc/self/status", "r");
-  if (file == nullptr) return 0;
-  char line[256];
-  long kib = 0;
-  while (std::fgets(line, sizeof line, file) != nullptr) {
-    if (std::strncmp(line, field, std::strlen(field)) == 0)
-      kib = std::atol(line + std::strlen(field));
-  }
-  std::fclose(file);
-  return static_cast<double>(kib) / 1024;
-}
-
-std::string Text(int i) { return std::to_string(i); }
-
-model::Labels SourceLabels(int i) {
-  return model::Labels::FromPairs(std::vector<std::pair<std::string, std::string>>{
-      {"job", "node"}, {"instance", "host-" + Text(i) + ".example.com:9100"}});
-}
-
-model::Labels KeyLabels(int i) {
-  return model::Labels::FromPairs(std::vector<std::pair<std::string, std::string>>{
-      {"__name__", "http_requests_" + Text(i % 50) + "_total"},
-      {"method", i % 2 == 0 ? "GET" : "POST"},
-      {"path", "/api/v1/resource/" + Text(i / 50)}});
-}
 
 std::unique_ptr<Database> OpenOrDie(const std::string& directory) {
   DatabaseOptions options;

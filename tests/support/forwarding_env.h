@@ -1,5 +1,5 @@
-// ForwardingEnv: the process' own Env, for tests and benchmarks that replace a part of it: usually
-// the clock, so that days of samples take seconds.
+// ForwardingEnv: another Env (the process' own unless told), for tests and benchmarks that replace
+// a part of it: usually the clock, so that days of samples take seconds.
 #pragma once
 
 #include <memory>
@@ -12,6 +12,8 @@ namespace tocsin {
 
 class ForwardingEnv : public Env {
  public:
+  explicit ForwardingEnv(Env& target = Env::Default()) : real_(target) {}
+
   int64_t NowMs() override { return real_.NowMs(); }
   int64_t MonotonicNanos() override { return real_.MonotonicNanos(); }
   int64_t ThreadCpuNanos() override { return real_.ThreadCpuNanos(); }
@@ -53,7 +55,7 @@ class ForwardingEnv : public Env {
   }
 
  private:
-  Env& real_ = Env::Default();
+  Env& real_;
 };
 
 }  // namespace tocsin

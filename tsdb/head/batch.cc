@@ -581,6 +581,7 @@ void HeadBatch::Publish(uint64_t shards, const model::CommitOptions& options,
     commit = head_.commit_number_.load(std::memory_order_relaxed) + 1;
     for (const Written& written : written_)
       written.header->commit.store(commit, std::memory_order_relaxed);
+    for (const model::Mark& mark : options.marks) head_.ReplayMark(mark.key, mark.bytes);
     head_.commit_number_.store(commit, std::memory_order_release);
   }
   result->commit_number = commit;
@@ -606,7 +607,6 @@ void HeadBatch::Publish(uint64_t shards, const model::CommitOptions& options,
       PutExemplarRecord(shard.log.buffer(), e.source->id, e.slot, e.exemplar);
     head_.exemplars_.Add(e.source->id, e.slot, e.exemplar, commit);
   }
-  for (const model::Mark& mark : options.marks) head_.ReplayMark(mark.key, mark.bytes);
   for (uint64_t rest = touched; rest != 0; rest &= rest - 1) {
     const auto number = static_cast<uint32_t>(std::countr_zero(rest));
     Shard& shard = *head_.shards_[number];

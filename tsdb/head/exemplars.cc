@@ -27,12 +27,11 @@ void ExemplarRing::Add(SourceId source, model::Slot slot, const model::Exemplar&
   next_ = (next_ + 1) % capacity_;
 }
 
-void ExemplarRing::ForEach(
-    const std::function<void(SourceId, model::Slot, const model::Exemplar&)>& visit) const {
+void ExemplarRing::ForEach(const Visit& visit) const {
   MutexLock lock(mutex_);
   for (size_t i = 0; i < entries_.size(); ++i) {
     const Entry& entry = entries_[(next_ + i) % entries_.size()];
-    visit(entry.source, entry.slot, entry.exemplar);
+    visit(entry.source, entry.slot, entry.exemplar, entry.commit);
   }
 }
 

@@ -23,8 +23,8 @@ class ExemplarRing {
   // `commit`: of the batch that brought it.
   void Add(SourceId source, model::Slot slot, const model::Exemplar& exemplar, uint64_t commit);
   // Oldest first; `visit` with the ring locked.
-  void ForEach(
-      const std::function<void(SourceId, model::Slot, const model::Exemplar&)>& visit) const;
+  using Visit = std::function<void(SourceId, model::Slot, const model::Exemplar&, uint64_t commit)>;
+  void ForEach(const Visit& visit) const;
   using Predicate =
       std::function<bool(SourceId, model::Slot, const model::Exemplar&, uint64_t commit)>;
   void Remove(const Predicate& gone);

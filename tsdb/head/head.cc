@@ -230,7 +230,7 @@ void Head::StartLogFile(Shard& shard) {
   }
   // Every file knows the exemplars and marks: there is a bound to them, and the older file will be
   // dropped.
-  exemplars_.ForEach([&](SourceId id, model::Slot slot, const model::Exemplar& exemplar)
+  exemplars_.ForEach([&](SourceId id, model::Slot slot, const model::Exemplar& exemplar, uint64_t)
                          NO_THREAD_SAFETY_ANALYSIS {
                            const Source* source = sources_.Get(id);
                            if (source != nullptr && source->shard == shard.number)
@@ -371,6 +371,13 @@ void Head::RaiseCommitNumber(uint64_t commit) {
   uint64_t seen = commit_number_.load(std::memory_order_relaxed);
   while (seen < commit && !commit_number_.compare_exchange_weak(seen, commit)) {
   }
+}
+
+std::vector<std::pair<std::string, std::string>> Head::Marks(uint64_t* commit) {
+  MutexLock lock(publish_mutex_);
+  *commit = commit_number();
+  MutexLock marks_lock(marks_mutex_);
+  return {marks_.begin(), marks_.end()};
 }
 
 uint64_t Head::ReserveCommitNumber() {

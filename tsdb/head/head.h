@@ -150,6 +150,10 @@ class Head {
   // Removes the exemplars for which `deleted` is true.
   void RemoveExemplars(const ExemplarRing::Predicate& deleted) { exemplars_.Remove(deleted); }
 
+  // --- snapshots ---
+  // All marks as of a commit number.
+  std::vector<std::pair<std::string, std::string>> Marks(uint64_t* commit);
+
   // --- sealing ---
   // Half hours that hold samples which `covered` does not cover, each with the highest commit.
   std::vector<WindowUse> OpenWindows(const std::function<bool(const WindowUse&)>& covered);
