@@ -21,7 +21,7 @@ class Ignore final : public tocsin::tsdb::PrometheusLogVisitor {
   void OnHistogram(uint64_t, int64_t, tocsin::model::Histogram, int64_t) override {}
   void OnDeletion(uint64_t, tocsin::model::TimeRange) override {}
   void OnExemplar() override {}
-  void OnMetadata(uint64_t, const model::Metadata&) override {}
+  void OnMetadata(uint64_t, const tocsin::model::Metadata&) override {}
   void OnChunkMarker(uint64_t) override {}
   void OnUnknown(uint8_t) override {}
 };

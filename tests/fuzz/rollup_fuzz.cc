@@ -25,7 +25,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!tsdb::DecodeSourceBuckets(half, 300'000, &source)) source.Clear();
   static_cast<void>(tsdb::DecodeRollupColumn(bytes.substr(std::min(size, split + 1)), source,
                                              300'000, &batch, &facts));
+  static_cast<void>(tsdb::DecodeHistogramRollup(bytes.substr(std::min(size, split + 1)), source,
+                                                300'000, &batch, &facts));
   source.Clear();
   static_cast<void>(tsdb::DecodeRollupColumn(bytes, source, 300'000, &batch, &facts));
+  static_cast<void>(tsdb::DecodeHistogramRollup(bytes, source, 300'000, &batch, &facts));
   return 0;
 }
