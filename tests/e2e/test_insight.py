@@ -33,8 +33,9 @@ def data(answer):
 
 def test_a_running_query_is_seen_and_cancelled(tocsin, target):
     daemon = start(tocsin, target)
-    # Pinned, so that there is a sample in every window although the series are some seconds old.
-    slow = f"sum(quantile_over_time(0.5, (m_total @ {time.time():.0f})[2h:1s]))"
+    # Pinned, so that there is a sample in every window although the series are some seconds old: ahead
+    # of now, since a rounded time may lie before their first sample.
+    slow = f"sum(quantile_over_time(0.5, (m_total @ {time.time() + 1:.0f})[2h:1s]))"
     answers = []
     asker = threading.Thread(target=lambda: answers.append(
         daemon.get("/api/v1/query_range", query=slow, start=time.time() - 3000, end=time.time(), step=1)))
