@@ -67,7 +67,7 @@ class SegmentSaver {
 
   Status CopyTo(SegmentWriter& writer) {
     CopyDictionary(writer);
-    for (size_t block = 0; block < from_.directory_block_count(); ++block) {
+    for (size_t block = 0; block < from_.DirectoryBlockCount().value_or(0); ++block) {
       std::vector<ColumnRef> columns;
       // A damaged block names none, or those in front of the damage.
       static_cast<void>(from_.ReadDirectoryBlock(block, &columns));

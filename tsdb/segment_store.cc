@@ -57,6 +57,11 @@ Result<SegmentStore::Found> SegmentStore::Find() {
     }
     if (!name.ends_with(kSegmentSuffix)) continue;
     auto segment = SegmentReader::Open(env_, path, seed_);
+    // What a half hour's file cannot give may still be in the log: it must be known to be sound
+    // before it stands for the log's rows. Older files are verified when they are asked.
+    if (segment && (*segment)->meta().level == 0) {
+      if (Status index = (*segment)->VerifyIndex(); !index.ok()) segment = Error(std::move(index));
+    }
     if (!segment) {
       if (segment.error().code() == Code::kUnimplemented) return Error(segment.error());
       quarantine_.Put(path, segment.error().message());
@@ -245,6 +250,8 @@ Status SegmentStore::Install(const std::string& path, std::span<const Version::S
   // The new name must be on disk before anything that it stands for may go (old files, log files).
   TOCSIN_RETURN_IF_ERROR(env_.SyncDir(directory_));
   TOCSIN_ASSIGN_OR_RETURN_STATUS(Version::Segment added, SegmentReader::Open(env_, path, seed_));
+  // Before what it stands for may go.
+  TOCSIN_RETURN_IF_ERROR(added->VerifyIndex());
   MutexLock lock(change_mutex_);
   const std::shared_ptr<Version> version = WithoutSegments(*Current(), replaced);
   version->segments.push_back(std::move(added));

@@ -74,6 +74,18 @@ bool HasLabels(const Item& item, const LabelIndex& index, const SymbolTable& sym
   return std::equal(views.begin(), views.end(), labels.begin(), labels.end());
 }
 
+template <typename Item>
+SymbolId ValueOf(const Item* item, const LabelIndex& index, SymbolId name) {
+  if (item == nullptr) return kNoId;
+  const std::span<const SymbolId> names = index.SchemaNames(SchemaOf(*item));
+  const auto at = std::find(names.begin(), names.end(), name);
+  return at == names.end() ? kNoId : ValuesOf(*item)[static_cast<size_t>(at - names.begin())];
+}
+
+// Of the matcher cache; ids of both sides have the same names there.
+constexpr uint64_t kSourceSide = 0;
+constexpr uint64_t kKeySide = 1;
+
 // An allocation's own cost in the estimate.
 constexpr size_t kAllocationBytes = 8;
 
@@ -84,8 +96,18 @@ struct HeadIndex::Impl {
       : seed(fingerprint_seed),
         domain(collect_bytes),
         symbols(domain),
-        source_index(domain, symbols),
-        key_index(domain, symbols),
+        matcher_cache(kMatcherCacheBytesMax),
+        source_index(domain, symbols,
+                     {[this] { return sources.end(); },
+                      [this](uint32_t id, SymbolId name) {
+                        return ValueOf(sources.Get(id), source_index, name);
+                      }},
+                     matcher_cache, kSourceSide),
+        key_index(
+            domain, symbols,
+            {[this] { return keys.end(); },
+             [this](uint32_t id, SymbolId name) { return ValueOf(keys.Get(id), key_index, name); }},
+            matcher_cache, kKeySide),
         sources(domain),
         keys(domain),
         layouts(domain, [this](KeyId key, int change) {
@@ -128,6 +150,7 @@ struct HeadIndex::Impl {
   // Readers: whatever they reach through a pin. Writing: under mu.
   EpochDomain domain;
   SymbolTable symbols;
+  MatcherCache matcher_cache;
   LabelIndex source_index;
   LabelIndex key_index;
   IdArray<Source> sources;
@@ -289,6 +312,8 @@ HeadIndex::SweepResult HeadIndex::Sweep() {
   };
   run(d.source_index, &sources);
   run(d.key_index, &keys);
+  d.matcher_cache.Forget(kSourceSide, sources.dead);
+  d.matcher_cache.Forget(kKeySide, keys.dead);
   MutexLock lock(d.mu);
   d.domain.Collect();
   return result;
@@ -325,8 +350,11 @@ size_t HeadIndex::memory_bytes() const {
   // Pointers by id: 8 bytes a live entry.
   return d.item_bytes + (d.source_count + d.key_count) * sizeof(void*) + d.symbols.memory_bytes() +
          d.source_index.memory_bytes() + d.key_index.memory_bytes() + d.layouts.memory_bytes() +
-         d.source_table.memory_bytes() + d.key_table.memory_bytes();
+         d.source_table.memory_bytes() + d.key_table.memory_bytes() +
+         d.matcher_cache.figures().bytes;
 }
+
+MatcherCache::Figures HeadIndex::matcher_cache() const { return impl_->matcher_cache.figures(); }
 
 // --- reading ---
 

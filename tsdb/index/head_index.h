@@ -15,11 +15,11 @@
 // (tests/bench/RESULTS.md).
 //
 // Thread contract: thread-safe. Writing calls take one internal mutex, briefly and without I/O.
-// Readers hold a Pin and take no lock: what they read is append-only with a published length, or
-// replaced whole and kept until no older pin lives. A pin sees everything added before it was made,
-// and may see what is added or removed later: visibility of samples is the commit number's
-// business, not the index'. Ids are never reused. Views and spans got through a pin live as long as
-// the pin.
+// Readers hold a Pin and take no lock but the matcher cache's (for a pointer): what they read is
+// append-only with a published length, or replaced whole and kept until no older pin lives. A pin
+// sees everything added before it was made, and may see what is added or removed later: visibility
+// of samples is the commit number's business, not the index'. Ids are never reused. Views and spans
+// got through a pin live as long as the pin.
 #pragma once
 
 #include <cstddef>
@@ -36,9 +36,13 @@
 #include "model/labels.h"
 #include "model/matcher.h"
 #include "model/storage.h"
+#include "tsdb/index/matcher_cache.h"
 #include "tsdb/types.h"
 
 namespace tocsin::tsdb {
+
+// What regular expressions selected is kept for later queries up to this.
+inline constexpr size_t kMatcherCacheBytesMax = size_t{16} << 20;
 
 struct SlotKey {
   model::Slot slot;
@@ -102,6 +106,8 @@ class HeadIndex {
   size_t key_count() const;
   size_t series_count() const;  // (source, slot) pairs with a key
   size_t memory_bytes() const;  // estimate, pages counted once however often they are shared
+
+  MatcherCache::Figures matcher_cache() const;
 
   uint64_t fingerprint_seed() const;
 

@@ -8,8 +8,15 @@
 
 namespace tocsin::tsdb {
 
-LabelIndex::LabelIndex(EpochDomain& domain, SymbolTable& symbols)
-    : domain_(domain), symbols_(symbols), names_(domain), schemas_(domain) {}
+LabelIndex::LabelIndex(EpochDomain& domain, SymbolTable& symbols, LabeledItems items,
+                       MatcherCache& cache, uint64_t side)
+    : domain_(domain),
+      symbols_(symbols),
+      items_(std::move(items)),
+      cache_(cache),
+      side_(side),
+      names_(domain),
+      schemas_(domain) {}
 
 LabelIndex::~LabelIndex() {
   names_.ForEach([](SymbolId, SymbolMap::Word word) {
@@ -194,6 +201,45 @@ Status LabelIndex::CollectValues(uint32_t name, std::string_view prefix,
   });
   flush();
   return Status::Ok();
+}
+
+Result<MatchedIds> LabelIndex::Match(uint32_t name, const model::Matcher& matcher) const {
+  const uint32_t end = items_.end();
+  MatchedIds matched;
+  if (cache_.Find(side_, name, matcher, &matched)) {
+    if (matched.end >= end) return matched;
+    Extend(name, matcher, end, &matched);
+  } else {
+    TOCSIN_ASSIGN_OR_RETURN(matched, MatchAnew(name, matcher));
+    // Ids that came during the walk: whoever extends the entry judges them.
+    if (!matched.ids->empty() && matched.ids->back() >= end) {
+      const auto last = std::lower_bound(matched.ids->begin(), matched.ids->end(), end);
+      matched.ids = std::make_shared<const IdList>(matched.ids->begin(), last);
+    }
+  }
+  matched.end = end;
+  cache_.Put(side_, name, matcher, matched);
+  return matched;
+}
+
+void LabelIndex::Extend(uint32_t name, const model::Matcher& matcher, uint32_t end,
+                        MatchedIds* matched) const {
+  std::unordered_map<SymbolId, bool> verdicts;
+  IdList added;
+  for (uint32_t id = matched->end; id < end; ++id) {
+    const SymbolId value = items_.value_of(id, name);
+    if (value == kNoId) continue;
+    const auto [verdict, fresh] = verdicts.try_emplace(value, false);
+    if (fresh) verdict->second = matcher.Matches(symbols_.Text(value));
+    if (verdict->second) added.push_back(id);
+    matched->all = matched->all && verdict->second;
+  }
+  if (added.empty()) return;
+  auto ids = std::make_shared<IdList>();
+  ids->reserve(matched->ids->size() + added.size());
+  *ids = *matched->ids;
+  ids->insert(ids->end(), added.begin(), added.end());
+  matched->ids = std::move(ids);
 }
 
 std::span<const SymbolId> LabelIndex::SchemaNames(uint32_t schema) const {

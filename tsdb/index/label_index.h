@@ -23,9 +23,19 @@
 
 namespace tocsin::tsdb {
 
+// What a LabelIndex asks its owner about the ids that it lists.
+struct LabeledItems {
+  // One past the highest that all lists it belongs to have.
+  std::function<uint32_t()> end;
+  // kNoId: the id is gone, or has not this label.
+  std::function<SymbolId(uint32_t id, SymbolId name)> value_of;
+};
+
 class LabelIndex final : public LabelSide {
  public:
-  LabelIndex(EpochDomain& domain, SymbolTable& symbols);
+  // `side`: the cache's number for this.
+  LabelIndex(EpochDomain& domain, SymbolTable& symbols, LabeledItems items, MatcherCache& cache,
+             uint64_t side);
   ~LabelIndex() override;
 
   // --- writer ---
@@ -53,9 +63,8 @@ class LabelIndex final : public LabelSide {
   bool SchemaHas(uint32_t schema, uint32_t name) const override;
   Result<IdSpan> SchemaIds(uint32_t schema, IdList* scratch) const override;
   Result<IdSpan> Lookup(uint32_t name, std::string_view value, IdList* scratch) const override;
-  Status CollectValues(uint32_t name, std::string_view prefix,
-                       const std::function<bool(std::string_view)>& matches, IdList* ids,
-                       bool* all) const override;
+  // From the cache, if need be with what was added since.
+  Result<MatchedIds> Match(uint32_t name, const model::Matcher& matcher) const override;
   // Label names in label order; empty for a schema that is gone.
   std::span<const SymbolId> SchemaNames(uint32_t schema) const;
   void ForEachName(const std::function<void(std::string_view)>& visit) const;
@@ -75,6 +84,11 @@ class LabelIndex final : public LabelSide {
     SymbolMap values;  // value → PostingList
   };
 
+  Status CollectValues(uint32_t name, std::string_view prefix,
+                       const std::function<bool(std::string_view)>& matches, IdList* ids,
+                       bool* all) const override;
+  void Extend(uint32_t name, const model::Matcher& matcher, uint32_t end,
+              MatchedIds* matched) const;
   // After `now` was published in the place of `old`.
   void Replaced(PostingList::Word old, PostingList::Word now);
   uint32_t SchemaFor(const model::Labels& labels);
@@ -85,6 +99,9 @@ class LabelIndex final : public LabelSide {
 
   EpochDomain& domain_;
   SymbolTable& symbols_;
+  const LabeledItems items_;
+  MatcherCache& cache_;
+  const uint64_t side_;
   SymbolMap names_;  // name → Name*
   IdArray<Schema> schemas_;
   std::unordered_map<std::string, uint32_t> schema_by_names_;  // the writer's

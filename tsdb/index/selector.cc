@@ -14,7 +14,7 @@ using model::MatchType;
 struct Filter {
   enum class Kind : uint8_t { kAll, kOnly, kExcept };
   Kind kind = Kind::kAll;
-  IdList ids;
+  std::shared_ptr<const IdList> ids;  // not with kAll
 };
 
 // The filters of one side, made when first asked for: a matcher whose label the side never carries
@@ -53,7 +53,7 @@ class SideFilters {
       if (filter->kind == Filter::Kind::kExcept) except.push_back(filter);
     }
     for (const Filter* filter : only) {
-      if (filter->ids.empty()) return IdList();
+      if (filter->ids->empty()) return IdList();
     }
     IdList scratch;
     TOCSIN_ASSIGN_OR_RETURN(const IdSpan all, side_.SchemaIds(schema, &scratch));
@@ -62,11 +62,11 @@ class SideFilters {
       ids.assign(all.begin(), all.end());
     } else {
       std::sort(only.begin(), only.end(),
-                [](const Filter* a, const Filter* b) { return a->ids.size() < b->ids.size(); });
-      ids = Intersect(only[0]->ids, all);
-      for (size_t i = 1; i < only.size() && !ids.empty(); ++i) ids = Intersect(ids, only[i]->ids);
+                [](const Filter* a, const Filter* b) { return a->ids->size() < b->ids->size(); });
+      ids = Intersect(*only[0]->ids, all);
+      for (size_t i = 1; i < only.size() && !ids.empty(); ++i) ids = Intersect(ids, *only[i]->ids);
     }
-    for (const Filter* filter : except) ids = Difference(ids, filter->ids);
+    for (const Filter* filter : except) ids = Difference(ids, *filter->ids);
     return ids;
   }
 
@@ -81,34 +81,29 @@ class SideFilters {
     if (matcher.value() == ".*" || matcher.value() == ".+") {
       // RE2's dot does not match a line feed, but PromQL's does (model/matcher.h).
       if (matcher.Matches("\n")) {
-        return Filter{negative ? Filter::Kind::kOnly : Filter::Kind::kAll, {}};
+        if (!negative) return Filter();
+        return Filter{Filter::Kind::kOnly, std::make_shared<const IdList>()};
       }
     }
     if (!matcher.set_matches().empty()) {
       return FromValues(name, matcher.set_matches(), negative);
     }
-    Filter filter{Filter::Kind::kOnly, {}};
-    bool all = true;
-    const std::string_view prefix = negative ? std::string_view() : matcher.prefix();
-    TOCSIN_TRY(side_.CollectValues(
-        name, prefix, [&](std::string_view value) { return matcher.Matches(value); }, &filter.ids,
-        &all));
-    if (all) return Filter{};
-    SortUnique(&filter.ids);
-    return filter;
+    TOCSIN_ASSIGN_OR_RETURN(const MatchedIds matched, side_.Match(name, matcher));
+    if (matched.all) return Filter();
+    return Filter{Filter::Kind::kOnly, matched.ids};
   }
 
   Result<Filter> FromValues(uint32_t name, const std::vector<std::string>& values,
                             bool negative) const {
-    Filter filter{negative ? Filter::Kind::kExcept : Filter::Kind::kOnly, {}};
+    auto all = std::make_shared<IdList>();
     IdList scratch;
     for (const std::string& value : values) {
       if (value.empty()) continue;
       TOCSIN_ASSIGN_OR_RETURN(const IdSpan ids, side_.Lookup(name, value, &scratch));
-      filter.ids.insert(filter.ids.end(), ids.begin(), ids.end());
+      all->insert(all->end(), ids.begin(), ids.end());
     }
-    SortUnique(&filter.ids);
-    return filter;
+    SortUnique(all.get());
+    return Filter{negative ? Filter::Kind::kExcept : Filter::Kind::kOnly, std::move(all)};
   }
 
   const LabelSide& side_;
@@ -136,6 +131,21 @@ Result<IdList> KeysFor(const LabelSide& keys, SideFilters& filters,
 }
 
 }  // namespace
+
+Result<MatchedIds> LabelSide::MatchAnew(uint32_t name, const model::Matcher& matcher) const {
+  // What a negative one passes need not begin with anything.
+  const std::string_view prefix =
+      matcher.type() == MatchType::kNotRegex ? std::string_view() : matcher.prefix();
+  auto ids = std::make_shared<IdList>();
+  MatchedIds matched;
+  TOCSIN_TRY(CollectValues(
+      name, prefix, [&matcher](std::string_view value) { return matcher.Matches(value); },
+      ids.get(), &matched.all));
+  SortUnique(ids.get());
+  ids->shrink_to_fit();
+  matched.ids = std::move(ids);
+  return matched;
+}
 
 Result<std::vector<SelectedProduct>> SelectProducts(const LabelSide& sources, const LabelSide& keys,
                                                     const model::MatcherSet& matchers) {

@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "model/matcher.h"
 #include "model/storage.h"
+#include "tsdb/index/matcher_cache.h"
 #include "tsdb/index/postings.h"
 #include "tsdb/types.h"
 
@@ -32,6 +33,14 @@ class LabelSide {
   virtual Result<IdSpan> SchemaIds(uint32_t schema, IdList* scratch) const = 0;
   // Ids with exactly this label; empty when there are none.
   virtual Result<IdSpan> Lookup(uint32_t name, std::string_view value, IdList* scratch) const = 0;
+  // Ids whose value of `name` passes the matcher, a regular expression.
+  virtual Result<MatchedIds> Match(uint32_t name, const model::Matcher& matcher) const {
+    return MatchAnew(name, matcher);
+  }
+
+ protected:
+  // Match without looking whether it is known: judges every value.
+  Result<MatchedIds> MatchAnew(uint32_t name, const model::Matcher& matcher) const;
   // Every distinct value of `name` that begins with `prefix`, in any order. Where `matches` says
   // true, the value's ids are appended to `ids`; *all tells whether it always did.
   virtual Status CollectValues(uint32_t name, std::string_view prefix,

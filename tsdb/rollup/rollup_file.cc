@@ -55,6 +55,8 @@ Result<std::shared_ptr<const RollupFile>> RollupFile::Create(
   std::shared_ptr<RollupFile> file(new RollupFile());
   file->segment_ = std::static_pointer_cast<const SegmentFile>(*segment);
   TOCSIN_TRY(file->ReadInfo());
+  // A rollup that opens can stand for its samples; one that does not is made anew.
+  TOCSIN_TRY(file->segment_->VerifyIndex());
   return std::shared_ptr<const RollupFile>(std::move(file));
 }
 

@@ -133,7 +133,8 @@ class ColumnStream {
   Status Fill() {
     at_ = 0;
     columns_.clear();
-    while (columns_.empty() && block_ < file_.directory_block_count()) {
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(const size_t blocks, file_.DirectoryBlockCount());
+    while (columns_.empty() && block_ < blocks) {
       TOCSIN_RETURN_IF_ERROR(file_.ReadDirectoryBlock(block_++, &columns_));
     }
     return Status::Ok();

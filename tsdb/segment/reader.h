@@ -1,16 +1,15 @@
 // SegmentReader: one open segment file: selects through the file's own index and decodes columns.
 //
-//   auto segment = SegmentReader::Open(env, path, seed);               // checks header, footer,
-//   index auto columns = (*segment)->Select(matchers, range);                // (source, key)
-//   pairs, file order SegmentCursor cursor(**segment);                                   // one per
-//   ColumnReader cursor.Read((*columns)[i], range, &batch, &column);                // views into
-//   batch
+//   auto segment = SegmentReader::Open(env, path, seed);        // checks header and footer
+//   auto columns = (*segment)->Select(matchers, range);         // (source, key) pairs, file order
+//   SegmentCursor cursor(**segment);                            // one per reading thread
+//   cursor.Read((*columns)[i], range, &batch, &column);         // views into batch
 //
 // The file is mapped. Every 64 KiB page is checked against its CRC32C before its first use in this
-// reader, and every decoder is bounded: damaged bytes give kCorruption naming file and offset,
-// never a crash and never unbounded memory.
+// reader (those of the index together), and every decoder is bounded: damaged bytes give
+// kCorruption naming file and offset, never a crash and never unbounded memory.
 //
-// SegmentReader is thread-safe and immutable but for the set of pages already verified; the mapping
+// SegmentReader is thread-safe, and immutable but for what is known of its pages; the mapping
 // outlives unlinking the file. SegmentCursor: one thread at a time; must not outlive its reader.
 #pragma once
 
@@ -89,6 +88,9 @@ class SegmentReader {
   virtual Result<std::vector<std::string>> LabelValues(
       std::string_view name, std::span<const model::MatcherSet> matcher_sets) const = 0;
 
+  // Reads the index now instead of when it is first needed. Everything but meta, path and counts
+  // gives kCorruption when this does.
+  virtual Status VerifyIndex() const = 0;
   // Reads every page and decodes every column: the whole file is sound.
   virtual Status Verify() const = 0;
 

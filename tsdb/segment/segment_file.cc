@@ -50,8 +50,6 @@ Result<std::shared_ptr<const SegmentReader>> SegmentFile::Create(
   file->path_ = std::move(path);
   file->seed_ = seed;
   TOCSIN_TRY(file->Open(verify_checksums));
-  // The whole index was read to verify it: ninety days of that are not to stay.
-  file->DropResidentPages();
   return std::shared_ptr<const SegmentReader>(std::move(file));
 }
 
@@ -110,8 +108,10 @@ Status SegmentFile::Open(bool verify_checksums) {
       std::string_view(reinterpret_cast<const char*>(footer_.meta.id.bytes.data()), 16)) {
     return Damaged(0, "header and footer name different segments");
   }
+  if (std::max(footer_.meta.source_count, footer_.meta.key_count) > UINT32_MAX)
+    return Damaged(footer_at, "too many sources or keys");
   version_ = version;
-  return OpenIndex();
+  return Status::Ok();
 }
 
 Result<std::shared_ptr<const SegmentIndex>> SegmentFile::LoadIndex() const {
@@ -126,30 +126,26 @@ Result<std::shared_ptr<const SegmentIndex>> SegmentFile::LoadIndex() const {
   return index;
 }
 
-Status SegmentFile::OpenIndex() {
-  // All pages of the index now: a segment that opens can be selected from.
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::shared_ptr<const SegmentIndex> index, LoadIndex());
-  uint32_t columns = 0;
-  const std::string_view blocks = index->directory_blocks();
-  for (size_t at = 0; at < blocks.size(); at += kDirectoryBlockBytes) {
-    block_columns_.push_back(columns);
-    columns += LoadFixed<uint32_t>(blocks.data() + at + 16);
-  }
-  if (!footer_.packed_index()) index_in_place_ = index;
-  return Status::Ok();
-}
-
 Result<std::shared_ptr<const SegmentIndex>> SegmentFile::Index() const {
-  if (index_in_place_ != nullptr) return index_in_place_;
   {
     MutexLock lock(index_mu_);
-    if (unpacked_index_ != nullptr) return unpacked_index_;
+    if (index_ != nullptr) return index_;
   }
-  // Two threads may both unpack it: no harm.
+  // Two threads may both load it: no harm.
   TOCSIN_ASSIGN_OR_RETURN(std::shared_ptr<const SegmentIndex> index, LoadIndex());
   MutexLock lock(index_mu_);
-  unpacked_index_ = index;
+  index_ = index;
   return index;
+}
+
+Result<size_t> SegmentFile::DirectoryBlockCount() const {
+  TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
+  return index->directory_block_count();
+}
+
+Status SegmentFile::VerifyIndex() const {
+  const auto index = Index();
+  return index ? Status::Ok() : index.error();
 }
 
 Result<std::string_view> SegmentFile::ExtraBytes(ExtraSection number) const {
@@ -279,8 +275,6 @@ void SegmentFile::ComputeKeyPrints() const {
   key_prints_ = std::move(prints);
 }
 
-size_t SegmentFile::directory_block_count() const { return block_columns_.size(); }
-
 Status SegmentFile::ReadDirectoryBlock(size_t number, std::vector<ColumnRef>* columns) const {
   columns->clear();
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::shared_ptr<const SegmentIndex> index, Index());
@@ -323,7 +317,7 @@ Status SegmentFile::ReadDirectoryBlock(size_t number, std::vector<ColumnRef>* co
     ref.key = static_cast<uint32_t>(key);
     ref.offset = data_offset;
     ref.length = static_cast<uint32_t>(length);
-    ref.number = block_columns_[number] + i;
+    ref.number = index->columns_before(number) + i;
     data_offset += length;
     columns->push_back(ref);
   }
@@ -336,7 +330,7 @@ Status SegmentFile::VisitColumns(
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::shared_ptr<const SegmentIndex> index, Index());
   const std::string_view blocks = index->directory_blocks();
   std::vector<ColumnRef> columns;
-  for (size_t i = 0; i < directory_block_count(); ++i) {
+  for (size_t i = 0; i < index->directory_block_count(); ++i) {
     const char* block = blocks.data() + i * kDirectoryBlockBytes;
     if (!wants_block(LoadFixed<uint32_t>(block + 20), LoadFixed<uint32_t>(block + 24),
                      LoadFixed<uint32_t>(block + 28), LoadFixed<uint32_t>(block + 32))) {
@@ -472,7 +466,7 @@ Result<std::vector<std::string>> SegmentFile::LabelValues(
 void SegmentFile::DropResidentPages() const {
   {
     MutexLock lock(index_mu_);
-    unpacked_index_.reset();
+    if (footer_.packed_index()) index_.reset();
   }
   if (const auto* pages = dynamic_cast<const ResidentPages*>(mapping_.get())) pages->Drop();
 }

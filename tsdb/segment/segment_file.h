@@ -1,7 +1,12 @@
 // SegmentFile: the bytes of an open segment, page by page verified before their first use, with the
 // parsed footer, dictionaries and directory. What SegmentReader and SegmentCursor share.
-// Immutable but for the set of verified pages, which is atomic, and an index that is packed in the
-// file: that is unpacked when first asked for and let go of with the resident pages. Thread-safe.
+//
+// Opening reads the footer and the page table alone: ninety days are open before the first of them
+// is asked for anything. The index (dictionaries, postings, directory) is verified whole, and
+// unpacked if the file has it packed, when something of it is first wanted; when it is damaged,
+// everybody who asks is told so. What was unpacked is let go of with the resident pages.
+//
+// Immutable but for the set of verified pages, which is atomic, and the index. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -38,6 +43,7 @@ class SegmentFile final : public SegmentReader {
     return static_cast<uint32_t>(footer_.meta.source_count);
   }
   uint32_t key_count() const override { return static_cast<uint32_t>(footer_.meta.key_count); }
+  Status VerifyIndex() const override;
   Result<model::Labels> SourceLabels(uint32_t source) const override;
   Result<model::Origin> SourceOrigin(uint32_t source) const override;
   Result<Fingerprint> SourceFingerprint(uint32_t source) const override;
@@ -59,8 +65,8 @@ class SegmentFile final : public SegmentReader {
   Result<std::string_view> AxisBytes(uint32_t source, uint32_t axis) const;
   // The bytes of a section that not every file has, verified; empty when this one has it not.
   Result<std::string_view> ExtraBytes(ExtraSection number) const;
+  Result<size_t> DirectoryBlockCount() const;
   // Columns of one directory block, in file order; replaces `columns`.
-  size_t directory_block_count() const;
   Status ReadDirectoryBlock(size_t block, std::vector<ColumnRef>* columns) const;
   // Where bytes that Bytes or AxisBytes gave, or a part of them, lie in the file.
   uint64_t OffsetOf(std::string_view part) const {
@@ -74,7 +80,6 @@ class SegmentFile final : public SegmentReader {
  private:
   SegmentFile() = default;
   Status Open(bool verify_checksums);
-  Status OpenIndex();
   Result<std::shared_ptr<const SegmentIndex>> LoadIndex() const;
   Result<std::shared_ptr<const SegmentIndex>> Index() const;
   void ComputeKeyPrints() const;
@@ -99,11 +104,9 @@ class SegmentFile final : public SegmentReader {
   std::string_view page_table_;
   // One bit a page; null: nothing is to be verified.
   std::unique_ptr<std::atomic<uint64_t>[]> verified_;
-  std::vector<uint32_t> block_columns_;  // columns before each directory block
-  // One of the two: of a file that has nothing of it packed, or until the next DropResidentPages.
-  std::shared_ptr<const SegmentIndex> index_in_place_;
+  // Once it was asked for. Of a file that has it packed: until the next DropResidentPages.
   mutable Mutex index_mu_;
-  mutable std::shared_ptr<const SegmentIndex> unpacked_index_ GUARDED_BY(index_mu_);
+  mutable std::shared_ptr<const SegmentIndex> index_ GUARDED_BY(index_mu_);
   // Of small files, which hold none: computed for all keys when one is first asked for. Empty when
   // a key is damaged.
   mutable std::once_flag key_prints_once_;

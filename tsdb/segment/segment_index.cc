@@ -1,5 +1,6 @@
 #include "tsdb/segment/segment_index.h"
 
+#include "base/bytes.h"
 #include "tsdb/segment/section_packing.h"
 
 namespace tocsin::tsdb {
@@ -27,6 +28,16 @@ Result<std::shared_ptr<const SegmentIndex>> SegmentIndex::Load(
   return std::shared_ptr<const SegmentIndex>(std::move(index));
 }
 
+Status SegmentIndex::CountColumns(std::string_view blocks) {
+  if (blocks.size() % kDirectoryBlockBytes != 0) return Status(Code::kCorruption, "bad directory");
+  uint32_t columns = 0;
+  for (size_t at = 0; at < blocks.size(); at += kDirectoryBlockBytes) {
+    block_columns_.push_back(columns);
+    columns += LoadFixed<uint32_t>(blocks.data() + at + 16);
+  }
+  return Status::Ok();
+}
+
 Status SegmentIndex::Init(Section section, uint8_t version, const SegmentMeta& meta) {
   switch (section) {
     case Section::kSymbols:
@@ -42,9 +53,7 @@ Status SegmentIndex::Init(Section section, uint8_t version, const SegmentMeta& m
     case Section::kDirectory:
       return Status::Ok();
     case Section::kDirectoryBlocks:
-      return bytes(section).size() % kDirectoryBlockBytes == 0
-                 ? Status::Ok()
-                 : Status(Code::kCorruption, "bad directory");
+      return CountColumns(bytes(section));
   }
   return Status::Ok();
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "tsdb/segment/format.h"
@@ -32,11 +33,15 @@ class SegmentIndex {
   const SegmentLabelSide& key_side() const { return key_side_; }
   std::string_view directory() const { return bytes(Section::kDirectory); }
   std::string_view directory_blocks() const { return bytes(Section::kDirectoryBlocks); }
+  size_t directory_block_count() const { return block_columns_.size(); }
+  // Columns before a directory block.
+  uint32_t columns_before(size_t block) const { return block_columns_[block]; }
 
  private:
   SegmentIndex() = default;
   std::string_view bytes(Section section) const { return bytes_[static_cast<size_t>(section)]; }
   Status Init(Section section, uint8_t version, const SegmentMeta& meta);
+  Status CountColumns(std::string_view blocks);
 
   std::array<std::string, kSectionCount> unpacked_;
   std::array<std::string_view, kSectionCount> bytes_;
@@ -45,6 +50,7 @@ class SegmentIndex {
   RecordSection keys_;
   SegmentLabelSide source_side_;
   SegmentLabelSide key_side_;
+  std::vector<uint32_t> block_columns_;
 };
 
 }  // namespace tocsin::tsdb
