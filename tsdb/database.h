@@ -142,6 +142,10 @@ struct DatabaseCounters {
   uint64_t samples_lost_missing = 0;
   uint64_t samples_lost_damaged = 0;
   uint64_t deletes = 0;
+  // Of regular expressions in selections, one a part of the index: answered from what an earlier
+  // query found, or judged anew.
+  uint64_t matcher_cache_hits = 0;
+  uint64_t matcher_cache_misses = 0;
 };
 
 // Of the log files found at start.
@@ -185,6 +189,7 @@ struct StoredSegment {
 struct DatabaseSizes {
   uint64_t head_bytes = 0;  // frames, restarts, late rows
   uint64_t index_bytes = 0;
+  uint64_t matcher_cache_bytes = 0;  // of the segments'; the head's is in index_bytes
   uint64_t series = 0;
   uint64_t wal_bytes = 0;
   uint64_t segment_bytes = 0;

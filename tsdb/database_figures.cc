@@ -59,6 +59,11 @@ DatabaseCounters DatabaseImpl::counters() const {
   result.samples_lost_missing = store_->losses().samples_missing;
   result.samples_lost_damaged = store_->losses().samples_damaged;
   result.deletes = read(deletes_);
+  for (const MatcherCache::Figures& cache :
+       {head_->index().matcher_cache(), store_->matcher_cache()}) {
+    result.matcher_cache_hits += cache.hits;
+    result.matcher_cache_misses += cache.misses;
+  }
   return result;
 }
 
@@ -66,6 +71,7 @@ DatabaseSizes DatabaseImpl::sizes() const {
   DatabaseSizes result;
   result.head_bytes = head_->run_bytes();
   result.index_bytes = head_->index().memory_bytes();
+  result.matcher_cache_bytes = store_->matcher_cache().bytes;
   result.series = head_->index().series_count();
   for (size_t s = 0; s < head_->shard_count(); ++s)
     result.wal_bytes += head_->shard(s).log.total_bytes();

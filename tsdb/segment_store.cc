@@ -56,7 +56,7 @@ Result<SegmentStore::Found> SegmentStore::Find() {
       continue;
     }
     if (!name.ends_with(kSegmentSuffix)) continue;
-    auto segment = SegmentReader::Open(env_, path, seed_);
+    auto segment = SegmentReader::Open(env_, path, seed_, matcher_cache_);
     // What a half hour's file cannot give may still be in the log: it must be known to be sound
     // before it stands for the log's rows. Older files are verified when they are asked.
     if (segment && (*segment)->meta().level == 0) {
@@ -249,7 +249,8 @@ Status SegmentStore::Install(const std::string& path, std::span<const Version::S
                              std::weak_ptr<const Version>* old_version) {
   // The new name must be on disk before anything that it stands for may go (old files, log files).
   TOCSIN_RETURN_IF_ERROR(env_.SyncDir(directory_));
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(Version::Segment added, SegmentReader::Open(env_, path, seed_));
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(Version::Segment added,
+                                 SegmentReader::Open(env_, path, seed_, matcher_cache_));
   // Before what it stands for may go.
   TOCSIN_RETURN_IF_ERROR(added->VerifyIndex());
   MutexLock lock(change_mutex_);

@@ -26,6 +26,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
+#include "tsdb/index/matcher_cache.h"
 #include "tsdb/manifest.h"
 #include "tsdb/quarantine.h"
 #include "tsdb/segment/meta.h"
@@ -36,7 +37,11 @@ namespace tocsin::tsdb {
 class SegmentStore {
  public:
   SegmentStore(Env& env, std::string directory, uint64_t seed, Quarantine& quarantine)
-      : env_(env), directory_(std::move(directory)), seed_(seed), quarantine_(quarantine) {}
+      : env_(env),
+        directory_(std::move(directory)),
+        seed_(seed),
+        quarantine_(quarantine),
+        matcher_cache_(std::make_shared<MatcherCache>(kMatcherCacheBytesMax)) {}
 
   // Opens what is there. Fails only when the directory cannot be read or made, or a file is of a
   // newer version.
@@ -89,6 +94,8 @@ class SegmentStore {
   void NoteRewrite() { rewrites_.fetch_add(1, std::memory_order_release); }
 
   const std::string& directory() const { return directory_; }
+  // Shared by all files: any thread.
+  MatcherCache::Figures matcher_cache() const { return matcher_cache_->figures(); }
 
  private:
   // What is there.
@@ -116,6 +123,7 @@ class SegmentStore {
   const std::string directory_;
   const uint64_t seed_;
   Quarantine& quarantine_;
+  const std::shared_ptr<MatcherCache> matcher_cache_;
   // Serialises changes; held while the manifest is written. Readers never take it.
   Mutex change_mutex_;
   uint64_t sequence_ GUARDED_BY(change_mutex_) = 0;

@@ -282,6 +282,96 @@ BOOST_AUTO_TEST_CASE(ChurnDoesNotGrowMemory) {
   BOOST_TEST(index.NewPin().LabelValues("pod", {})->size() <= 150u);
 }
 
+BOOST_AUTO_TEST_CASE(AKeyThatIsAskedForAgainOutlivesTheSweep) {
+  HeadIndex index(kSeed, 1);
+  const Labels labels = Labels::FromPairs({{"__name__", "up"}});
+  const SourceId first = index.AddSource({OriginKind::kScrape, "1"}, Labels());
+  const KeyId key = index.AddKey(labels);
+  index.AddSlot(first, key);
+  index.Sweep();
+  index.RemoveSource(first);
+  // Between finding the key and giving it a slot comes a sweep, which takes what nobody has.
+  BOOST_TEST(index.AddKey(labels) == key);
+  BOOST_TEST(index.Sweep().keys_removed == 0u);
+  const SourceId second = index.AddSource({OriginKind::kScrape, "2"}, Labels());
+  index.AddSlot(second, key);
+  BOOST_TEST(index.Sweep().keys_removed == 0u);
+  BOOST_TEST(index.NewPin().Select({Matcher::Equal("__name__", "up")})->series_count == 1u);
+  index.RemoveSource(second);
+  BOOST_TEST(index.Sweep().keys_removed == 1u);
+  BOOST_TEST(index.FindKey(labels) == kNoId);
+}
+
+BOOST_AUTO_TEST_CASE(RegularExpressionsAreRememberedAndSeeWhatWasAddedSince) {
+  HeadIndex index(kSeed, 1);
+  const SourceId source = index.AddSource({OriginKind::kScrape, "1"}, Labels());
+  const auto add = [&](int pod) {
+    return index.AddSlot(
+        source,
+        index.AddKey(Labels::FromPairs({{"__name__", "up"}, {"pod", "p" + std::to_string(pod)}})));
+  };
+  const MatcherSet even = {Match(MatchType::kRegex, "pod", "p[0-9]*[02468]")};
+  const MatcherSet not_even = {Match(MatchType::kNotRegex, "pod", "p[0-9]*[02468]")};
+  const MatcherSet any = {Match(MatchType::kRegex, "pod", "p[0-9]+")};
+  const auto count = [&](const MatcherSet& matchers) {
+    return index.NewPin().Select(matchers)->series_count;
+  };
+  for (int pod = 0; pod < 10; ++pod) add(pod);
+  BOOST_TEST(count(even) == 5u);
+  BOOST_TEST(count(not_even) == 5u);
+  BOOST_TEST(count(any) == 10u);
+  BOOST_TEST(index.matcher_cache().misses == 3u);
+  for (int pod = 10; pod < 30; ++pod) add(pod);
+  BOOST_TEST(count(even) == 15u);
+  BOOST_TEST(count(not_even) == 15u);
+  BOOST_TEST(count(any) == 30u);
+  // All passed so far; now one does not.
+  index.AddSlot(source, index.AddKey(Labels::FromPairs({{"__name__", "up"}, {"pod", "x"}})));
+  BOOST_TEST(count(any) == 30u);
+  BOOST_TEST(count(even) == 15u);
+  BOOST_TEST(index.matcher_cache().misses == 3u);
+  BOOST_TEST(index.matcher_cache().hits == 5u);
+  for (model::Slot slot = 0; slot < 10; ++slot) index.ReplaceSlot(source, slot, kNoId);
+  index.Sweep();
+  index.Sweep();
+  BOOST_TEST(count(even) == 10u);
+  BOOST_TEST(count(not_even) == 11u);
+  BOOST_TEST(index.matcher_cache().misses == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(MatcherCacheKeepsToItsBytes) {
+  MatcherCache cache(20'000);
+  const auto put = [&cache](uint32_t name, size_t ids) {
+    IdList list(ids);
+    for (size_t i = 0; i < ids; ++i) list[i] = static_cast<uint32_t>(i);
+    cache.Put(7, name, Match(MatchType::kRegex, "a", "b.c"),
+              {std::make_shared<const IdList>(std::move(list)), false, 5000});
+  };
+  const auto has = [&cache](uint32_t name) {
+    MatchedIds found;
+    return cache.Find(7, name, Match(MatchType::kRegex, "a", "b.c"), &found);
+  };
+  for (uint32_t name = 0; name < 4; ++name) put(name, 1000);
+  BOOST_TEST(has(0));  // now the latest used
+  put(4, 1000);
+  BOOST_TEST(has(0));
+  BOOST_TEST(!has(1));
+  BOOST_TEST(cache.figures().bytes <= 20'000u);
+  put(5, 4000);  // more than half of all
+  BOOST_TEST(!has(5));
+  BOOST_TEST(has(4));
+  const IdList dead = {0, 999};
+  const size_t before = cache.figures().bytes;
+  cache.Forget(8, IdSet(dead));
+  BOOST_TEST(cache.figures().bytes == before);
+  cache.Forget(7, IdSet(dead));
+  MatchedIds found;
+  BOOST_TEST(cache.Find(7, 4, Match(MatchType::kRegex, "a", "b.c"), &found));
+  BOOST_TEST(found.ids->size() == 998u);
+  MatchedIds other;
+  BOOST_TEST(!cache.Find(7, 4, Match(MatchType::kNotRegex, "a", "b.c"), &other));
+}
+
 BOOST_AUTO_TEST_CASE(ReadersRunBesideWritersAndSweeps) {
   HeadIndex index(kSeed, 1);
   std::atomic<bool> stop{false};

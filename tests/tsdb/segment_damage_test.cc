@@ -4,6 +4,7 @@
 #include "base/fault_env.h"
 #include "base/mem_env.h"
 #include "tests/tsdb/segment_model.h"
+#include "tsdb/segment/segment_file.h"
 
 namespace tocsin::tsdb::segment_test {
 namespace {
@@ -42,6 +43,40 @@ BOOST_AUTO_TEST_CASE(AnyFlippedOrMissingByteIsFound) {
 }
 
 // What the fuzz target does at length: damage behind the checksums' back.
+BOOST_AUTO_TEST_CASE(TheIndexIsVerifiedWhenItIsFirstAskedForAndDamageIsToldByEveryCall) {
+  MemEnv env;
+  Generator random(3);
+  Write(env, "a.seg", random.Make(8, 60, 1500, kStart), NewMeta(env, 0, kStart, 1));
+  std::string bytes = *env.ReadFile("a.seg");
+  const std::string good = bytes;
+  const auto sound = SegmentReader::OpenBytes(good, "x.seg", kSeed, true);
+  RequireOk(sound);
+  BOOST_TEST((*sound)->VerifyIndex().ok());
+  const SectionPlace symbols =
+      static_cast<const SegmentFile&>(**sound).footer().section(Section::kSymbols);
+  BOOST_REQUIRE(symbols.offset > kPageBytes);  // the first page is read by opening
+  bytes[symbols.offset + symbols.length / 2] ^= 1;
+  const auto reader = SegmentReader::OpenBytes(bytes, "x.seg", kSeed, true);
+  RequireOk(reader);
+  BOOST_TEST((*reader)->key_count() == (*sound)->key_count());
+  for (int again = 0; again < 2; ++again) {
+    const auto told = [](const Status& status) {
+      BOOST_TEST((status.code() == Code::kCorruption));
+      BOOST_TEST(status.message().find("segment x.seg: offset ") == 0u);
+    };
+    told((*reader)->Select({}, TimeRange()).error());
+    told((*reader)->KeyLabels(0).error());
+    told((*reader)->KeyFingerprint(0).error());
+    told((*reader)->SourceLabels(0).error());
+    told((*reader)->SourceFingerprint(0).error());
+    told((*reader)->LabelNames({}).error());
+    told((*reader)->LabelValues("mode", {}).error());
+    told((*reader)->ForEachColumn([](const ColumnRef&) { return true; }));
+    told((*reader)->VerifyIndex());
+    told((*reader)->Verify());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(UncheckedDamageNeverCrashes) {
   const uint64_t seed = std::random_device()();
   Generator random(seed);

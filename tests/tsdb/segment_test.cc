@@ -4,6 +4,7 @@
 
 #include "base/mem_env.h"
 #include "tests/tsdb/segment_model.h"
+#include "tsdb/index/matcher_cache.h"
 #include "tsdb/segment/merge.h"
 
 namespace tocsin::tsdb::segment_test {
@@ -238,6 +239,27 @@ BOOST_AUTO_TEST_CASE(FileNamesSayWhatIsInside) {
   BOOST_TEST(SegmentFileName(meta) == "L0-20260101T003000-s3-00000000000000000000000000000000.seg");
   meta.cuts = {};
   BOOST_TEST(SegmentFileName(meta).find("L0-19700101T000000-s3-") == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(RegularExpressionsAreRememberedByFile) {
+  MemEnv env;
+  Generator random(4);
+  Write(env, "a.seg", random.Make(4, 12, 300, kStart), NewMeta(env, 0, kStart, 1));
+  Write(env, "b.seg", random.Make(3, 20, 300, kStart), NewMeta(env, 0, kStart, 2));
+  const auto cache = std::make_shared<MatcherCache>(1 << 20);
+  for (const char* path : {"a.seg", "b.seg"}) {
+    const auto with = SegmentReader::Open(env, path, kSeed, cache);
+    RequireOk(with);
+    for (const MatcherSet& matchers : SomeMatchers()) {
+      const auto want = ReadAll(*OpenOrFail(env, path), matchers, TimeRange());
+      for (int again = 0; again < 2; ++again) {
+        const bool same = ReadAll(**with, matchers, TimeRange()) == want;
+        BOOST_TEST(same);
+      }
+    }
+  }
+  BOOST_TEST(cache->figures().hits >= cache->figures().misses);
+  BOOST_TEST(cache->figures().misses > 0u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

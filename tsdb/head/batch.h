@@ -1,5 +1,7 @@
 // HeadSourceWriter and HeadBatch: the head's side of model::SourceWriter and model::AppendBatch.
 // Rows are staged as they come and touched only in Commit, under the mutexes of their shards.
+// batch.cc stages and commits, batch_judge.cc says which samples may be written, batch_write.cc
+// writes them.
 #pragma once
 
 #include <cstdint>
@@ -118,11 +120,15 @@ class HeadBatch final : public model::AppendBatch {
   // The rows begin a half hour: so does a log file, and the one before can be dropped, unread by
   // the next start, as soon as its half hour is sealed.
   void BeginWindowInLogs(const Bounds& bounds) NO_THREAD_SAFETY_ANALYSIS;
-  // `samples`: indices into samples_ of the row's samples in this page.
-  void WritePage(uint32_t row_number, Page& page, std::span<const uint32_t> samples,
+  // `begin` to `end` in samples_: the row's samples in this page.
+  void WritePage(uint32_t row_number, Page& page, uint32_t begin, uint32_t end,
                  const Bounds& bounds, model::CommitResult* result);
-  bool WritePlainRow(const Row& row, Page& page, std::span<const uint32_t> samples,
+  bool WritePlainRow(const Row& row, Page& page, std::span<const Sample> samples,
                      const Bounds& bounds) NO_THREAD_SAFETY_ANALYSIS;
+  // What a plain row is about, a bit a slot; the values are in the thread's dense row.
+  struct PlainSets;
+  static bool Spread(const Row& row, const Page& page, std::span<const Sample> samples,
+                     PlainSets* sets);
   void WriteRound(uint32_t row_number, Page& page, bool first_round, std::vector<uint32_t>* samples,
                   const Bounds& bounds, model::CommitResult* result) NO_THREAD_SAFETY_ANALYSIS;
   void AddItem(FrameEncoder& encoder, const Row& row, const Page& page, const Sample& sample,

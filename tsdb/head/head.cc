@@ -197,10 +197,7 @@ void Head::LogDictionary(Shard& shard, Source& source, Page& page) {
         const KeyId key = pin.KeyAt(source.id, page.number * kFrameSlotsMax + at);
         keys.push_back(key);
         if (key == kNoId) continue;
-        if (key >= shard.keys_logged.size()) shard.keys_logged.resize(key + key / 2 + 64, false);
-        if (shard.keys_logged[key]) continue;
-        shard.keys_logged[key] = true;
-        PutKeyRecord(out, key, pin.KeyLabels(key));
+        if (shard.keys_logged.Add(key)) PutKeyRecord(out, key, pin.KeyLabels(key));
       }
       PutLayoutRecord(out, source.id, page.number, begin, keys);
     };
@@ -219,7 +216,7 @@ void Head::LogDictionary(Shard& shard, Source& source, Page& page) {
 
 void Head::StartLogFile(Shard& shard) {
   shard.log.StartFile(env_.NowMs());
-  std::fill(shard.keys_logged.begin(), shard.keys_logged.end(), false);
+  shard.keys_logged.Clear();
   for (Source* source : shard.sources) {
     source->logged = false;
     for (uint32_t i = 0; i < source->page_count(); ++i) {

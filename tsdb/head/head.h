@@ -13,6 +13,7 @@
 // Thread contract: thread-safe, but for what says otherwise.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -71,6 +72,25 @@ struct HeadCounters {
   std::atomic<uint64_t> backpressure_waits{0};
 };
 
+// Which keys the open log file of a shard knows: a bit each, in pieces for as many neighbours. Ids
+// only ever rise, so what is kept must depend on the keys that are alive, not on the highest id.
+class KeysLogged {
+ public:
+  // True when it was not among them.
+  bool Add(KeyId key) {
+    uint64_t& word = pieces_[key / kPieceKeys][key / 64 % (kPieceKeys / 64)];
+    const uint64_t bit = uint64_t{1} << (key % 64);
+    const bool added = (word & bit) == 0;
+    word |= bit;
+    return added;
+  }
+  void Clear() { pieces_ = {}; }
+
+ private:
+  static constexpr KeyId kPieceKeys = 2048;
+  std::unordered_map<KeyId, std::array<uint64_t, kPieceKeys / 64>> pieces_;
+};
+
 // What is written under one mutex.
 struct Shard {
   Shard(uint32_t shard_number, Env& env, const HeadOptions& options)
@@ -84,8 +104,7 @@ struct Shard {
   std::vector<Source*> sources GUARDED_BY(mutex);
   // The latest half hour that rows were logged of: the first row of a later one begins a file.
   model::Timestamp log_window_ms GUARDED_BY(mutex) = model::kMinTimestamp;
-  // Keys that the open log file knows, by id.
-  std::vector<bool> keys_logged GUARDED_BY(mutex);
+  KeysLogged keys_logged GUARDED_BY(mutex);
   FrameEncoder encoder GUARDED_BY(mutex);
 };
 

@@ -33,7 +33,9 @@ struct Key {
   Fingerprint fingerprint;
   uint32_t schema;
   uint32_t value_count;
-  uint32_t layout_pages = 0;  // that hold it; the writer's
+  // The writer's.
+  uint32_t layout_pages = 0;  // that hold it
+  uint32_t last_wanted = 0;   // number of the sweep before which it was last asked for
 
   uint64_t table_hash() const { return fingerprint.low; }
   const SymbolId* values() const { return reinterpret_cast<const SymbolId*>(this + 1); }
@@ -110,8 +112,10 @@ struct HeadIndex::Impl {
             matcher_cache, kKeySide),
         sources(domain),
         keys(domain),
-        layouts(domain, [this](KeyId key, int change) {
-          keys.Get(key)->layout_pages += static_cast<uint32_t>(change);
+        layouts(domain, [this](KeyId key, int change) NO_THREAD_SAFETY_ANALYSIS {
+          Key& k = *keys.Get(key);
+          k.layout_pages += static_cast<uint32_t>(change);
+          if (k.layout_pages == 0) idle_keys.push_back(key);
         }) {}
   ~Impl() {
     for (SourceId id = 0; id < sources.end(); ++id) {
@@ -165,7 +169,9 @@ struct HeadIndex::Impl {
   size_t item_bytes GUARDED_BY(mu) = 0;
   // Removed since the last sweep, in order of removal.
   std::vector<std::pair<SourceId, LabelIndex::Entry>> dead_sources GUARDED_BY(mu);
-  KeyId sweep_keys_below GUARDED_BY(mu) = 0;  // keys that were there at the last sweep
+  IdList idle_keys GUARDED_BY(mu);  // that have left their last layout
+  KeyId first_unswept_key GUARDED_BY(mu) = 0;
+  uint32_t sweeps GUARDED_BY(mu) = 0;
 };
 
 HeadIndex::HeadIndex(uint64_t fingerprint_seed, size_t collect_bytes)
@@ -204,9 +210,13 @@ KeyId HeadIndex::AddKey(const model::Labels& labels, bool* added) {
   MutexLock lock(d.mu);
   const KeyId known = d.FindKey(labels, fingerprint);
   if (added != nullptr) *added = known == kNoId;
-  if (known != kNoId) return known;
+  if (known != kNoId) {
+    d.keys.Get(known)->last_wanted = d.sweeps;
+    return known;
+  }
   const KeyId id = d.keys.next_id();
   Key* key = Key::New(fingerprint, d.key_index.Add(id, labels));
+  key->last_wanted = d.sweeps;
   d.keys.Append(key);
   d.key_table.Insert(key->table_hash(), id,
                      [&](uint32_t other) { return d.keys.Get(other)->table_hash(); });
@@ -260,9 +270,21 @@ void HeadIndex::RemoveSource(SourceId id) {
 
 IdList HeadIndex::Impl::UnlinkDeadKeys(std::vector<LabelIndex::Entry>* entries) {
   IdList dead;
-  for (KeyId id = 0; id < sweep_keys_below; ++id) {
+  IdList waiting;
+  for (KeyId id = first_unswept_key; id < keys.end(); ++id) {
+    const Key* key = keys.Get(id);
+    if (key != nullptr && key->layout_pages == 0) idle_keys.push_back(id);
+  }
+  first_unswept_key = keys.end();
+  SortUnique(&idle_keys);
+  for (const KeyId id : idle_keys) {
     Key* key = keys.Get(id);
-    if (key == nullptr || key->layout_pages > 0) continue;
+    if (key->layout_pages > 0) continue;
+    // Somebody may be about to put it into a layout.
+    if (key->last_wanted == sweeps) {
+      waiting.push_back(id);
+      continue;
+    }
     dead.push_back(id);
     const std::span<const SymbolId> values = ValuesOf(*key);
     entries->push_back({key->schema, {values.begin(), values.end()}});
@@ -274,7 +296,8 @@ IdList HeadIndex::Impl::UnlinkDeadKeys(std::vector<LabelIndex::Entry>* entries) 
     item_bytes -= bytes;
     domain.Retire(key, bytes, &Key::Delete);
   }
-  sweep_keys_below = keys.end();
+  idle_keys = std::move(waiting);
+  ++sweeps;
   return dead;
 }
 

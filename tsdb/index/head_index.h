@@ -41,9 +41,6 @@
 
 namespace tocsin::tsdb {
 
-// What regular expressions selected is kept for later queries up to this.
-inline constexpr size_t kMatcherCacheBytesMax = size_t{16} << 20;
-
 struct SlotKey {
   model::Slot slot;
   KeyId key;
@@ -89,8 +86,8 @@ class HeadIndex {
 
   // Frees what RemoveSource and ReplaceSlot left behind: keys that no layout holds, empty postings,
   // unused symbols. Works list by list, so that the extra memory is one list and writers wait no
-  // longer than for one; called by the compactor after a seal. Keys added since the last call are
-  // kept though no layout holds them yet.
+  // longer than for one; called by the compactor after a seal. Keys that AddKey gave since the last
+  // call are kept though no layout holds them yet. Costs what has gone, not what there is.
   struct SweepResult {
     size_t sources_removed = 0;
     size_t keys_removed = 0;

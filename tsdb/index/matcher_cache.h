@@ -23,6 +23,10 @@
 
 namespace tocsin::tsdb {
 
+// Of the head's, and of that which all segments share. A number that passes takes 4 bytes:
+// dashboards of thousands of panels fit.
+inline constexpr size_t kMatcherCacheBytesMax = size_t{16} << 20;
+
 struct MatchedIds {
   std::shared_ptr<const IdList> ids;  // ascending
   bool all = false;                   // every value passed

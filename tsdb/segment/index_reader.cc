@@ -310,6 +310,16 @@ Status SegmentLabelSide::ForEachValue(
   return walk.status();
 }
 
+Result<MatchedIds> SegmentLabelSide::Match(uint32_t name, const model::Matcher& matcher) const {
+  if (cache_ == nullptr) return MatchAnew(name, matcher);
+  MatchedIds matched;
+  if (cache_->Find(cache_side_, name, matcher, &matched)) return matched;
+  TOCSIN_ASSIGN_OR_RETURN(matched, MatchAnew(name, matcher));
+  matched.end = id_count_;
+  cache_->Put(cache_side_, name, matcher, matched);
+  return matched;
+}
+
 Status SegmentLabelSide::CollectValues(uint32_t name, std::string_view prefix,
                                        const std::function<bool(std::string_view)>& matches,
                                        IdList* ids, bool* all) const {

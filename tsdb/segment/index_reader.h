@@ -78,14 +78,18 @@ class SegmentLabelSide final : public LabelSide {
   Status Init(std::string_view bytes, uint8_t version, uint32_t id_count,
               const SymbolSection* symbols);
 
+  // `side`: this one's number there. Null: none.
+  void UseCache(MatcherCache* cache, uint64_t side) {
+    cache_ = cache;
+    cache_side_ = side;
+  }
+
   uint32_t schema_count() const override { return schema_count_; }
   uint32_t ResolveName(std::string_view name) const override;
   bool SchemaHas(uint32_t schema, uint32_t name) const override;
   Result<IdSpan> SchemaIds(uint32_t schema, IdList* scratch) const override;
   Result<IdSpan> Lookup(uint32_t name, std::string_view value, IdList* scratch) const override;
-  Status CollectValues(uint32_t name, std::string_view prefix,
-                       const std::function<bool(std::string_view)>& matches, IdList* ids,
-                       bool* all) const override;
+  Result<MatchedIds> Match(uint32_t name, const model::Matcher& matcher) const override;
 
   // Label names as symbols, ascending.
   std::vector<uint32_t> Names() const;
@@ -105,6 +109,9 @@ class SegmentLabelSide final : public LabelSide {
     uint32_t ids_offset;
   };
   class ValueWalk;
+  Status CollectValues(uint32_t name, std::string_view prefix,
+                       const std::function<bool(std::string_view)>& matches, IdList* ids,
+                       bool* all) const override;
   const NameTable* FindName(uint32_t symbol) const;
   Status ReadIds(uint32_t offset, IdList* ids) const;
 
@@ -113,6 +120,8 @@ class SegmentLabelSide final : public LabelSide {
   uint32_t id_count_ = 0;
   uint32_t schema_count_ = 0;
   const SymbolSection* symbols_ = nullptr;
+  MatcherCache* cache_ = nullptr;
+  uint64_t cache_side_ = 0;
   // Few, and asked for by every select: unpacked when opening.
   std::vector<NameTable> names_;
   std::vector<Schema> schemas_;

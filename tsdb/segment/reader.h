@@ -36,6 +36,8 @@ class Env;
 
 namespace tocsin::tsdb {
 
+class MatcherCache;
+
 // Where a column's bytes are. A plain value: valid for the reader that gave it.
 struct ColumnRef {
   uint32_t source = 0;  // local ids
@@ -49,9 +51,10 @@ struct ColumnRef {
 class SegmentReader {
  public:
   // `fingerprint_seed`: of the data directory. When the file was written under another one,
-  // fingerprints are computed from the labels instead of read.
-  static Result<std::shared_ptr<const SegmentReader>> Open(Env& env, const std::string& path,
-                                                           uint64_t fingerprint_seed);
+  // fingerprints are computed from the labels instead of read. `cache`: or null.
+  static Result<std::shared_ptr<const SegmentReader>> Open(
+      Env& env, const std::string& path, uint64_t fingerprint_seed,
+      std::shared_ptr<MatcherCache> cache = nullptr);
   // For tests and fuzzing: over bytes in memory, which must outlive the reader; with
   // `verify_checksums` false, damaged bytes reach the decoders.
   static Result<std::shared_ptr<const SegmentReader>> OpenBytes(std::string_view bytes,

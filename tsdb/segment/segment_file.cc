@@ -26,12 +26,14 @@ bool Meets(const IdList& ids, uint32_t min, uint32_t max) {
 
 }  // namespace
 
-Result<std::shared_ptr<const SegmentReader>> SegmentReader::Open(Env& env, const std::string& path,
-                                                                 uint64_t fingerprint_seed) {
+Result<std::shared_ptr<const SegmentReader>> SegmentReader::Open(
+    Env& env, const std::string& path, uint64_t fingerprint_seed,
+    std::shared_ptr<MatcherCache> cache) {
   auto mapping = env.MapFile(path);
   if (!mapping) return Error(mapping.error().Annotate("segment " + path));
   const std::string_view bytes = (*mapping)->bytes();
-  return SegmentFile::Create(std::move(*mapping), bytes, path, fingerprint_seed, true);
+  return SegmentFile::Create(std::move(*mapping), bytes, path, fingerprint_seed, true,
+                             std::move(cache));
 }
 
 Result<std::shared_ptr<const SegmentReader>> SegmentReader::OpenBytes(std::string_view bytes,
@@ -43,8 +45,9 @@ Result<std::shared_ptr<const SegmentReader>> SegmentReader::OpenBytes(std::strin
 
 Result<std::shared_ptr<const SegmentReader>> SegmentFile::Create(
     std::unique_ptr<MappedFile> mapping, std::string_view bytes, std::string path, uint64_t seed,
-    bool verify_checksums) {
+    bool verify_checksums, std::shared_ptr<MatcherCache> cache) {
   std::shared_ptr<SegmentFile> file(new SegmentFile());
+  file->matcher_cache_ = std::move(cache);
   file->mapping_ = std::move(mapping);
   file->bytes_ = bytes;
   file->path_ = std::move(path);
@@ -121,7 +124,7 @@ Result<std::shared_ptr<const SegmentIndex>> SegmentFile::LoadIndex() const {
     TOCSIN_ASSIGN_OR_RETURN(stored[section], Bytes(place.offset, place.length));
   }
   Section damaged = Section::kSymbols;
-  auto index = SegmentIndex::Load(footer_, version_, stored, &damaged);
+  auto index = SegmentIndex::Load(footer_, version_, stored, matcher_cache_.get(), &damaged);
   if (!index) return Error(Damaged(footer_.section(damaged).offset, index.error().message()));
   return index;
 }

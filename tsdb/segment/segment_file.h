@@ -29,10 +29,9 @@ namespace tocsin::tsdb {
 class SegmentFile final : public SegmentReader {
  public:
   // `mapping` may be null when `bytes` live elsewhere.
-  static Result<std::shared_ptr<const SegmentReader>> Create(std::unique_ptr<MappedFile> mapping,
-                                                             std::string_view bytes,
-                                                             std::string path, uint64_t seed,
-                                                             bool verify_checksums);
+  static Result<std::shared_ptr<const SegmentReader>> Create(
+      std::unique_ptr<MappedFile> mapping, std::string_view bytes, std::string path, uint64_t seed,
+      bool verify_checksums, std::shared_ptr<MatcherCache> cache = nullptr);
 
   const SegmentMeta& meta() const override { return footer_.meta; }
   const std::string& path() const override { return path_; }
@@ -99,6 +98,7 @@ class SegmentFile final : public SegmentReader {
   std::string_view bytes_;
   std::string path_;
   uint64_t seed_ = 0;
+  std::shared_ptr<MatcherCache> matcher_cache_;
   uint8_t version_ = 0;
   Footer footer_;
   std::string_view page_table_;

@@ -7,7 +7,8 @@ namespace tocsin::tsdb {
 
 Result<std::shared_ptr<const SegmentIndex>> SegmentIndex::Load(
     const Footer& footer, uint8_t version,
-    const std::array<std::string_view, kSectionCount>& stored, Section* damaged) {
+    const std::array<std::string_view, kSectionCount>& stored, MatcherCache* cache,
+    Section* damaged) {
   std::shared_ptr<SegmentIndex> index(new SegmentIndex());
   uint64_t unpacked = 0;
   for (size_t s = 0; s < kSectionCount; ++s) {
@@ -25,6 +26,11 @@ Result<std::shared_ptr<const SegmentIndex>> SegmentIndex::Load(
     *damaged = static_cast<Section>(s);
     TOCSIN_TRY(index->Init(*damaged, version, footer.meta));
   }
+  // Ids are random, so the sides' numbers are their own.
+  const auto* id = reinterpret_cast<const char*>(footer.meta.id.bytes.data());
+  const uint64_t file = LoadFixed<uint64_t>(id) & ~uint64_t{1};
+  index->source_side_.UseCache(cache, file);
+  index->key_side_.UseCache(cache, file | 1);
   return std::shared_ptr<const SegmentIndex>(std::move(index));
 }
 

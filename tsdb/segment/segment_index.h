@@ -17,11 +17,12 @@ namespace tocsin::tsdb {
 
 class SegmentIndex {
  public:
-  // `stored`: the sections as the file has them, verified. `damaged` says which section is bad when
-  // this fails.
+  // `stored`: the sections as the file has them, verified. `cache`: which outlives this, or null.
+  // `damaged` says which section is bad when this fails.
   static Result<std::shared_ptr<const SegmentIndex>> Load(
       const Footer& footer, uint8_t version,
-      const std::array<std::string_view, kSectionCount>& stored, Section* damaged);
+      const std::array<std::string_view, kSectionCount>& stored, MatcherCache* cache,
+      Section* damaged);
 
   SegmentIndex(const SegmentIndex&) = delete;
   SegmentIndex& operator=(const SegmentIndex&) = delete;
