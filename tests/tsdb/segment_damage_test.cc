@@ -42,7 +42,6 @@ BOOST_AUTO_TEST_CASE(AnyFlippedOrMissingByteIsFound) {
   }
 }
 
-// What the fuzz target does at length: damage behind the checksums' back.
 BOOST_AUTO_TEST_CASE(TheIndexIsVerifiedWhenItIsFirstAskedForAndDamageIsToldByEveryCall) {
   MemEnv env;
   Generator random(3);
@@ -77,6 +76,7 @@ BOOST_AUTO_TEST_CASE(TheIndexIsVerifiedWhenItIsFirstAskedForAndDamageIsToldByEve
   }
 }
 
+// What the fuzz target does at length: damage behind the checksums' back.
 BOOST_AUTO_TEST_CASE(UncheckedDamageNeverCrashes) {
   const uint64_t seed = std::random_device()();
   Generator random(seed);
