@@ -54,6 +54,11 @@ Fingerprint FingerprintOfPair(std::string_view name, std::string_view value, uin
 // a label fingerprint; it orders sources of equal labels ("lower source fingerprint, then origin").
 uint64_t OriginHash(const model::Origin& origin, uint64_t seed);
 
+// No sample is earlier or later (by 36 million years), so that sums and differences of timestamps
+// and durations never overflow.
+inline constexpr model::Timestamp kTimestampMax = int64_t{1} << 60;
+constexpr bool IsPlausible(model::Timestamp t) { return t >= -kTimestampMax && t <= kTimestampMax; }
+
 // Windows are UTC half hours for every source.
 inline constexpr int64_t kWindowMs = 30 * 60 * 1000;
 // Start of the window that holds `t`; windows are [start, start + kWindowMs).

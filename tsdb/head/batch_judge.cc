@@ -59,10 +59,10 @@ HeadBatch::Bounds HeadBatch::MakeBounds(const model::CommitOptions& options) con
   bounds.now_ms = now;
   bounds.future_ms = now + model::kMaxFutureMs;
   bounds.late_allowed = window > 0;
-  bounds.late_ms = Before(ref, window + options.extra_late_ms);
+  bounds.late_ms = std::max(-kTimestampMax, Before(ref, window + options.extra_late_ms));
   // An empty head takes any past.
   bounds.first_ms = newest == model::kMinTimestamp || head_.options_.accept_any_first_timestamp
-                        ? model::kMinTimestamp
+                        ? -kTimestampMax
                         : Before(ref, std::max<int64_t>(window, 60 * 60 * 1000));
   return bounds;
 }

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "tsdb/types.h"
 
 namespace tocsin::tsdb {
 
@@ -82,7 +83,11 @@ Status CheckSet(const FrameView& frame) {
   return Status::Ok();
 }
 
-Result<std::string_view> CheckSection(ByteReader& reader, uint32_t items) {
+// Between a row's time and a sample's own.
+constexpr int64_t kOwnDifferenceMax = 2 * kTimestampMax;
+
+// `differences`: its values are such; else they are start timestamps, the sender's word.
+Result<std::string_view> CheckSection(ByteReader& reader, uint32_t items, bool differences) {
   const char* begin = reader.rest().data();
   const size_t before = reader.position();
   const uint64_t count = reader.Varint();
@@ -90,8 +95,9 @@ Result<std::string_view> CheckSection(ByteReader& reader, uint32_t items) {
   uint64_t item = 0;
   for (uint64_t i = 0; i < count; ++i) {
     item += reader.Varint32() + (i == 0 ? 0 : 1);
-    reader.SignedVarint();
-    if (!reader.ok() || item >= items) return Error(Damaged("section"));
+    const int64_t value = reader.SignedVarint();
+    const bool fits = !differences || (value >= -kOwnDifferenceMax && value <= kOwnDifferenceMax);
+    if (!reader.ok() || item >= items || !fits) return Error(Damaged("section"));
   }
   return std::string_view(begin, reader.position() - before);
 }
@@ -135,10 +141,10 @@ Result<FrameView> FrameView::Parse(std::string_view body) {
                           CheckPayload(frame, frame.payload, body.data() + body.size()));
   reader.Skip(static_cast<size_t>(frame.payload_end - frame.payload));
   if ((flags & kOwnFlag) != 0) {
-    TOCSIN_ASSIGN_OR_RETURN(frame.own, CheckSection(reader, frame.items));
+    TOCSIN_ASSIGN_OR_RETURN(frame.own, CheckSection(reader, frame.items, true));
   }
   if ((flags & kStartsFlag) != 0) {
-    TOCSIN_ASSIGN_OR_RETURN(frame.starts, CheckSection(reader, frame.items));
+    TOCSIN_ASSIGN_OR_RETURN(frame.starts, CheckSection(reader, frame.items, false));
   }
   if (!reader.at_end()) return Error(Damaged("bytes after its end"));
   return frame;

@@ -260,7 +260,8 @@ Result<LoggedFrame> ReadFrameRecord(std::string_view payload, model::Timestamp b
   record.page = reader.Varint32();
   record.sequence = reader.Varint32();
   record.row_ms = AddWrapping(base_ms, reader.SignedVarint());
-  if (!reader.ok() || record.page > kPageNumberMax) return Error(Damaged("frame"));
+  if (!reader.ok() || record.page > kPageNumberMax || !IsPlausible(record.row_ms))
+    return Error(Damaged("frame"));
   record.body = reader.rest();
   return record;
 }
@@ -324,7 +325,10 @@ Status ApplyStateRecord(std::string_view payload, model::Timestamp base_ms, Page
   if (!reader.ok() || slots > kFrameSlotsMax) return Damaged("state");
   Page fresh(page->source, page->number);
   fresh.Resize(slots);
-  if ((flags & kHasFullRow) != 0) fresh.last_full_ms = AddWrapping(base_ms, reader.SignedVarint());
+  if ((flags & kHasFullRow) != 0) {
+    fresh.last_full_ms = AddWrapping(base_ms, reader.SignedVarint());
+    if (!IsPlausible(fresh.last_full_ms)) return Damaged("state: time");
+  }
   ReadWords(reader, &fresh.states.live);
   ReadWords(reader, &fresh.current);
   ReadWords(reader, &fresh.stale);
@@ -350,6 +354,7 @@ Status ApplyStateRecord(std::string_view payload, model::Timestamp base_ms, Page
       const uint64_t v = reader.Varint();
       if (v == 0) continue;
       previous = AddWrapping(previous, UnZigZag(v - 1));
+      if (!IsPlausible(previous)) return Damaged("state: time");
       fresh.last_ms[slot] = previous;
     }
   }
