@@ -51,7 +51,9 @@ std::vector<bool> ExpiredAt(const StoragePolicy& policy, model::Timestamp refere
                             model::Timestamp max_ms) {
   std::vector<bool> expired;
   const auto add = [&](int64_t retention_ms) {
-    expired.push_back(retention_ms > 0 && max_ms < reference - retention_ms);
+    // A store without rows has no reference: kMinTimestamp.
+    expired.push_back(retention_ms > 0 && reference >= -kTimestampMax &&
+                      max_ms < reference - retention_ms);
   };
   for (const RetentionRule& rule : policy.retention_rules) add(rule.retention_ms);
   add(policy.retention_ms);
