@@ -176,6 +176,9 @@ struct SelectHints {
   bool times_only = false;
   // Only the newest sample in the range matters: older ones may be left out.
   bool newest_only = false;
+  // Asked before the selection takes this many bytes more, as often as it grows; an error ends it
+  // with that error. A store need not ask.
+  std::function<Status(uint64_t bytes)> charge;
 };
 
 // The samples of one series, ascending in time, staleness markers included. Views into the

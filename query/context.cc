@@ -77,12 +77,19 @@ Result<std::shared_ptr<const model::SeriesSelection>> QueryContext::Select(
   MutexLock lock(mu_);
   std::shared_ptr<const model::SeriesSelection>& selection = selections_[key];
   if (selection == nullptr) {
+    MemoryCharge charge;
+    uint64_t bytes = 0;
+    model::SelectHints charging = hints;
+    charging.charge = [this, &charge, &bytes](uint64_t more) {
+      bytes += more;
+      return charge.Grow(&memory, bytes);
+    };
     TOCSIN_ASSIGN_OR_RETURN(std::unique_ptr<model::SeriesSelection> made,
-                            snapshot->Select(matchers, range, hints));
-    // Addresses and tables by series that the store keeps for it.
+                            snapshot->Select(matchers, range, charging));
+    // A store that does not ask keeps at least addresses and tables by series.
     static constexpr uint64_t kSelectedSeriesBytes = 48;
-    selected_series_ += made->size();
-    TOCSIN_TRY(selections_charge_.Grow(&memory, selected_series_ * kSelectedSeriesBytes));
+    TOCSIN_TRY(charge.Grow(&memory, made->size() * kSelectedSeriesBytes));
+    selection_charges_.push_back(std::move(charge));
     selection = std::move(made);
   }
   return selection;

@@ -91,8 +91,7 @@ class QueryContext {
 
   Mutex mu_;
   std::map<std::string, std::shared_ptr<const model::SeriesSelection>> selections_ GUARDED_BY(mu_);
-  uint64_t selected_series_ GUARDED_BY(mu_) = 0;
-  MemoryCharge selections_charge_ GUARDED_BY(mu_);
+  std::vector<MemoryCharge> selection_charges_ GUARDED_BY(mu_);
 };
 
 }  // namespace tocsin::query

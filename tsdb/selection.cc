@@ -17,10 +17,22 @@ using model::TimeRange;
 // Finds the series of a fingerprint: open addressing over series numbers.
 class Selection::Joiner {
  public:
-  explicit Joiner(Selection& selection) : selection_(selection), table_(16, kNoId) {}
+  Joiner(Selection& selection, const std::function<Status(uint64_t bytes)>& charge)
+      : selection_(selection), charge_(charge), table_(16, kNoId) {}
 
-  // Before the first Add: so many series are to come.
-  void Expect(size_t series) { table_.assign(std::bit_ceil(2 * series + 16), kNoId); }
+  // Before so many Adds. False: they may not take the memory, see status().
+  bool Reserve(size_t more) {
+    const size_t wanted = selection_.addresses_.size() + more;
+    if (wanted <= room_) return true;
+    const size_t room = std::max(wanted, room_ + room_ / 2);
+    if (charge_) status_ = charge_((room - room_) * kBytesByAddress);
+    if (!status_.ok()) return false;
+    room_ = room;
+    selection_.addresses_.reserve(room);
+    if (fingerprints_.empty()) table_.assign(std::bit_ceil(2 * room + 16), kNoId);
+    return true;
+  }
+  const Status& status() const { return status_; }
 
   void Add(Fingerprint fingerprint, const Address& address) {
     if (fingerprints_.size() * 2 >= table_.size()) Grow();
@@ -45,6 +57,11 @@ class Selection::Joiner {
   bool joined() const { return joined_; }
 
  private:
+  // The address, and what finds a series by its fingerprint: only while the selection is made, but
+  // that is when the memory is needed.
+  static constexpr uint64_t kBytesByAddress =
+      sizeof(Address) + sizeof(Fingerprint) + 6 * sizeof(uint32_t);
+
   size_t Home(const Fingerprint& fingerprint) const {
     return FingerprintHasher()(fingerprint) & (table_.size() - 1);
   }
@@ -58,6 +75,9 @@ class Selection::Joiner {
   }
 
   Selection& selection_;
+  const std::function<Status(uint64_t bytes)>& charge_;
+  Status status_;
+  size_t room_ = 0;
   std::vector<uint32_t> table_;
   std::vector<Fingerprint> fingerprints_;
   std::vector<uint32_t> last_;
@@ -69,7 +89,7 @@ Result<std::unique_ptr<Selection>> Selection::Make(const DatabaseSnapshot& snaps
                                                    model::TimeRange range,
                                                    const model::SelectHints& hints) {
   std::unique_ptr<Selection> selection(new Selection(snapshot, range, hints));
-  Joiner joiner(*selection);
+  Joiner joiner(*selection, hints.charge);
   // The head first: its order, source by source, is the one in which timestamps are shared.
   TOCSIN_TRY(selection->SelectHead(matchers, &joiner));
   selection->facts_plan_ =
@@ -88,7 +108,7 @@ Status Selection::SelectHead(const model::MatcherSet& matchers, Joiner* joiner) 
   DeletedSeries deletes(snapshot_.HeadTombstones(range_));
   const auto source_labels = [&pin](uint32_t id) { return pin.SourceLabels(id); };
   const auto key_labels = [&pin](uint32_t id) { return pin.KeyLabels(id); };
-  joiner->Expect(selected.series_count);
+  if (!joiner->Reserve(selected.series_count)) return joiner->status();
   for (const HeadSelection::Entry& entry : selected.entries) {
     const Source* source = snapshot_.head().FindSource(entry.source);
     if (source == nullptr) continue;
@@ -134,12 +154,14 @@ Status Selection::SelectSegments(const model::MatcherSet& matchers, Joiner* join
     if (!segment.meta().range.Overlaps(range_)) continue;
     TOCSIN_RETURN_IF_ERROR(
         snapshot_.SkipDamage(segment, SelectSegment(segment, s, matchers, joiner)));
+    TOCSIN_RETURN_IF_ERROR(joiner->status());
   }
   const std::vector<FactsPlan::Rollup>& rollups = facts_plan_.rollups();
   for (uint32_t r = 0; r < rollups.size(); ++r) {
     const SegmentReader& file = rollups[r].file->segment();
     TOCSIN_RETURN_IF_ERROR(
         snapshot_.SkipDamage(file, SelectSegment(file, Address::kRollups + r, matchers, joiner)));
+    TOCSIN_RETURN_IF_ERROR(joiner->status());
   }
   return Status::Ok();
 }
@@ -150,6 +172,7 @@ Status Selection::SelectSegment(const SegmentReader& segment, uint32_t number,
   const model::TimeRange range = number < Address::kRollups ? range_ : model::TimeRange();
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::vector<ColumnRef> columns,
                                  segment.Select(matchers, range));
+  if (!joiner->Reserve(columns.size())) return Status::Ok();  // the caller looks: no damage
   DeletedSeries deletes(snapshot_.SegmentTombstones(segment, range));
   const TimeRange within{std::max(segment.meta().range.min_ms, range.min_ms),
                          std::min(segment.meta().range.max_ms, range.max_ms)};

@@ -460,6 +460,38 @@ BOOST_AUTO_TEST_CASE(LabelCallsAnswerFromHeadAndSegments) {
   BOOST_TEST(groups[groups_of[0]].ToString() == "{x=\"1\"}");
 }
 
+BOOST_AUTO_TEST_CASE(SelectionsAskBeforeTheyTakeMemory) {
+  Store store;
+  auto writer = store.Source(L({{"job", "j"}}));
+  const auto put_all = [&](int64_t time) {
+    for (int i = 0; i < 200; ++i) {
+      store.Put(*writer, *writer->AddSlot(L({{"__name__", "a"}, {"x", std::to_string(i)}})), time,
+                1);
+    }
+  };
+  put_all(kNow);
+  BOOST_REQUIRE(store.db->Compact().ok());
+  put_all(kNow + 1000);
+  const auto snapshot = store.db->Pin();
+  uint64_t bytes = 0;
+  uint64_t limit = 1 << 20;
+  model::SelectHints hints;
+  hints.charge = [&](uint64_t more) {
+    bytes += more;
+    return bytes <= limit ? Status::Ok() : Status(Code::kResourceExhausted, "no more");
+  };
+  BOOST_TEST((*snapshot->Select({}, {}, hints))->size() == 200u);
+  const uint64_t all = bytes;
+  BOOST_TEST(all >= 200 * 48u);
+  // The head's series are there, those of the segment are not: no damage, and no half answers.
+  for (limit = 0; limit < all; limit += all / 3) {
+    bytes = 0;
+    const auto refused = snapshot->Select({}, {}, hints);
+    BOOST_REQUIRE(!refused);
+    BOOST_TEST(refused.error().message() == "no more");
+  }
+}
+
 BOOST_AUTO_TEST_CASE(KeysMayNotShareALabelNameWithTheirSource) {
   Store store;
   auto writer = store.Source(L({{"job", "j"}}));
