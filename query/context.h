@@ -94,4 +94,25 @@ class QueryContext {
   std::vector<MemoryCharge> selection_charges_ GUARDED_BY(mu_);
 };
 
+// For loops that may go on for long between two batches: asks whether the query may run on after
+// every kItems samples looked at.
+class RunningPoll {
+ public:
+  explicit RunningPoll(const QueryContext& context) : context_(context) {}
+
+  Status LookedAt(size_t items) {
+    items_ += items;
+    if (items_ < kItems) [[likely]]
+      return Status::Ok();
+    items_ = 0;
+    return context_.CheckRunning();
+  }
+
+ private:
+  static constexpr size_t kItems = 50'000;
+
+  const QueryContext& context_;
+  size_t items_ = 0;
+};
+
 }  // namespace tocsin::query

@@ -74,9 +74,19 @@ struct RateFactors {
   std::vector<double> factor;  // of the whole extrapolation
 };
 
+// What counter functions ask of the histograms of a column, found once for all its windows.
+struct HistogramSteps {
+  bool valid = false;
+  std::vector<uint32_t> resets;          // histograms that begin anew after the one before
+  std::vector<uint32_t> gauges_before;   // [i]: gauges among the first i
+  std::vector<uint32_t> customs_before;  // the same of custom buckets
+  std::vector<uint32_t> schema_changes;  // histograms with another schema than the one before
+};
+
 // Buffers that a cursor keeps from column to column.
 struct WindowScratch {
   RateFactors rate;
+  HistogramSteps histograms;  // of the column at hand
   std::vector<double> doubles;
   std::vector<uint32_t> indices;
   std::vector<double> sorted;

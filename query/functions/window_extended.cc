@@ -198,11 +198,16 @@ bool RefusesMixAround(const WindowCall& call, const WindowInput& in, size_t t, b
   return true;
 }
 
+// Looking at a histogram, in looks at floats.
+constexpr size_t kHistogramCost = 20;
+
 Status Extended(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
                 ExtendedKind kind) {
   const model::Column& c = *in.column;
   bool any_float = false;
+  RunningPoll poll(*call.context);
   for (size_t t = 0; t < call.times.size(); ++t) {
+    TOCSIN_RETURN_IF_ERROR(poll.LookedAt(in.FloatsIn(t) + kHistogramCost * in.HistogramsIn(t)));
     if (RefusesMixAround(call, in, t, kind.smoothed)) continue;
     const std::optional<Window> floats =
         FindWindow(call, c.timestamps, *in.floats, t, kind.smoothed);

@@ -192,6 +192,8 @@ WindowInput KeptWindows(const WindowCall& call, const FactsInput& in) {
   input.series = in.series;
   input.column = in.column;
   input.histograms = &kept;
+  input.scratch = &in.scratch->window;
+  input.scratch->histograms.valid = false;
   return input;
 }
 

@@ -43,13 +43,6 @@ class WindowNotes {
   const size_t series_;
 };
 
-bool MixesSchemas(std::span<const Histogram* const> histograms) {
-  for (const Histogram* h : histograms) {
-    if (h->uses_custom_buckets() != histograms.front()->uses_custom_buckets()) return true;
-  }
-  return false;
-}
-
 bool StartTimeReset(const WindowCall& call, const WindowInput& in, size_t index) {
   const model::Column& c = *in.column;
   if (!call.context->language.start_timestamps || c.histogram_start_timestamps.empty())
@@ -57,6 +50,41 @@ bool StartTimeReset(const WindowCall& call, const WindowInput& in, size_t index)
   return IsStartTimeReset(c.histogram_timestamps[index - 1],
                           c.histogram_start_timestamps[index - 1], c.histogram_timestamps[index],
                           c.histogram_start_timestamps[index]);
+}
+
+// Fills `steps` for the column: once, whatever number of windows looks at it.
+void FindSteps(const WindowCall& call, const WindowInput& in, HistogramSteps* steps) {
+  const std::span<const Histogram* const> all = in.column->histograms;
+  steps->resets.clear();
+  steps->schema_changes.clear();
+  steps->gauges_before.assign(1, 0);
+  steps->customs_before.assign(1, 0);
+  for (uint32_t i = 0; i < all.size(); ++i) {
+    const Histogram& h = *all[i];
+    steps->gauges_before.push_back(steps->gauges_before[i] +
+                                   (h.hint == CounterResetHint::kGauge ? 1 : 0));
+    steps->customs_before.push_back(steps->customs_before[i] + (h.uses_custom_buckets() ? 1 : 0));
+    if (i == 0) continue;
+    if (h.schema != all[i - 1]->schema) steps->schema_changes.push_back(i);
+    if (IsCounterReset(h, *all[i - 1]) || StartTimeReset(call, in, i)) steps->resets.push_back(i);
+  }
+  steps->valid = true;
+}
+
+// Those of `positions` (ascending) in [begin, end).
+std::span<const uint32_t> Within(const std::vector<uint32_t>& positions, size_t begin, size_t end) {
+  const auto from = std::lower_bound(positions.begin(), positions.end(), begin);
+  return {from, std::lower_bound(from, positions.end(), end)};
+}
+
+// The coarsest resolution of the histograms [begin, end).
+int32_t CoarsestSchema(const WindowInput& in, const HistogramSteps& steps, size_t begin,
+                       size_t end) {
+  const std::span<const Histogram* const> all = in.column->histograms;
+  int32_t schema = all[begin]->schema;
+  for (const uint32_t i : Within(steps.schema_changes, begin + 1, end))
+    schema = std::min(schema, all[i]->schema);
+  return schema;
 }
 
 }  // namespace
@@ -74,44 +102,44 @@ void AnnotateHistogramKind(const WindowCall& call, const WindowInput& in,
 
 std::optional<Histogram> HistogramIncrease(const WindowCall& call, const WindowInput& in, size_t t,
                                            bool counter, bool from_zero) {
-  std::span<const Histogram* const> histograms = in.Histograms(t);
-  if (from_zero && histograms.size() == 1) return *histograms.front();
+  const std::span<const Histogram* const> all = in.column->histograms;
+  size_t begin = in.histograms->begin[t];
+  const size_t end = in.histograms->end[t];
+  if (from_zero && end - begin == 1) return *all[begin];
   WindowNotes notes(call, in.series);
-  AnnotateHistogramKind(call, in, histograms, counter);
-  size_t index = in.histograms->begin[t];  // of the first one in the column
-  // A first sample right before a reset adds nothing: its layout need not even fit.
-  if (counter && !from_zero && histograms.size() > 1 &&
-      (IsCounterReset(*histograms[1], *histograms[0]) || StartTimeReset(call, in, index + 1))) {
-    from_zero = true;
-    histograms = histograms.subspan(1);
-    ++index;
+  HistogramSteps& steps = in.scratch->histograms;
+  if (counter) {
+    if (!steps.valid) FindSteps(call, in, &steps);
+    if (steps.gauges_before[end] != steps.gauges_before[begin])
+      call.context->annotations.NotCounter(call.namer->MetricName(in.series), call.position);
+  } else {
+    AnnotateHistogramKind(call, in, in.Histograms(t), false);
   }
+  // A first sample right before a reset adds nothing: its layout need not even fit.
+  if (counter && !from_zero && !Within(steps.resets, begin + 1, begin + 2).empty() &&
+      begin + 1 < end) {
+    from_zero = true;
+    ++begin;
+  }
+  const Histogram& first = *all[begin];
+  const Histogram& last = *all[end - 1];
   // What a gauge was in between does not matter.
-  const Histogram* const ends[] = {histograms.front(), histograms.back()};
-  const std::span<const Histogram* const> looked_at = counter ? histograms : ends;
-  if (MixesSchemas(looked_at)) {
+  const auto customs = counter ? steps.customs_before[end] - steps.customs_before[begin]
+                               : uint32_t{first.uses_custom_buckets()} + last.uses_custom_buckets();
+  if (customs != 0 && customs != (counter ? end - begin : 2)) {
     notes.Check(std::nullopt, "");
     return std::nullopt;
   }
   // The coarsest resolution of the window: all of it is computed there.
-  int32_t schema = histograms.front()->schema;
-  for (const Histogram* h : looked_at) schema = std::min(schema, h->schema);
-  Histogram increase = *histograms.back();
+  const int32_t schema =
+      counter ? CoarsestSchema(in, steps, begin, end) : std::min(first.schema, last.schema);
+  Histogram increase = last;
   if (!increase.uses_custom_buckets()) ReduceResolution(schema, &increase);
-  if (!from_zero) {
-    if (!notes.Check(SubtractHistogram(*histograms.front(), &increase), "subtraction")) {
-      return std::nullopt;
-    }
-  }
+  if (!from_zero && !notes.Check(SubtractHistogram(first, &increase), "subtraction"))
+    return std::nullopt;
   if (counter) {
-    for (size_t i = 1; i < histograms.size(); ++i) {
-      if (!IsCounterReset(*histograms[i], *histograms[i - 1]) &&
-          !StartTimeReset(call, in, index + i)) {
-        continue;
-      }
-      if (!notes.Check(AddHistogram(*histograms[i - 1], &increase), "addition")) {
-        return std::nullopt;
-      }
+    for (const uint32_t i : Within(steps.resets, begin + 1, end)) {
+      if (!notes.Check(AddHistogram(*all[i - 1], &increase), "addition")) return std::nullopt;
     }
   }
   increase.hint = CounterResetHint::kGauge;

@@ -75,7 +75,7 @@ class SortedWindow {
     sorted_.clear();
   }
   const std::vector<double>& Window(uint32_t begin, uint32_t end) {
-    if (begin >= end_) {  // nothing stays
+    if (begin >= end_ || (begin - begin_) + (end - end_) > kChangesMax) {
       sorted_.assign(values_.begin() + begin, values_.begin() + end);
       std::sort(sorted_.begin(), sorted_.end(), NanFirst());
     } else {
@@ -96,6 +96,9 @@ class SortedWindow {
     DCHECK(it != sorted_.end());
     sorted_.erase(it);
   }
+
+  // Each change moves half the window; sorting it anew costs as much as about so many of them.
+  static constexpr uint32_t kChangesMax = 64;
 
   const std::span<const double> values_;
   std::vector<double>& sorted_;
@@ -149,8 +152,10 @@ TOCSIN_WINDOW_KERNEL(TsOfMaxOverTime) {
 TOCSIN_WINDOW_KERNEL(QuantileOverTime) {
   AnnotateIgnoredHistograms(call, in);
   SortedWindow window(in.column->values, &in.scratch->sorted);
+  RunningPoll poll(*call.context);
   for (size_t t = 0; t < call.times.size(); ++t) {
     if (in.FloatsIn(t) == 0) continue;
+    TOCSIN_RETURN_IF_ERROR(poll.LookedAt(in.FloatsIn(t)));
     const double q = call.scalars[0][t];
     if (!(q >= 0 && q <= 1)) {
       call.context->annotations.InvalidQuantile(q, call.first_position);
@@ -163,8 +168,10 @@ TOCSIN_WINDOW_KERNEL(QuantileOverTime) {
 TOCSIN_WINDOW_KERNEL(MadOverTime) {
   AnnotateIgnoredHistograms(call, in);
   SortedWindow window(in.column->values, &in.scratch->sorted);
+  RunningPoll poll(*call.context);
   for (size_t t = 0; t < call.times.size(); ++t) {
     if (in.FloatsIn(t) == 0) continue;
+    TOCSIN_RETURN_IF_ERROR(poll.LookedAt(in.FloatsIn(t)));
     out.Set(t, MedianAbsoluteDeviation(window.Window(in.floats->begin[t], in.floats->end[t]),
                                        &in.scratch->doubles));
   }

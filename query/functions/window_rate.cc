@@ -299,8 +299,11 @@ void AnnotateStartTimeOverlap(const WindowCall& call, const WindowInput& in, con
   }
 }
 
-void RateHistograms(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
-                    RateKind kind) {
+// What the arithmetic of one step of histograms is counted as.
+constexpr size_t kHistogramStepSamples = 100;
+
+Status RateHistograms(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
+                      RateKind kind) {
   const double range_seconds = RangeSeconds(call, kind);
   const bool counter = kind != RateKind::kDelta;
   const std::span<const Timestamp> starts = in.column->histogram_start_timestamps;
@@ -308,9 +311,11 @@ void RateHistograms(const WindowCall& call, const WindowInput& in, const WindowO
   if (start_times) {
     AnnotateStartTimeOverlap(call, in, *in.histograms, in.column->histogram_timestamps, starts);
   }
+  RunningPoll poll(*call.context);
   for (size_t t = 0; t < call.times.size(); ++t) {
     const size_t count = in.HistogramsIn(t);
     if (count == 0) continue;
+    TOCSIN_RETURN_IF_ERROR(poll.LookedAt(kHistogramStepSamples));
     if (in.FloatsIn(t) > 0) {
       call.context->annotations.MixedFloatsHistograms(call.namer->MetricName(in.series),
                                                       call.position);
@@ -335,6 +340,7 @@ void RateHistograms(const WindowCall& call, const WindowInput& in, const WindowO
     ScaleHistogram(e.Factor(range_seconds), &*increase);
     out.Set(t, std::move(*increase));
   }
+  return Status::Ok();
 }
 
 Status RateOf(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
@@ -360,7 +366,7 @@ Status RateOf(const WindowCall& call, const WindowInput& in, const WindowOutput&
       AnnotateNonCounter(call, in.series);
     }
   }
-  if (in.histograms != nullptr) RateHistograms(call, in, out, kind);
+  if (in.histograms != nullptr) TOCSIN_RETURN_IF_ERROR(RateHistograms(call, in, out, kind));
   return Status::Ok();
 }
 

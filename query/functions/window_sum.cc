@@ -12,6 +12,9 @@ namespace {
 // How often a sample may be visited by adding windows up one by one before folding pays.
 constexpr int64_t kDirectVisits = 6;
 
+// Adding a histogram, in additions of floats.
+constexpr size_t kHistogramCost = 50;
+
 bool IsDirect(const WindowInput& in) {
   return in.floats->total <= kDirectVisits * static_cast<int64_t>(in.column->values.size());
 }
@@ -129,25 +132,27 @@ void ForEachVariance(const WindowCall& call, const WindowInput& in, const Emit& 
   }
 }
 
-void HistogramSums(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
-                   bool average) {
-  if (in.histograms == nullptr) return;
+Status HistogramSums(const WindowCall& call, const WindowInput& in, const WindowOutput& out,
+                     bool average) {
+  if (in.histograms == nullptr) return Status::Ok();
+  RunningPoll poll(*call.context);
   for (size_t t = 0; t < call.times.size(); ++t) {
     if (in.HistogramsIn(t) == 0) continue;
+    TOCSIN_RETURN_IF_ERROR(poll.LookedAt(kHistogramCost * in.HistogramsIn(t)));
     if (RefusesMix(call, in, t)) {
       out.batch->kinds(out.row)[t] = PointKind::kAbsent;
     } else {
       SumHistograms(call, in, out, t, average);
     }
   }
+  return Status::Ok();
 }
 
 }  // namespace
 
 TOCSIN_WINDOW_KERNEL(SumOverTime) {
   ForEachSum(call, in, [&](size_t t, const KahanSum& sum) { out.Set(t, sum.value()); });
-  HistogramSums(call, in, out, false);
-  return Status::Ok();
+  return HistogramSums(call, in, out, false);
 }
 
 TOCSIN_WINDOW_KERNEL(AvgOverTime) {
@@ -156,8 +161,7 @@ TOCSIN_WINDOW_KERNEL(AvgOverTime) {
     out.Set(t, std::isfinite(sum.sum) ? sum.sum / count + sum.compensation / count
                                       : IncrementalMean(in.FloatValues(t)));
   });
-  HistogramSums(call, in, out, true);
-  return Status::Ok();
+  return HistogramSums(call, in, out, true);
 }
 
 TOCSIN_WINDOW_KERNEL(StdvarOverTime) {

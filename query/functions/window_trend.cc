@@ -170,8 +170,10 @@ TOCSIN_WINDOW_KERNEL(PredictLinear) {
 
 TOCSIN_WINDOW_KERNEL(DoubleExponentialSmoothing) {
   AnnotateIgnoredHistograms(call, in);
+  RunningPoll poll(*call.context);
   for (size_t t = 0; t < call.times.size(); ++t) {
     if (in.FloatsIn(t) + in.HistogramsIn(t) == 0) continue;
+    TOCSIN_RETURN_IF_ERROR(poll.LookedAt(in.FloatsIn(t)));
     const double level_factor = call.scalars[0][t];
     const double trend_factor = call.scalars[1][t];
     if (level_factor <= 0 || level_factor >= 1)

@@ -71,6 +71,7 @@ class RangeFunctionCursor final : public Cursor {
         histograms_.Forget();
         histograms_.Find(column.histogram_timestamps, *call_);
         in.histograms = &histograms_.windows();
+        scratch_.histograms.valid = false;
       }
       const int64_t total =
           in.floats->total + (in.histograms == nullptr ? 0 : in.histograms->total);

@@ -17,7 +17,8 @@
 // 19 | payload bytes before it. It costs 0.06 bytes a sample and makes reading one slot of a row
 // independent of the page's width. Frames with one entry's worth of slots have none.
 //
-// Thread contract: everything is written under the shard's mutex. Readers take no lock: they follow
+// Thread contract: everything is written under the shard's mutex, and what the writer knows of
+// slots is read under it, too (newest_samples.h). Readers of frames take no lock: they follow
 // atomic pointers, stop at a slab's published bytes and skip frames whose commit number is above
 // theirs; what they may still see is kept alive by their pin.
 #pragma once
