@@ -62,8 +62,19 @@ Source& Head::AddSource(SourceId id, const model::Origin& origin, const model::L
   return *source;
 }
 
+namespace {
+
+Status NoIdsLeft() {
+  return Status(Code::kResourceExhausted,
+                "no series can be added: this process has given out all its ids; a restart begins "
+                "anew");
+}
+
+}  // namespace
+
 Result<std::unique_ptr<model::SourceWriter>> Head::OpenSource(const model::Origin& origin,
                                                               const model::Labels& labels) {
+  if (index_.ids_used_up()) return Error(NoIdsLeft());
   Source* source = nullptr;
   MutexLock lock(sources_mutex_);  // also keeps RemoveIdleSources away until the handle counts
   bool added = false;
@@ -82,6 +93,7 @@ void Head::CloseWriter(Source& source) {
 }
 
 Result<model::Slot> Head::AddSlot(Source& source, const model::Labels& key) {
+  if (index_.ids_used_up()) return Error(NoIdsLeft());
   std::string_view shared;
   if (SharesLabelName(source.labels, key, &shared)) {
     return Error(Code::kInvalidArgument,

@@ -225,6 +225,12 @@ KeyId HeadIndex::AddKey(const model::Labels& labels, bool* added) {
   return id;
 }
 
+bool HeadIndex::ids_used_up() const {
+  constexpr uint32_t kIdsMax =
+      kNoId - (uint32_t{1} << 20);  // room for callers that have just asked
+  return impl_->keys.next_id() >= kIdsMax || impl_->sources.next_id() >= kIdsMax;
+}
+
 model::Slot HeadIndex::FindSlot(SourceId source, KeyId key) const {
   MutexLock lock(impl_->mu);
   return impl_->layouts.FindSlot(impl_->sources.Get(source)->layout, key);

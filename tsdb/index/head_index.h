@@ -73,6 +73,9 @@ class HeadIndex {
   SourceId AddSource(const model::Origin& origin, const model::Labels& labels,
                      bool* added = nullptr);
   KeyId AddKey(const model::Labels& labels, bool* added = nullptr);
+  // Ids are never given twice in a process: after some four billion keys or sources (a year of
+  // heavy churn) nothing new must be added.
+  bool ids_used_up() const;
   // The slot that stands for `key` in the source's layout, or model::kNoSlot. About 10 ns a layout
   // page; the table behind it is shared like the page.
   model::Slot FindSlot(SourceId source, KeyId key) const;
