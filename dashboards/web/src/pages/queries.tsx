@@ -92,9 +92,15 @@ export function QueriesPage() {
                 <tr>
                   <th scope="col">Expression</th>
                   <th scope="col">Asked by</th>
-                  <th scope="col" class="number">Running for</th>
-                  <th scope="col" class="number">Samples</th>
-                  <th scope="col" class="number">Memory</th>
+                  <th scope="col" class="number">
+                    Running for
+                  </th>
+                  <th scope="col" class="number">
+                    Samples
+                  </th>
+                  <th scope="col" class="number">
+                    Memory
+                  </th>
                   <th scope="col">Action</th>
                 </tr>
               </thead>
@@ -126,12 +132,24 @@ export function QueriesPage() {
               <tr>
                 <th scope="col">Expression</th>
                 <th scope="col">Lane</th>
-                <th scope="col" class="number">Runs</th>
-                <th scope="col" class="number">Failed</th>
-                <th scope="col" class="number">CPU</th>
-                <th scope="col" class="number">Longest</th>
-                <th scope="col" class="number">Memory</th>
-                <th scope="col" class="number">Samples</th>
+                <th scope="col" class="number">
+                  Runs
+                </th>
+                <th scope="col" class="number">
+                  Failed
+                </th>
+                <th scope="col" class="number">
+                  CPU
+                </th>
+                <th scope="col" class="number">
+                  Longest
+                </th>
+                <th scope="col" class="number">
+                  Memory
+                </th>
+                <th scope="col" class="number">
+                  Samples
+                </th>
               </tr>
             </thead>
             <tbody>

@@ -40,11 +40,21 @@ export function Plan({ answer }: { answer: PlanAnswer }) {
         <thead>
           <tr>
             <th scope="col">Expression</th>
-            <th scope="col" class="number">Time</th>
-            <th scope="col" class="number">Series</th>
-            <th scope="col" class="number">Samples</th>
-            <th scope="col" class="number">Points</th>
-            <th scope="col" class="number">Memory</th>
+            <th scope="col" class="number">
+              Time
+            </th>
+            <th scope="col" class="number">
+              Series
+            </th>
+            <th scope="col" class="number">
+              Samples
+            </th>
+            <th scope="col" class="number">
+              Points
+            </th>
+            <th scope="col" class="number">
+              Memory
+            </th>
           </tr>
         </thead>
         <tbody>
