@@ -10,6 +10,7 @@ import { parseSample } from '../model/samples';
 import { formatAge, formatTime, formatValue } from '../model/units';
 import { addressFilter, FilterSearch, FilterSelect, matchesWords, PageHead } from '../ui/filter';
 import { Badge, DataLink, ErrorBox, LabelChips } from '../ui/states';
+import { TableHead } from '../ui/table_head';
 import { queryLink } from './rule_link';
 
 const refreshMs = 5000;
@@ -109,15 +110,7 @@ export function AlertsPage() {
         <section class="card">
           <div class="table-wrap" tabIndex={0} role="region" aria-label="Alerts">
             <table>
-              <thead>
-                <tr>
-                  <th scope="col">State</th>
-                  <th scope="col">Alert</th>
-                  <th scope="col">Labels</th>
-                  <th scope="col">Value</th>
-                  <th scope="col">For</th>
-                </tr>
-              </thead>
+              <TableHead columns={['State', 'Alert', 'Labels', ['Value', 'number'], ['For', 'number']]} />
               <tbody>
                 {shown.map((line) => (
                   <Row key={seriesName(line.alert.labels)} line={line} now={live.loadedAt} />

@@ -9,6 +9,7 @@ import { useLive } from '../app/live';
 import { formatBytes } from '../model/bytes';
 import { PageHead } from '../ui/filter';
 import { ErrorBox } from '../ui/states';
+import { TableHead } from '../ui/table_head';
 import { queryLink } from './rule_link';
 
 const activeRefreshMs = 2000;
@@ -88,22 +89,16 @@ export function QueriesPage() {
         {active.data && active.data.queries.length > 0 && (
           <div class="table-wrap" tabIndex={0} role="region" aria-label="Running queries">
             <table>
-              <thead>
-                <tr>
-                  <th scope="col">Expression</th>
-                  <th scope="col">Asked by</th>
-                  <th scope="col" class="number">
-                    Running for
-                  </th>
-                  <th scope="col" class="number">
-                    Samples
-                  </th>
-                  <th scope="col" class="number">
-                    Memory
-                  </th>
-                  <th scope="col">Action</th>
-                </tr>
-              </thead>
+              <TableHead
+                columns={[
+                  'Expression',
+                  'Asked by',
+                  ['Running for', 'number'],
+                  ['Samples', 'number'],
+                  ['Memory', 'number'],
+                  'Action',
+                ]}
+              />
               <tbody>
                 {active.data.queries.map((query) => (
                   <Active key={query.id} query={query} onCancel={() => void cancel(query.id)} />
@@ -128,30 +123,18 @@ export function QueriesPage() {
         {top.error && <ErrorBox error={top.error} onRetry={top.reload} />}
         <div class="table-wrap" tabIndex={0} role="region" aria-label="Queries since the start">
           <table>
-            <thead>
-              <tr>
-                <th scope="col">Expression</th>
-                <th scope="col">Lane</th>
-                <th scope="col" class="number">
-                  Runs
-                </th>
-                <th scope="col" class="number">
-                  Failed
-                </th>
-                <th scope="col" class="number">
-                  CPU
-                </th>
-                <th scope="col" class="number">
-                  Longest
-                </th>
-                <th scope="col" class="number">
-                  Memory
-                </th>
-                <th scope="col" class="number">
-                  Samples
-                </th>
-              </tr>
-            </thead>
+            <TableHead
+              columns={[
+                'Expression',
+                'Lane',
+                ['Runs', 'number'],
+                ['Failed', 'number'],
+                ['CPU', 'number'],
+                ['Longest', 'number'],
+                ['Memory', 'number'],
+                ['Samples', 'number'],
+              ]}
+            />
             <tbody>
               {top.data?.queries.map((query) => (
                 <Top key={query.query} query={query} />

@@ -1,6 +1,7 @@
 // What each part of an expression cost, as a tree: the answer of /api/v1/explain.
 import type { PlanAnswer, PlanNode } from '../api/types';
 import { formatBytes } from '../model/bytes';
+import { TableHead } from '../ui/table_head';
 
 const maxRows = 2000;
 
@@ -37,26 +38,16 @@ export function Plan({ answer }: { answer: PlanAnswer }) {
         {count(answer.stats.samples.samplesRead ?? 0)} samples read · {formatBytes(answer.peakBytes)} at most
       </p>
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Expression</th>
-            <th scope="col" class="number">
-              Time
-            </th>
-            <th scope="col" class="number">
-              Series
-            </th>
-            <th scope="col" class="number">
-              Samples
-            </th>
-            <th scope="col" class="number">
-              Points
-            </th>
-            <th scope="col" class="number">
-              Memory
-            </th>
-          </tr>
-        </thead>
+        <TableHead
+          columns={[
+            'Expression',
+            ['Time', 'number'],
+            ['Series', 'number'],
+            ['Samples', 'number'],
+            ['Points', 'number'],
+            ['Memory', 'number'],
+          ]}
+        />
         <tbody>
           {all.map(({ node, depth }, i) => (
             <tr key={i}>

@@ -7,6 +7,7 @@ import { useLive } from '../app/live';
 import { formatAge, formatDuration, formatTime } from '../model/units';
 import { PageHead } from '../ui/filter';
 import { Badge, ErrorBox, LabelChips } from '../ui/states';
+import { TableHead } from '../ui/table_head';
 import { queryLink } from './rule_link';
 
 const refreshMs = 5000;
@@ -60,15 +61,7 @@ function Group({ group, now }: { group: RuleGroup; now: number }) {
       </h2>
       <div class="table-wrap" tabIndex={0} role="region" aria-label={`Rules of ${group.name}`}>
         <table>
-          <thead>
-            <tr>
-              <th scope="col">State</th>
-              <th scope="col">Rule</th>
-              <th scope="col">Labels</th>
-              <th scope="col">Evaluated</th>
-              <th scope="col">Took</th>
-            </tr>
-          </thead>
+          <TableHead columns={['State', 'Rule', 'Labels', ['Evaluated', 'number'], ['Took', 'number']]} />
           <tbody>
             {group.rules.map((rule, i) => (
               <RuleRow key={`${rule.name}${i}`} rule={rule} now={now} />

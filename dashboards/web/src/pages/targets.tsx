@@ -11,6 +11,7 @@ import { seriesName } from '../model/labels';
 import { formatAge, formatTime } from '../model/units';
 import { addressFilter, FilterSearch, FilterSelect, matchesWords, PageHead } from '../ui/filter';
 import { Badge, DataLink, ErrorBox, LabelChips } from '../ui/states';
+import { TableHead } from '../ui/table_head';
 
 const refreshMs = 5000;
 
@@ -61,16 +62,16 @@ function Pool({ name, list, now }: { name: string; list: Target[]; now: number }
       </h2>
       <div class="table-wrap" tabIndex={0} role="region" aria-label={`Targets of ${name}`}>
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Endpoint</th>
-              <th scope="col">State</th>
-              <th scope="col">Labels</th>
-              <th scope="col">Last scrape</th>
-              <th scope="col">Took</th>
-              <th scope="col">Every</th>
-            </tr>
-          </thead>
+          <TableHead
+            columns={[
+              'Endpoint',
+              'State',
+              'Labels',
+              ['Last scrape', 'number'],
+              ['Took', 'number'],
+              ['Every', 'number'],
+            ]}
+          />
           <tbody>
             {list.map((t) => (
               <Row key={t.scrapeUrl + seriesName(t.labels)} target={t} now={now} />
