@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/tsdb/delete_store.h"
+#include "tests/tsdb/read_columns.h"
 #include "tsdb/tombstone.h"
 
 namespace tocsin::tsdb::deletes_test {
@@ -191,16 +192,12 @@ BOOST_AUTO_TEST_CASE(FactsOfAColumnAreNotUsedForWhatIsPartlyDeleted) {
     hints.sorted = true;
     hints.facts = {true, model::kFactsAll, kNow - 24 * kHour, 48 * kHour, 0};
     const auto selection = *pin->Select({}, {}, hints);
-    const auto reader = selection->NewReader();
     std::string text;
-    model::ColumnBatch batch;
-    for (size_t i = 0; i < selection->size(); ++i) {
-      BOOST_REQUIRE(reader->Read(i, 1, &batch).ok());
-      const model::Column& column = batch.columns[0];
+    ForEachColumn(*selection, [&text](size_t, const model::Column& column) {
       uint64_t of_facts = 0;
       for (const model::Facts& facts : column.facts) of_facts += facts.count;
       text += std::to_string(column.values.size()) + "+" + std::to_string(of_facts) + " ";
-    }
+    });
     return text;
   };
   BOOST_TEST(counts() == "5+0 0+10 ");

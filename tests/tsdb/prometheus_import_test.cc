@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/mem_env.h"
+#include "tests/tsdb/read_columns.h"
 #include "tsdb/compactor.h"
 #include "tsdb/database.h"
 #include "tsdb/prometheus/block_writer.h"
@@ -49,15 +50,11 @@ Stored ReadStore(Env& env) {
   const auto snapshot = database->Pin();
   const auto selection = snapshot->Select({}, {}, {});
   BOOST_REQUIRE(selection);
-  const auto reader = (*selection)->NewReader();
-  model::ColumnBatch batch;
-  for (size_t i = 0; i < (*selection)->size(); ++i) {
-    BOOST_REQUIRE(reader->Read(i, 1, &batch).ok());
-    const model::Column& column = batch.columns[0];
+  ForEachColumn(**selection, [&](size_t i, const model::Column& column) {
     for (size_t s = 0; s < column.values.size(); ++s)
       stored[(*selection)->LabelsAt(i).ToString()][column.timestamps[s]] =
           std::bit_cast<uint64_t>(column.values[s]);
-  }
+  });
   return stored;
 }
 

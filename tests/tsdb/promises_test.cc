@@ -13,6 +13,7 @@
 #include "base/mem_env.h"
 #include "base/thread.h"
 #include "model/storage.h"
+#include "tests/tsdb/read_columns.h"
 #include "tsdb/database.h"
 #include "tsdb/manifest.h"
 #include "tsdb/segment/meta.h"
@@ -51,15 +52,11 @@ Stored ReadAll(const Database& db, model::TimeRange range = {}) {
   const auto snapshot = db.Pin();
   const auto selection = snapshot->Select({}, range, {});
   BOOST_REQUIRE(selection);
-  const auto reader = (*selection)->NewReader();
-  model::ColumnBatch batch;
-  for (size_t i = 0; i < (*selection)->size(); ++i) {
-    BOOST_REQUIRE(reader->Read(i, 1, &batch).ok());
-    const model::Column& column = batch.columns[0];
+  ForEachColumn(**selection, [&](size_t i, const model::Column& column) {
     for (size_t s = 0; s < column.values.size(); ++s)
       stored[{(*selection)->LabelsAt(i).ToString(), column.timestamps[s]}] =
           std::bit_cast<uint64_t>(column.values[s]);
-  }
+  });
   return stored;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/mem_env.h"
 #include "model/storage.h"
+#include "tests/tsdb/read_columns.h"
 #include "tsdb/budget_env.h"
 #include "tsdb/database.h"
 #include "tsdb/retention.h"
@@ -97,13 +98,10 @@ struct Store {
       const model::TimeRange range{kStart + day * kDay, kStart + (day + 1) * kDay - 1};
       const auto selection = snapshot->Select(matchers, range, {});
       BOOST_REQUIRE(selection);
-      const auto reader = (*selection)->NewReader();
-      model::ColumnBatch batch;
       size_t samples = 0;
-      for (size_t i = 0; i < (*selection)->size(); ++i) {
-        BOOST_REQUIRE(reader->Read(i, 1, &batch).ok());
-        samples += batch.columns[0].values.size();
-      }
+      ForEachColumn(**selection, [&samples](size_t, const model::Column& column) {
+        samples += column.values.size();
+      });
       if (samples > 0) text += (text.empty() ? "" : " ") + std::to_string(day);
     }
     return text;
