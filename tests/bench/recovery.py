@@ -21,14 +21,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
 
 from daemon import Tocsin, http, wait_until  # noqa: E402
-from fakes import FakeTarget  # noqa: E402
+from fakes import NumberedTarget  # noqa: E402
 
 TICK_S = 15
 HALF_HOUR_S = 1800
@@ -66,25 +65,6 @@ def instant(daemon, expr, at_s):
     return (float(result[0]["value"][1]) if result else 0.0), took
 
 
-class Target(FakeTarget):
-    """Remembers when each of its pages was asked for; the page has the number of the request."""
-
-    def __init__(self):
-        self.served = []  # (monotonic s)
-        self.first = threading.Event()
-        super().__init__(self.serve)
-
-    def serve(self, handler):
-        self.served.append(time.monotonic())
-        self.first.set()
-        body = f"page_number {len(self.served)}\n".encode()
-        handler.send_response(200)
-        handler.send_header("Content-Type", "text/plain; version=0.0.4")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-
 def ingest(arguments, daemon):
     """Pushes everything and kills the daemon. What is known of it then."""
     now = time.time()
@@ -118,10 +98,7 @@ def ingest(arguments, daemon):
 
 def start_once(daemon, target, facts):
     """Starts, waits for readiness, asks at once."""
-    target.first.clear()
-    scraped = []
-    waiting = threading.Thread(target=lambda: target.first.wait(60) and scraped.append(time.monotonic()))
-    waiting.start()
+    scraped_before = len(target.asked)
     logged = len(daemon.log())
     begun = time.monotonic()
     daemon.start(ready=False)
@@ -135,8 +112,8 @@ def start_once(daemon, target, facts):
     assert count == facts["series"], (count, facts["series"])
     begins = re.findall(r'msg=(?:"scraping[^"]*"|ready) after_ms=(\d+)', daemon.log()[logged:])
     figures["scraping_s"] = int(begins[0]) / 1000
-    waiting.join()
-    figures["first_scrape_s"] = scraped[0] - begun
+    wait_until(lambda: len(target.asked) > scraped_before, 60, 0.01, "a scrape")
+    figures["first_scrape_s"] = target.asked[scraped_before] - begun
     return {name: round(value, 3 if name.endswith("_s") else 0) for name, value in figures.items()}
 
 
@@ -153,7 +130,7 @@ def count_samples(daemon, facts):
 
 
 def starts(arguments, kept, facts):
-    target = Target()
+    target = NumberedTarget()
     figures = {"kill": [], "clean": []}
     try:
         for round_ in range(arguments.starts):
@@ -180,8 +157,8 @@ def starts(arguments, kept, facts):
 
 def loss(kills):
     """Pages that were served and are not stored, and how long before the kill the oldest of them was asked for."""
-    targets = [Target() for _ in range(40)]
-    oldest_ms, lost, served, kill_times = 0.0, 0, 0, []
+    targets = [NumberedTarget() for _ in range(40)]
+    lost_s, served, kill_times = [], 0, []
     with tempfile.TemporaryDirectory(prefix="tocsin-loss-") as directory:
         daemon = Tocsin(directory, config([t.address for t in targets]), FLAGS)
         try:
@@ -197,20 +174,14 @@ def loss(kills):
                 expr = f'page_number{{instance="{target.address}"}}[1h]'
                 result = daemon.get("/api/v1/query", query=expr, time=now).json()["data"]["result"]
                 stored = {int(float(v)) for series in result for _, v in series["values"]}
-                served += sum(asked <= kill_times[-1] for asked in target.served)
-                for killed in kill_times:
-                    # What a kill takes is the last of a target's pages.
-                    for number in range(sum(asked <= killed for asked in target.served), 0, -1):
-                        if number in stored:
-                            break
-                        lost += 1
-                        oldest_ms = max(oldest_ms, (killed - target.served[number - 1]) * 1000)
+                served += sum(asked <= kill_times[-1] for asked in target.asked)
+                lost_s += [s for killed in kill_times for s in target.lost_s(stored, killed)]
         finally:
             if daemon.process and daemon.process.poll() is None:
                 daemon.kill()
             for target in targets:
                 target.close()
-    return {"pages": served, "lost": lost, "oldest_ms": round(oldest_ms, 1)}
+    return {"pages": served, "lost": len(lost_s), "oldest_ms": round(max(lost_s, default=0) * 1000, 1)}
 
 
 def main():

@@ -18,6 +18,17 @@ class _Server(http.server.ThreadingHTTPServer):
         pass  # peers that hang up are part of the tests
 
 
+def send_page(handler, body, content_type="text/plain; version=0.0.4", **headers):
+    """The whole answer, `body` in bytes; `Content_Encoding="gzip"` is a header."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", content_type)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
 class FakeTarget:
     """Serves `page` (text, bytes, or a function that writes the whole answer to the handler)."""
 
@@ -38,12 +49,7 @@ class FakeTarget:
                 if callable(page):
                     page(self)
                     return
-                body = page.encode() if isinstance(page, str) else page
-                self.send_response(200)
-                self.send_header("Content-Type", outer.content_type)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                send_page(self, page.encode() if isinstance(page, str) else page, outer.content_type)
 
             def log_message(self, *args):
                 pass
@@ -57,6 +63,28 @@ class FakeTarget:
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()
+
+
+class NumberedTarget(FakeTarget):
+    """Its n-th page says `page_number n`; `asked[n - 1]` is when it was asked for (monotonic s)."""
+
+    def __init__(self):
+        self.asked = []
+        super().__init__(self._send)
+
+    def _send(self, handler):
+        self.asked.append(time.monotonic())
+        send_page(handler, b"page_number %d\n" % len(self.asked))
+
+    def lost_s(self, stored, killed):
+        """How long before the kill the pages were asked for that it took: the last ones before it, as far as their numbers are
+        not in `stored`. (On a busy machine a scrape may fail by itself: what is missing before a stored one is not the kill's.)"""
+        lost = []
+        for number in range(sum(asked <= killed for asked in self.asked), 0, -1):
+            if number in stored:
+                break
+            lost.append(killed - self.asked[number - 1])
+        return lost
 
 
 class SilentTarget:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from daemon import http, wait_until
-from fakes import FakeTarget, remote_write
+from fakes import NumberedTarget, remote_write
 
 WRITE = ["--web.enable-remote-write-receiver"]
 SERIES = 50
@@ -84,27 +84,9 @@ def test_r1_twenty_kills_lose_nothing_acknowledged(tocsin):
     assert oracle.lost() == 0
 
 
-class NumberedPage:
-    """A page with the number of the request, and when each was asked for."""
-
-    def __init__(self):
-        self.asked = []
-        self.target = FakeTarget(self.serve)
-        self.address = self.target.address
-
-    def serve(self, handler):
-        self.asked.append(time.monotonic())
-        body = b"page_number %d\n" % len(self.asked)
-        handler.send_response(200)
-        handler.send_header("Content-Type", "text/plain; version=0.0.4")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-
 def test_a_kill_takes_the_last_moments_of_scrapes_and_no_more(tocsin):
     """Every page that was served longer before the kill than the log waits (100 ms, and as much again on a busy machine) is stored."""
-    pages = [NumberedPage() for _ in range(25)]
+    pages = [NumberedTarget() for _ in range(25)]
     config = "global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: j\n  static_configs: [{targets: [%s]}]\n" % ", ".join(
         f'"{p.address}"' for p in pages
     )
@@ -122,15 +104,8 @@ def test_a_kill_takes_the_last_moments_of_scrapes_and_no_more(tocsin):
             stored[series["metric"]["instance"]].update(int(float(v)) for _, v in series["values"])
     finally:
         for p in pages:
-            p.target.close()
-    lost = []
-    for p in pages:
-        for killed in kills:
-            # What a kill takes is the last of a target's pages. (On a busy machine a scrape may fail by itself.)
-            for number in range(sum(asked <= killed for asked in p.asked), 0, -1):
-                if number in stored[p.address]:
-                    break
-                lost.append(killed - p.asked[number - 1])
+            p.close()
+    lost = [s for p in pages for killed in kills for s in p.lost_s(stored[p.address], killed)]
     assert sum(len(s) for s in stored.values()) > 60
     assert max(lost, default=0) < 0.3, sorted(lost)
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 from daemon import wait_until
-from fakes import remote_write
+from fakes import NumberedTarget, remote_write
 
 WRITE = ["--web.enable-remote-write-receiver"]
 SCRAPE = """
@@ -15,31 +15,24 @@ scrape_configs: [{job_name: t, static_configs: [{targets: ["%s"]}]}]
 """
 
 
-def test_r2_kill_nine_costs_scrapes_of_a_moment(tocsin, target):
+def test_r2_kill_nine_costs_scrapes_of_a_moment(tocsin):
     """100 ms by tests/tsdb/promises_test.cc; here with a scheduler that other tests keep busy."""
-    served = []  # (when, number)
-
-    def page(handler):
-        served.append((time.time(), len(served)))
-        body = f"pages {served[-1][1]}\n".encode()
-        handler.send_response(200)
-        handler.send_header("Content-Type", "text/plain; version=0.0.4")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    daemon = tocsin(SCRAPE % target(page).address)
-    for _ in range(3):
-        begun = len(served)
-        wait_until(lambda: len(served) > begun + 10, what="ten scrapes")
-        time.sleep(random.random() * 0.2)
-        killed = time.time()
-        daemon.kill()
-        pages = list(served)
-        daemon.start()
-        kept = {int(float(v)) for s in daemon.get("/api/v1/query", query="pages[10m]").json()["data"]["result"] for _, v in s["values"]}
-        owed = {n for when, n in pages if when < killed - 1 and n >= begun}
-        assert owed and owed <= kept, sorted(owed - kept)
+    page = NumberedTarget()
+    try:
+        daemon = tocsin(SCRAPE % page.address)
+        for _ in range(3):
+            begun = len(page.asked)
+            wait_until(lambda: len(page.asked) > begun + 10, what="ten scrapes")
+            time.sleep(random.random() * 0.2)
+            killed = time.monotonic()
+            daemon.kill()
+            asked = list(page.asked)
+            daemon.start()
+            kept = {int(float(v)) for s in daemon.get("/api/v1/query", query="page_number[10m]").json()["data"]["result"] for _, v in s["values"]}
+            owed = {n for n, when in enumerate(asked, 1) if when < killed - 1 and n > begun}
+            assert owed and owed <= kept, sorted(owed - kept)
+    finally:
+        page.close()
 
 
 def test_r4_after_a_kill_every_query_answers_once_ready(tocsin, target):

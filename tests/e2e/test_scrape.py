@@ -4,7 +4,7 @@ import gzip
 import time
 
 from daemon import wait_until
-from fakes import SilentTarget
+from fakes import SilentTarget, send_page
 
 
 def job(name, address, extra=""):
@@ -124,15 +124,7 @@ def test_a_gigabyte_is_refused_without_memory(tocsin, target):
 def test_a_gzip_bomb_is_refused_without_memory(tocsin, target):
     bomb = gzip.compress(b"\n" * (1 << 28), 9)
 
-    def send(handler):
-        handler.send_response(200)
-        handler.send_header("Content-Type", "text/plain; version=0.0.4")
-        handler.send_header("Content-Encoding", "gzip")
-        handler.send_header("Content-Length", str(len(bomb)))
-        handler.end_headers()
-        handler.wfile.write(bomb)
-
-    page = target(send)
+    page = target(lambda handler: send_page(handler, bomb, Content_Encoding="gzip"))
     daemon = tocsin("scrape_configs:" + job("bomb", page.address, "    body_size_limit: 10MB"))
     wait_for_error(daemon, "bomb", "body size limit exceeded")
     assert daemon.rss_bytes() < 300 << 20
