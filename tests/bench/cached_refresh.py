@@ -12,7 +12,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
-from daemon import Tocsin, http  # noqa: E402
+from daemon import Tocsin, cpu_seconds, http  # noqa: E402
 from fakes import remote_write  # noqa: E402
 
 PANELS = [
@@ -22,12 +22,6 @@ PANELS = [
     ("sum(rate(m_total[5m])) / count(g)", 60),
     ("g{i=\"7\"}", 15),
 ]
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main():

@@ -19,20 +19,9 @@ import time
 import urllib.parse
 
 import real_captures
-from daemon import free_port, http, wait_until
+from daemon import cpu_seconds, free_port, http, memory_bytes, wait_until
 
 SETTLE_S = 20  # until the sender has its final number of shards
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mib(pid, key="VmRSS"):
-    with open(f"/proc/{pid}/status") as f:
-        return int(re.search(rf"{key}:\s+(\d+)", f.read()).group(1)) / 1024
 
 
 def answers(url):
@@ -117,7 +106,7 @@ def main():
                 "samples": samples,
                 "failed": after[name].get("samples_failed", 0),
                 "cpu_s_per_million": (cpu_after[name] - cpu_before[name]) / samples * 1e6,
-                "peak_rss_mib": resident_mib(pid, "VmHWM"),
+                "peak_rss_mib": memory_bytes(pid, "VmHWM") / 2**20,
             }
         # The same whole stretch of every receiver, some time ago, when all of it has arrived everywhere.
         time.sleep(3 * args.interval)

@@ -29,7 +29,7 @@ import urllib.request
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
 
-from daemon import BINARY, free_port, http, wait_until  # noqa: E402
+from daemon import BINARY, cpu_seconds, free_port, http, wait_until  # noqa: E402
 from fakes import remote_write  # noqa: E402
 
 ROWS_A_PUSH = 20
@@ -88,12 +88,6 @@ def delayed(rows):
         late = chance.random() < 0.1
         arrivals.append((t + (chance.randrange(3_600_000) if late else 0), t, samples))
     return [(t, samples) for _, t, samples in sorted(arrivals, key=lambda a: a[:2])]
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def size(*paths):

@@ -26,12 +26,11 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
 
-from daemon import Tocsin, http, wait_until  # noqa: E402
+from daemon import Tocsin, cpu_seconds, memory_bytes, wait_until  # noqa: E402
 from fakes import NumberedTarget  # noqa: E402
 
 TICK_S = 15
 HALF_HOUR_S = 1800
-TICKS = os.sysconf("SC_CLK_TCK")
 FLAGS = ["--web.enable-remote-write-receiver", "--web.enable-admin-api", "--query.max-samples=100000000000", "--log.level=info"]
 
 
@@ -44,15 +43,8 @@ def config(addresses):
     )
 
 
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
 def mib(pid, field):
-    with open(f"/proc/{pid}/status") as f:
-        return next(int(line.split()[1]) / 1024 for line in f if line.startswith(field + ":"))
+    return memory_bytes(pid, field) / 2**20
 
 
 def instant(daemon, expr, at_s):

@@ -46,6 +46,19 @@ class Answer:
         return json.loads(self.body)
 
 
+def cpu_seconds(pid):
+    """User and system time of all threads so far."""
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_bytes(pid, field="VmRSS"):
+    """Resident memory; VmHWM: its peak."""
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith(field + ":"))
+
+
 def http(method, url, body=None, headers=None, timeout=30):
     """One request; any HTTP status is an answer, only a broken connection raises."""
     request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
@@ -147,8 +160,4 @@ class Tocsin:
         return float(result[0]["value"][1]) if result else None
 
     def rss_bytes(self):
-        with open(f"/proc/{self.process.pid}/status") as f:
-            for line in f:
-                if line.startswith("VmRSS:"):
-                    return int(line.split()[1]) * 1024
-        raise AssertionError("no VmRSS")
+        return memory_bytes(self.process.pid)

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 
-from daemon import wait_until
+from daemon import memory_bytes, wait_until
 from fakes import NumberedTarget, remote_write
 
 WRITE = ["--web.enable-remote-write-receiver"]
@@ -58,8 +58,7 @@ def test_r4_after_a_kill_every_query_answers_once_ready(tocsin, target):
     watcher.start()
     wait_until(daemon.is_ready, 20, 0.01, "readiness")
     assert daemon.value(count, now / 1000) == series
-    with open(f"/proc/{daemon.process.pid}/status") as f:
-        peak = int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1)) * 1024
+    peak = memory_bytes(daemon.process.pid, "VmHWM")
     watcher.join()
     # Of a machine that does nothing else two seconds; what is free of its load: no more memory than before.
     assert first_scrape[0] < 10
