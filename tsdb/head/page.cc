@@ -275,6 +275,10 @@ Status Page::Replay(std::string_view body, model::Timestamp row_ms, uint64_t com
   auto parsed = FrameView::Parse(body);
   if (!parsed) return std::move(parsed).error();
   const FrameView& view = *parsed;
+  const bool full = view.kind == FrameKind::kFull;
+  const bool cover = view.kind == FrameKind::kCover;
+  if ((full && row_ms <= last_full_ms) || (cover && row_ms <= newest_ms()))
+    return Status(Code::kCorruption, "frame: a whole row that is not later than what is before it");
   if (slots() < view.slots) Resize(view.slots);
   *items += view.items;
   const FrameExtent extent = ExtentOf(view, row_ms);
@@ -285,7 +289,11 @@ Status Page::Replay(std::string_view body, model::Timestamp row_ms, uint64_t com
   if (starts_run) StartRun(row_ms);
   states_behind_ = rows_only && keep;
   if (!states_behind_) ApplyFrame(view, &states);
-  if (!rows_only) NoteFrame(view, row_ms);
+  if (!rows_only) {
+    NoteFrame(view, row_ms);
+  } else if (full || cover) {
+    last_full_ms = row_ms;
+  }
   ++sequence;
   if (!keep) {
     run_required_ = true;

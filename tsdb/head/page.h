@@ -181,7 +181,8 @@ class Page {
   // A frame from the log: checks it, runs it through the state and stores it as committed, unless
   // `sealed` says of every half hour it has samples in that segments hold them. `uses` learns what
   // is stored. With `rows_only` the state follows only as far as runs need it, which begin with
-  // state records nearly always, and slots have no history.
+  // state records nearly always, and slots have no history. kCorruption, and nothing has changed:
+  // it is no frame, or a whole row that the writer cannot have written there.
   Status Replay(std::string_view body, model::Timestamp row_ms, uint64_t commit,
                 const std::function<bool(model::Timestamp window_ms)>& sealed, bool rows_only,
                 std::vector<WindowUse>* uses, uint64_t* items);
