@@ -124,15 +124,19 @@ class HeadBatch final : public model::AppendBatch {
   void WritePage(uint32_t row_number, Page& page, uint32_t begin, uint32_t end,
                  const Bounds& bounds, model::CommitResult* result);
   bool WritePlainRow(const Row& row, Page& page, std::span<const Sample> samples,
-                     const Bounds& bounds) NO_THREAD_SAFETY_ANALYSIS;
+                     const Bounds& bounds);
   // What a plain row is about, a bit a slot; the values are in the thread's dense row.
   struct PlainSets;
   static bool Spread(const Row& row, const Page& page, std::span<const Sample> samples,
                      PlainSets* sets);
   void WriteRound(uint32_t row_number, Page& page, bool first_round, std::vector<uint32_t>* samples,
-                  const Bounds& bounds, model::CommitResult* result) NO_THREAD_SAFETY_ANALYSIS;
+                  const Bounds& bounds, model::CommitResult* result);
   void AddItem(FrameEncoder& encoder, const Row& row, const Page& page, const Sample& sample,
                uint32_t at);
+  // Before the row's frames: a run of the page for them, and in the log its keys and the state that
+  // the run starts from. The encoder is the shard's.
+  FrameEncoder& PrepareFrames(Source& source, Page& page,
+                              model::Timestamp row_ms) NO_THREAD_SAFETY_ANALYSIS;
   void StoreFrame(Source& source, Page& page, model::Timestamp row_ms,
                   FrameEncoder& encoder) NO_THREAD_SAFETY_ANALYSIS;
   void Refuse(uint32_t row_number, const Sample& sample, model::AppendOutcome outcome,

@@ -26,6 +26,17 @@ DenseRow& ThreadDenseRow() {
 
 }  // namespace
 
+FrameEncoder& HeadBatch::PrepareFrames(Source& source, Page& page, model::Timestamp row_ms) {
+  Shard& shard = *head_.shards_[source.shard];
+  const bool state_logged = page.log_number == shard.log.file_number();
+  head_.LogDictionary(shard, source, page);
+  const size_t before = page.run_bytes();
+  if (page.PrepareRow(row_ms) && state_logged && shard.log.enabled())
+    PutStateRecord(shard.log.buffer(), page, shard.log.base_ms());
+  head_.AccountRuns(before, page.run_bytes());
+  return shard.encoder;
+}
+
 void HeadBatch::StoreFrame(Source& source, Page& page, model::Timestamp row_ms,
                            FrameEncoder& encoder) {
   Shard& shard = *head_.shards_[source.shard];
@@ -144,14 +155,7 @@ bool HeadBatch::WritePlainRow(const Row& row, Page& page, std::span<const Sample
   }
   if (!anything) return true;
 
-  Shard& shard = *head_.shards_[row.source->shard];
-  const bool state_logged = page.log_number == shard.log.file_number();
-  head_.LogDictionary(shard, *row.source, page);
-  const size_t before = page.run_bytes();
-  if (page.PrepareRow(row.row_ms) && state_logged && shard.log.enabled())
-    PutStateRecord(shard.log.buffer(), page, shard.log.base_ms());
-  head_.AccountRuns(before, page.run_bytes());
-  FrameEncoder& encoder = shard.encoder;
+  FrameEncoder& encoder = PrepareFrames(*row.source, page, row.row_ms);
   encoder.Begin(full    ? FrameKind::kFull
                 : cover ? FrameKind::kCover
                         : FrameKind::kPartial,
@@ -227,14 +231,7 @@ void HeadBatch::WriteRound(uint32_t row_number, Page& page, bool first_round,
   const bool write_main = any_main || (full && any_live);
   if (!write_main && !any_late) return;
 
-  Shard& shard = *head_.shards_[row.source->shard];
-  const bool state_logged = page.log_number == shard.log.file_number();
-  head_.LogDictionary(shard, *row.source, page);
-  const size_t before = page.run_bytes();
-  if (page.PrepareRow(row.row_ms) && state_logged && shard.log.enabled())
-    PutStateRecord(shard.log.buffer(), page, shard.log.base_ms());
-  head_.AccountRuns(before, page.run_bytes());
-  FrameEncoder& encoder = shard.encoder;
+  FrameEncoder& encoder = PrepareFrames(*row.source, page, row.row_ms);
 
   if (write_main) {
     uint64_t present[kWords] = {};
