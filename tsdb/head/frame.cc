@@ -514,10 +514,12 @@ void ApplyFrame(const FrameView& frame, SlotStates* states) {
 
 namespace {
 
-bool HasNibble(uint64_t word, uint64_t nibble) {
-  constexpr uint64_t kOnes = 0x1111111111111111;
-  const uint64_t v = word ^ (kOnes * nibble);
-  return ((v - kOnes) & ~v & (kOnes << 3)) != 0;
+constexpr uint64_t kEachNibble = 0x1111111111111111;
+
+// One of the word's 16 nibbles is that code.
+bool HasCode(uint64_t word, FrameCode code) {
+  const uint64_t zero_there = word ^ (kEachNibble * static_cast<uint64_t>(code));
+  return ((zero_there - kEachNibble) & ~zero_there & (kEachNibble << 3)) != 0;
 }
 
 }  // namespace
@@ -525,21 +527,16 @@ bool HasNibble(uint64_t word, uint64_t nibble) {
 bool OnlyPlainValues(const FrameView& frame) {
   if (!frame.own.empty()) return false;
   const bool full = frame.kind == FrameKind::kFull;
-  const auto plain = [full](FrameCode code) {
-    return code != FrameCode::kStale && code != FrameCode::kHistogram &&
-           !(full && code == FrameCode::kAbsent);
-  };
-  uint32_t item = 0;
-  for (; item + 16 <= frame.items; item += 16) {
+  for (uint32_t item = 0; item < frame.items; item += 16) {
     uint64_t codes;
     std::memcpy(&codes, frame.codes + item / 2, sizeof codes);
-    if (HasNibble(codes, static_cast<uint64_t>(FrameCode::kStale)) ||
-        HasNibble(codes, static_cast<uint64_t>(FrameCode::kHistogram)) ||
-        (full && HasNibble(codes, static_cast<uint64_t>(FrameCode::kAbsent))))
+    if (const uint32_t left = frame.items - item; left < 16) {
+      const uint64_t there = (uint64_t{1} << (4 * left)) - 1;
+      codes = (codes & there) | (~there & (kEachNibble * static_cast<uint64_t>(FrameCode::kRaw8)));
+    }
+    if (HasCode(codes, FrameCode::kStale) || HasCode(codes, FrameCode::kHistogram) ||
+        (full && HasCode(codes, FrameCode::kAbsent)))
       return false;
-  }
-  for (; item < frame.items; ++item) {
-    if (!plain(frame.code(item))) return false;
   }
   return true;
 }

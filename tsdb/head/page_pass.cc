@@ -87,34 +87,6 @@ size_t PlacesToFetch(std::span<const uint32_t> slots, std::array<uint32_t, kPlac
   return count;
 }
 
-// True when one of the word's 16 nibbles is zero.
-bool HasZeroNibble(uint64_t word) {
-  return ((word - 0x1111111111111111) & ~word & 0x8888888888888888) != 0;
-}
-
-// True when some item is a staleness marker, a histogram or, in full frames, absent.
-bool AnySpecialCode(const FrameView& view) {
-  static constexpr uint64_t kEachOne = 0x1111111111111111;
-  static constexpr uint64_t kEachHistogram =
-      kEachOne * static_cast<uint64_t>(FrameCode::kHistogram);
-  static_assert(static_cast<int>(FrameCode::kStale) == 0);
-  static_assert(static_cast<int>(FrameCode::kAbsent) == 1);
-  const bool full = view.kind == FrameKind::kFull;
-  for (uint32_t item = 0; item < view.items; item += 16) {
-    uint64_t codes;
-    std::memcpy(&codes, view.codes + item / 2, sizeof codes);
-    if (const uint32_t left = view.items - item; left < 16) {
-      const uint64_t there = (uint64_t{1} << (4 * left)) - 1;
-      codes = (codes & there) | (~there & (kEachOne * static_cast<uint64_t>(FrameCode::kRaw8)));
-    }
-    if (HasZeroNibble(codes) || HasZeroNibble(codes ^ kEachHistogram) ||
-        (full && HasZeroNibble(codes ^ kEachOne))) {
-      return true;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 void PagePass::Place(std::span<const uint32_t> slots) {
@@ -341,7 +313,7 @@ void PagePass::ReadTimes(PageReader& reader, std::span<const uint32_t> slots,
       if (view.kind == FrameKind::kLate || view.has_sections()) {
         for (uint32_t w = 0; w < words; ++w) alone_bits_[w] |= items_[w];
         if (!full) continue;
-      } else if (AnySpecialCode(view)) {
+      } else if (!OnlyPlainValues(view)) {
         NoteSpecialItems(view);
       }
       for (uint32_t w = 0; w < words; ++w) {
