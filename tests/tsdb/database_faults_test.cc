@@ -463,6 +463,28 @@ BOOST_AUTO_TEST_CASE(OldDaysGoAlthoughTheDiskIsTooFullToSeal) {
   pusher.Close();
 }
 
+// Log files that could not be removed go the next time.
+BOOST_AUTO_TEST_CASE(ALogFileThatCannotBeRemovedIsNotForgotten) {
+  MemEnv memory;
+  FaultEnv env(memory);
+  DatabaseOptions options = Options(env);
+  options.shards = 1;
+  auto db = *Database::Open(options);
+  Pusher pusher(*db, "j");
+  const auto log_files = [&memory] { return memory.ListDir("/db/wal").value().size(); };
+  BOOST_REQUIRE(pusher.Push(kNow, 1, Durability::kKernel).status.ok());
+  env.FailAfter(0, Status(Code::kIo, "cannot be removed"), kRemoveOp, Repeat::kFromThenOn);
+  BOOST_TEST(!db->Compact().ok());
+  BOOST_TEST(log_files() == 2u);
+  const uint64_t two_files = db->sizes().wal_bytes;
+  env.ClearFault();
+  BOOST_REQUIRE(pusher.Push(kNow + 1000, 2, Durability::kKernel).status.ok());
+  BOOST_TEST(db->Compact().ok());
+  BOOST_TEST(log_files() == 1u);
+  BOOST_TEST(db->sizes().wal_bytes < two_files);
+  pusher.Close();
+}
+
 BOOST_AUTO_TEST_CASE(R9AFullDiskRefusesAndRecoversByItself) {
   MemEnv memory;
   FaultEnv env(memory);

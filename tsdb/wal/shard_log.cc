@@ -379,7 +379,13 @@ Status ShardLog::DropCovered(const std::function<bool(const WindowUse&)>& covere
     files_.erase(files_.begin(), files_.begin() + static_cast<ptrdiff_t>(drop.size()));
   }
   for (const LogFileInfo& file : drop) {
-    TOCSIN_RETURN_IF_ERROR(env_.Remove(file.path));
+    Status status = env_.Remove(file.path);
+    if (!status.ok() && status.code() != Code::kNotFound) {
+      // Those that are left go the next time, in order.
+      MutexLock io(io_mutex_);
+      files_.insert(files_.begin(), drop.begin() + static_cast<ptrdiff_t>(*removed), drop.end());
+      return status;
+    }
     ++*removed;
   }
   return Status::Ok();
