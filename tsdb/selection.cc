@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <memory>
 #include <numeric>
 #include <string_view>
 #include <unordered_map>
@@ -109,11 +110,14 @@ Status Selection::SelectHead(const model::MatcherSet& matchers, Joiner* joiner) 
   const auto source_labels = [&pin](uint32_t id) { return pin.SourceLabels(id); };
   const auto key_labels = [&pin](uint32_t id) { return pin.KeyLabels(id); };
   if (!joiner->Reserve(selected.series_count)) return joiner->status();
+  const HeadView view{snapshot_.commit_number(), &snapshot_.version().sealed, range_};
+  model::ColumnBatch batch;
   for (const HeadSelection::Entry& entry : selected.entries) {
     const Source* source = snapshot_.head().FindSource(entry.source);
     if (source == nullptr) continue;
     const Fingerprint source_fingerprint = pin.SourceFingerprint(entry.source);
     const Page* page = nullptr;
+    std::unique_ptr<PageReader> reader;  // of the page, when something of it is deleted
     bool meets = false;
     uint32_t page_number = kNoId;
     for (const SlotKey& slot_key : selected.lists[entry.list]) {
@@ -121,6 +125,7 @@ Status Selection::SelectHead(const model::MatcherSet& matchers, Joiner* joiner) 
       if (slot / kFrameSlotsMax != page_number) {
         page_number = slot / kFrameSlotsMax;
         page = source->page(page_number);
+        reader.reset();
         meets = false;
         for (const Run* run = page == nullptr ? nullptr : page->first_run(); run != nullptr;
              run = run->next.load(std::memory_order_acquire)) {
@@ -134,7 +139,8 @@ Status Selection::SelectHead(const model::MatcherSet& matchers, Joiner* joiner) 
       if (!meets) continue;
       if (!deletes.empty()) {
         const auto spans = deletes.Find(entry.source, source_labels, slot_key.key, key_labels);
-        if (!spans.empty() && NothingLeft(*page, slot, spans)) continue;
+        if (!spans.empty() && reader == nullptr) reader = std::make_unique<PageReader>(*page, view);
+        if (!spans.empty() && NothingLeft(reader.get(), slot, spans, &batch)) continue;
         NoteDeleted(spans);
       }
       Address address{Address::kHead, kNoId, ColumnRef()};
@@ -204,13 +210,14 @@ Status Selection::SelectSegment(const SegmentReader& segment, uint32_t number,
   return Status::Ok();
 }
 
-bool Selection::NothingLeft(const Page& page, model::Slot slot,
-                            std::span<const DeletedSpan> spans) const {
-  PageReader reader(page, {snapshot_.commit_number(), &snapshot_.version().sealed, range_});
-  model::ColumnBatch batch;
+bool Selection::NothingLeft(PageReader* page, model::Slot slot, std::span<const DeletedSpan> spans,
+                            model::ColumnBatch* batch) {
   model::Column column;
-  reader.ReadSlot(slot % kFrameSlotsMax, &batch, &column, spans);
-  return column.values.empty() && column.histograms.empty();
+  page->ReadSlot(slot % kFrameSlotsMax, batch, &column, spans);
+  const bool nothing = column.values.empty() && column.histograms.empty();
+  batch->Clear();
+  page->BatchCleared();
+  return nothing;
 }
 
 void Selection::NoteDeleted(std::span<const DeletedSpan> spans) {

@@ -81,8 +81,9 @@ class Selection final : public model::SeriesSelection {
   Status SelectSegments(const model::MatcherSet& matchers, Joiner* joiner);
   Status SelectSegment(const SegmentReader& segment, uint32_t number,
                        const model::MatcherSet& matchers, Joiner* joiner);
-  // True when nothing of the head's slot is left within the range.
-  bool NothingLeft(const Page& page, model::Slot slot, std::span<const DeletedSpan> spans) const;
+  // True when nothing of the slot of the head's page is left within the range. Clears `batch`.
+  static bool NothingLeft(PageReader* page, model::Slot slot, std::span<const DeletedSpan> spans,
+                          model::ColumnBatch* batch);
   // Remembers them for the address that is added next.
   void NoteDeleted(std::span<const DeletedSpan> spans);
   void Sort();
