@@ -33,8 +33,8 @@ class SelectionReader final : public model::ColumnReader {
   void ReadHeadParts(size_t first, size_t count, model::ColumnBatch* batch);
   void ReadSlots(uint32_t source, uint32_t page, std::span<const uint32_t> slots,
                  model::ColumnBatch* batch, model::Column* columns);
-  // Sets the columns of slots whose newest sample the writer knows; the others' slots and places in
-  // `columns` go to `left`.
+  // Sets the columns of slots whose newest sample the writer knows; the places of the others in
+  // `slots` go to `left`.
   void ReadNewest(uint32_t source, uint32_t page, std::span<const uint32_t> slots,
                   model::ColumnBatch* batch, model::Column* columns, std::vector<uint32_t>* left);
   HeadView View() const;

@@ -1,9 +1,8 @@
 // Page: the open samples of one layout page (up to 4,096 slots of one source) and the writer's
 // state for the next frame.
 //
-//   Page ── Run ──────── Run ──────── Run …       commit order; a new run at each half hour and
-//   every
-//            │ restart    │ restart                256 frames
+//   Page ── Run ──────── Run ──────── Run …       commit order; a new run at each half hour
+//            │ restart    │ restart                and every 256 frames
 //            Slab ─ Slab  Slab ─ Slab              up to 14 KiB of frames each
 //
 // A run starts with a restart, the coding state of every slot: whoever reads a slot starts at the

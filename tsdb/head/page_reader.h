@@ -133,7 +133,7 @@ class PageReader {
   std::vector<uint64_t> values_;
   std::vector<int64_t> starts_;
   bool any_start_ = false;
-  uint32_t rows_seen_ = 0;  // samples that came from full frames' rows
+  uint32_t rows_seen_ = 0;  // floats so far, late ones aside
   std::vector<HistogramSample> histograms_;
   std::vector<LateSample> late_;
   uint64_t equal_dropped_ = 0;
