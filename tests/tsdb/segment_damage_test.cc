@@ -5,6 +5,7 @@
 #include "base/mem_env.h"
 #include "tests/tsdb/segment_model.h"
 #include "tsdb/segment/segment_file.h"
+#include "tsdb/segment/writer.h"
 
 namespace tocsin::tsdb::segment_test {
 namespace {
@@ -102,6 +103,62 @@ BOOST_AUTO_TEST_CASE(UncheckedDamageNeverCrashes) {
       static_cast<void>((*reader)->LabelValues("mode", {}));
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(AReferenceToAColumnOfAnotherAxisIsDamageThoughThatWasJustRead) {
+  MemEnv env;
+  std::vector<Timestamp> rows;
+  std::vector<Timestamp> own;
+  std::vector<double> values;
+  for (int r = 0; r < 300; ++r) {
+    rows.push_back(kStart + r * 15000);
+    own.push_back(rows.back() + 1);
+    values.push_back(r * 7919 % 10007);
+  }
+  std::vector<double> others(values.rbegin(), values.rend());
+  SegmentWriter::Options options;
+  options.sorted_input = true;
+  SegmentWriter writer(env, "day.seg", NewMeta(env, kMaxSegmentLevel, kStart, 1), options);
+  BOOST_REQUIRE(writer.Open().ok());
+  const uint32_t source = writer.AddSource({OriginKind::kScrape, "a"}, Labels(), rows);
+  const auto add = [&](const char* name, const std::vector<Timestamp>& timestamps,
+                       const std::vector<double>& column_values) {
+    Column column;
+    column.timestamps = timestamps;
+    column.values = column_values;
+    writer.AddColumn(source, writer.AddKey(Labels::FromPairs({{"__name__", name}})), column);
+  };
+  add("a", own, others);
+  add("b", rows, values);
+  add("c", rows, values);
+  RequireOk(writer.Finish());
+  std::string bytes = *env.ReadFile("day.seg");
+  std::vector<ColumnRef> refs;
+  {
+    const auto reader = SegmentReader::OpenBytes(bytes, "x.seg", kSeed, true);
+    RequireOk(reader);
+    refs = *(*reader)->Select({}, TimeRange());
+    BOOST_TEST((*reader)->Verify().ok());
+  }
+  BOOST_REQUIRE(refs.size() == 3u);
+  BOOST_REQUIRE((refs[0].flags & kColumnOwnAxis) != 0);
+  BOOST_REQUIRE((refs[2].flags & kColumnReference) != 0);
+  const auto distance_to = [&refs](size_t other) {
+    std::string distance;
+    PutVarint(distance, refs[2].offset - refs[other].offset);
+    return distance;
+  };
+  const std::string distance = distance_to(1);
+  BOOST_REQUIRE(bytes.compare(refs[2].offset, distance.size(), distance) == 0);
+  BOOST_REQUIRE(distance_to(0).size() == distance.size());
+  bytes.replace(refs[2].offset, distance.size(), distance_to(0));
+  const auto reader = SegmentReader::OpenBytes(bytes, "x.seg", kSeed, false);
+  RequireOk(reader);
+  SegmentCursor cursor(**reader);
+  ColumnBatch batch;
+  Column column;
+  BOOST_TEST(cursor.Read(refs[0], TimeRange(), &batch, &column).ok());
+  BOOST_TEST((cursor.Read(refs[2], TimeRange(), &batch, &column).code() == Code::kCorruption));
 }
 
 BOOST_AUTO_TEST_CASE(R12NewerFormatIsRefusedByName) {

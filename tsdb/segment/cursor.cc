@@ -71,6 +71,7 @@ struct SegmentCursor::Impl {
   // A column's floats as far as they are decoded. Views into the batch.
   struct DecodedFloats {
     uint64_t offset = 0;
+    uint64_t axis_key = 0;  // of the axis by which it was decoded
     const double* values = nullptr;
     std::vector<Kept> chunks;  // of the window
   };
@@ -107,8 +108,9 @@ struct SegmentCursor::Impl {
   const SegmentFile& file;
   const bool times_only;
   RowWindow window;               // of the part being read
+  uint64_t axis_key = 0;          // source << 32 | axis number: the window's
   std::span<const double> zeros;  // in the batch: values that do not matter
-  // Windows of `cached_range` in `cached_batch`, by source << 32 | axis number.
+  // Windows of `cached_range` in `cached_batch`, by axis key.
   std::unordered_map<uint64_t, RowWindow> windows;
   TimeRange cached_range;
   const ColumnBatch* cached_batch = nullptr;
@@ -170,7 +172,8 @@ Status SegmentCursor::Impl::UseAxis(uint32_t source, uint32_t number, TimeRange 
   if (batch != cached_batch || !(range == cached_range)) Forget();
   cached_batch = batch;
   cached_range = range;
-  const auto [known, fresh] = windows.try_emplace(uint64_t{source} << 32 | number);
+  axis_key = uint64_t{source} << 32 | number;
+  const auto [known, fresh] = windows.try_emplace(axis_key);
   if (fresh) {
     const Status status = MakeWindow(source, number, range, batch, &known->second);
     if (!status.ok()) {
@@ -256,8 +259,10 @@ std::span<const double> SegmentCursor::Impl::Zeros(size_t count, ColumnBatch* ba
 }
 
 const SegmentCursor::Impl::DecodedFloats* SegmentCursor::Impl::FindDecoded(uint64_t offset) const {
-  const auto at = std::find_if(recent.begin(), recent.end(),
-                               [offset](const DecodedFloats& d) { return d.offset == offset; });
+  // A damaged reference may name a column of another axis: that has other chunks.
+  const auto at = std::find_if(recent.begin(), recent.end(), [&](const DecodedFloats& d) {
+    return d.offset == offset && d.axis_key == axis_key;
+  });
   return at == recent.end() ? nullptr : &*at;
 }
 
@@ -336,7 +341,7 @@ Status SegmentCursor::Impl::DecodeFloats(uint64_t offset, const FloatHead& head,
   }
   if (!SplitChunks(in)) return damaged();
   double* values = batch->NewValues(window.chunk_rows());
-  *out = {.offset = offset, .values = values, .chunks = {}};
+  *out = {.offset = offset, .axis_key = axis_key, .values = values, .chunks = {}};
   rows.clear();
   std::vector<Timestamp> passed_over;
   size_t decoded = 0;
