@@ -417,6 +417,60 @@ BOOST_AUTO_TEST_CASE(ReadersRunBesideWritersAndSweeps) {
   BOOST_TEST(seen > 0u);
 }
 
+// Where two sources share a page, one moves off it and the other then writes in place: who reads
+// the first one's slots meanwhile must not see what the other did.
+BOOST_AUTO_TEST_CASE(ASlotThatASourceKeepsIsNeverMissedWhileItsPageChangesHands) {
+  constexpr uint32_t kSlots = 4000;
+  constexpr uint32_t kOwnEvery = 400;
+  constexpr uint32_t kLast = kSlots - kOwnEvery;  // an own slot, far behind
+  HeadIndex index(kSeed, 1);
+  const auto add_key = [&index](const std::string& name, const std::string& kind) {
+    return index.AddKey(Labels::FromPairs({{"__name__", name}, {"kind", kind}}));
+  };
+  std::vector<KeyId> keys;
+  for (uint32_t k = 0; k < kSlots; ++k)
+    keys.push_back(add_key("m" + std::to_string(k), k == 0 ? "wanted" : "other"));
+  const SourceId first = index.AddSource({OriginKind::kScrape, "first"}, Labels());
+  for (const KeyId key : keys) index.AddSlot(first, key);
+  // Both follow the first one's page, and share the one that does.
+  for (uint32_t k = 0; k < kSlots; k += kOwnEvery)
+    keys[k] = add_key("own" + std::to_string(k), k == kLast ? "wanted" : "other");
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> missed{0};
+  std::atomic<uint64_t> selected{0};
+  const MatcherSet matchers = {Match(MatchType::kEqual, "job", "stays"),
+                               Match(MatchType::kEqual, "kind", "wanted")};
+  std::atomic<int> whole{-1};  // the round in which the source that stays has all of its slots
+  Thread reader("query-test", [&] {
+    do {
+      const int round = whole;
+      const HeadIndex::Pin pin = index.NewPin();
+      const Result<HeadSelection> selection = pin.Select(matchers);
+      if (round >= 0 && selection->series_count == 0 && whole == round) ++missed;
+      selected += selection->series_count;
+    } while (!stop);
+  });
+  for (int round = 0; round < 100; ++round) {
+    const std::string name = std::to_string(round);
+    const SourceId stays = index.AddSource({OriginKind::kScrape, "stays" + name},
+                                           Labels::FromPairs({{"job", "stays"}}));
+    const SourceId other =
+        index.AddSource({OriginKind::kScrape, "other" + name}, Labels::FromPairs({{"job", "o"}}));
+    for (const KeyId key : keys) index.AddSlot(stays, key);
+    for (const KeyId key : keys) index.AddSlot(other, key);
+    whole = round;
+    index.ReplaceSlot(stays, 5, kNoId);
+    index.ReplaceSlot(other, kLast, kNoId);
+    whole = -1;
+    index.RemoveSource(stays);
+    index.RemoveSource(other);
+  }
+  stop = true;
+  reader.Join();
+  BOOST_TEST(selected > 0u);
+  BOOST_TEST(missed == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(FingerprintsAddUpWhateverTheSplit) {
   const Labels all = Labels::FromPairs({{"__name__", "up"}, {"instance", "i"}, {"job", "j"}});
   const Labels a = Labels::FromPairs({{"instance", "i"}, {"job", "j"}});

@@ -408,16 +408,13 @@ class HeadIndex::Impl::PairWalk {
   PairWalk(const SelectedProduct& product, HeadSelection* out)
       : keys_(product.keys), wanted_(product.keys), out_(*out) {}
 
-  void Visit(SourceId source, const Layout::PageView& view) {
-    LayoutPage::Difference own = view.page->difference();
-    uint32_t list = kNoId;
-    if (own.base == nullptr) {
-      list = Found(view.page, view.length).list;
-    } else {
-      const Page& base = Found(own.base, view.length);
-      while (!own.slots.empty() && own.slots.back() >= view.length)
-        own.slots = own.slots.first(own.slots.size() - 1);
-      list = MayHold(*view.page) || Hides(base, own.slots) ? Merge(base.list, own) : base.list;
+  void Visit(SourceId source, const Layout& layout, Layout::PageView view) {
+    uint32_t list = ListOf(view);
+    while (!layout.Holds(view)) {
+      pages_.clear();
+      last_ = nullptr;
+      view = layout.ViewAt(view.slot_base, view.length);
+      list = ListOf(view);
     }
     const size_t size = out_.lists[list].size();
     if (size == 0) return;
@@ -432,6 +429,15 @@ class HeadIndex::Impl::PairWalk {
     uint32_t list;
     std::vector<uint64_t> slots;  // of the list, a bit each
   };
+
+  uint32_t ListOf(const Layout::PageView& view) {
+    LayoutPage::Difference own = view.own;
+    if (own.base == nullptr) return Found(view.page, view.length).list;
+    const Page& base = Found(own.base, view.length);
+    while (!own.slots.empty() && own.slots.back() >= view.length)
+      own.slots = own.slots.first(own.slots.size() - 1);
+    return MayHold(*view.page) || Hides(base, own.slots) ? Merge(base.list, own) : base.list;
+  }
 
   // Keys of a source's own were added one after another: most of its pages have none of few.
   bool MayHold(const LayoutPage& page) const {
@@ -508,7 +514,8 @@ void HeadIndex::Impl::SelectPairs(const SelectedProduct& product, HeadSelection*
     ahead(i + kAhead, [](const Layout& layout) { layout.PrefetchDifference(); });
     const Source* source = sources.Get(ids[i]);
     if (source == nullptr) continue;  // removed, or not published yet
-    source->layout.ForEachPage([&](const Layout::PageView& view) { walk.Visit(ids[i], view); });
+    source->layout.ForEachPage(
+        [&](const Layout::PageView& view) { walk.Visit(ids[i], source->layout, view); });
   }
 }
 

@@ -257,7 +257,7 @@ void LayoutStore::ReplaceInFollower(LayoutPage* page, uint32_t slot, KeyId key) 
   WidenKeys(page, key);
   if (key != kNoId) count_key_(key, 1);
   if (at < own.size() && own[at] == slot) {
-    const KeyId old = patch->keys()[at].exchange(key, std::memory_order_relaxed);
+    const KeyId old = patch->keys()[at].exchange(key, std::memory_order_release);
     if (old != kNoId) count_key_(old, -1);
     return;
   }
@@ -299,7 +299,7 @@ void LayoutStore::ForgetUnseen(LayoutPage* page) {
   LayoutPage::Keys* keys = page->keys_.load(std::memory_order_relaxed);
   for (uint32_t s = 0; s < page->size(); ++s) {
     if (page->covered_[s] < page->followers_) continue;
-    const KeyId key = keys[s].exchange(kNoId, std::memory_order_relaxed);
+    const KeyId key = keys[s].exchange(kNoId, std::memory_order_release);
     if (key != kNoId) count_key_(key, -1);
   }
 }
@@ -353,7 +353,7 @@ void LayoutStore::ReplaceSlot(Layout& layout, uint32_t slot, KeyId key) {
   }
   if (page->users_ == 1) {
     WidenKeys(page, key);
-    page->keys_.load(std::memory_order_relaxed)[position].store(key, std::memory_order_relaxed);
+    page->keys_.load(std::memory_order_relaxed)[position].store(key, std::memory_order_release);
     if (old != kNoId) count_key_(old, -1);
     if (key != kNoId) count_key_(key, 1);
     DropSlotTable(page);

@@ -16,7 +16,8 @@
 // it forgets the keys that none of them shows.
 //
 // Thread contract: LayoutStore's writing calls: one writer at a time. Layout's reading calls: any
-// thread that holds a pin on the domain.
+// thread that holds a pin on the domain; of what it reads through a PageView it is sure once Holds
+// has said so.
 #pragma once
 
 #include <algorithm>
@@ -59,15 +60,16 @@ class LayoutPage {
   }
   void PrefetchDifference() const { __builtin_prefetch(patch_.load(std::memory_order_relaxed)); }
 
-  KeyId KeyAt(uint32_t slot) const {  // below a length read from a Layout
-    if (const Patch* patch = patch_.load(std::memory_order_acquire)) {
-      const Difference own = patch->view();
-      const uint32_t at = PlaceOf(own.slots, slot);
-      if (at < own.slots.size() && own.slots[at] == slot)
-        return own.keys[at].load(std::memory_order_relaxed);
-      return own.base->KeyAt(slot);
-    }
-    return keys_.load(std::memory_order_acquire)[slot].load(std::memory_order_relaxed);
+  // `slot`: below a length read from a Layout.
+  KeyId KeyAt(uint32_t slot) const { return KeyAt(difference(), slot); }
+  // As long as the page differed from another one like this.
+  KeyId KeyAt(const Difference& own, uint32_t slot) const {
+    if (own.base == nullptr)
+      return keys_.load(std::memory_order_acquire)[slot].load(std::memory_order_relaxed);
+    const uint32_t at = PlaceOf(own.slots, slot);
+    if (at < own.slots.size() && own.slots[at] == slot)
+      return own.keys[at].load(std::memory_order_relaxed);
+    return own.base->KeyAt(slot);
   }
   // Slots that have keys; a page that follows another may have more than that one.
   uint32_t size() const { return size_.load(std::memory_order_acquire); }
@@ -145,6 +147,7 @@ class Layout {
 
   struct PageView {
     const LayoutPage* page;
+    LayoutPage::Difference own;
     uint32_t slot_base;
     uint32_t length;
   };
@@ -152,19 +155,35 @@ class Layout {
   uint32_t slot_count() const { return slot_count_.load(std::memory_order_acquire); }
   KeyId KeyAt(uint32_t slot) const {
     if (slot >= slot_count()) return kNoId;
-    const PageList* list = pages_.load(std::memory_order_acquire);
-    return list->pages()[slot / kLayoutPageSlots]->KeyAt(slot % kLayoutPageSlots);
+    const uint32_t in_page = slot % kLayoutPageSlots;
+    PageView view = ViewAt(slot - in_page, in_page + 1);
+    KeyId key = view.page->KeyAt(view.own, in_page);
+    while (!Holds(view)) {
+      view = ViewAt(slot - in_page, in_page + 1);
+      key = view.page->KeyAt(view.own, in_page);
+    }
+    return key;
   }
   template <typename Visit>
   void ForEachPage(Visit visit) const {
     // The count first: pages that are read later hold at least that many slots.
     const uint32_t count = slot_count();
-    if (count == 0) return;
+    for (uint32_t base = 0; base < count; base += kLayoutPageSlots)
+      visit(ViewAt(base, std::min(count - base, kLayoutPageSlots)));
+  }
+  // Of slots that the layout has.
+  PageView ViewAt(uint32_t slot_base, uint32_t length) const {
     const PageList* list = pages_.load(std::memory_order_acquire);
-    for (uint32_t base = 0; base < count; base += kLayoutPageSlots) {
-      visit(PageView{list->pages()[base / kLayoutPageSlots], base,
-                     std::min(count - base, kLayoutPageSlots)});
-    }
+    const LayoutPage* page = list->pages()[slot_base / kLayoutPageSlots];
+    return {page, page->difference(), slot_base, length};
+  }
+  // False: the keys read through the view may be another layout's. A page that a layout has left is
+  // written in place by those who still have it; so whoever has read keys asks this, and if need be
+  // reads them again through a new view.
+  bool Holds(const PageView& view) const {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    const PageView now = ViewAt(view.slot_base, view.length);
+    return now.page == view.page && now.own.base == view.own.base;
   }
 
   // For walks over many layouts, a few ahead of the walk and in this order: each reads what the one
