@@ -67,18 +67,25 @@ void MatcherCache::Put(uint64_t side, uint32_t name, const model::Matcher& match
 }
 
 void MatcherCache::Forget(uint64_t side, const IdSet& dead) {
-  MutexLock lock(mu_);
-  for (Entry& entry : entries_) {
-    if (entry.side != side) continue;
-    const IdList& ids = *entry.matched.ids;
+  std::vector<std::pair<std::string, std::shared_ptr<const IdList>>> lists;
+  {
+    MutexLock lock(mu_);
+    for (const Entry& entry : entries_) {
+      if (entry.side == side) lists.emplace_back(entry.key, entry.matched.ids);
+    }
+  }
+  for (const auto& [key, ids] : lists) {
     const auto is_dead = [&dead](uint32_t id) { return dead.Contains(id); };
-    if (std::none_of(ids.begin(), ids.end(), is_dead)) continue;
-    figures_.bytes -= BytesOf(entry);
+    if (std::none_of(ids->begin(), ids->end(), is_dead)) continue;
     auto rest = std::make_shared<IdList>();
-    std::remove_copy_if(ids.begin(), ids.end(), std::back_inserter(*rest), is_dead);
+    std::remove_copy_if(ids->begin(), ids->end(), std::back_inserter(*rest), is_dead);
     rest->shrink_to_fit();
-    entry.matched.ids = std::move(rest);
-    figures_.bytes += BytesOf(entry);
+    MutexLock lock(mu_);
+    const auto known = by_key_.find(key);
+    if (known == by_key_.end() || known->second->matched.ids != ids) continue;
+    figures_.bytes -= BytesOf(*known->second);
+    known->second->matched.ids = std::move(rest);
+    figures_.bytes += BytesOf(*known->second);
   }
 }
 

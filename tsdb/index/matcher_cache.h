@@ -6,8 +6,8 @@
 // short: the side judges the ids from `end` on and puts the longer entry back. Ids that were
 // removed meanwhile do no harm (they are in no schema's list) and are taken out by Forget.
 //
-// Bounded by bytes, the longest unused going first. Thread-safe; its lock is held for copying a
-// pointer and taken with no other one wanted.
+// Bounded by bytes, the longest unused going first. Thread-safe; its lock is held for copying
+// pointers and taken with no other one wanted.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,8 @@ class MatcherCache {
   // False, and a miss counted, when there is no entry.
   bool Find(uint64_t side, uint32_t name, const model::Matcher& matcher, MatchedIds* found);
   void Put(uint64_t side, uint32_t name, const model::Matcher& matcher, const MatchedIds& matched);
-  // Takes removed ids out of the entries of a side.
+  // Takes removed ids out of the entries of a side, but for those that change meanwhile: the walk
+  // over all ids is not under the lock.
   void Forget(uint64_t side, const IdSet& dead);
 
   struct Figures {
