@@ -141,14 +141,7 @@ void LayoutStore::AppendKey(LayoutPage* page, KeyId key) {
     memory_bytes_ += page->covered_.capacity() * sizeof(uint32_t);
   }
   if (key != kNoId) count_key_(key, 1);
-  if (page->slot_table_ == nullptr) return;
-  if (page->size() * 2 > page->slot_table_mask_ + 1) {
-    DropSlotTable(page);  // the next look-up makes a larger one
-    return;
-  }
-  size_t i = TableIndex(key) & page->slot_table_mask_;
-  while (page->slot_table_[i] != 0) i = (i + 1) & page->slot_table_mask_;
-  page->slot_table_[i] = static_cast<uint16_t>(page->size());
+  PutInSlotTable(page, page->size() - 1);
 }
 
 // ----------------------------------------------------------------------------------------------------------
@@ -356,7 +349,7 @@ void LayoutStore::ReplaceSlot(Layout& layout, uint32_t slot, KeyId key) {
     page->keys_.load(std::memory_order_relaxed)[position].store(key, std::memory_order_release);
     if (old != kNoId) count_key_(old, -1);
     if (key != kNoId) count_key_(key, 1);
-    DropSlotTable(page);
+    PutInSlotTable(page, position);  // the old key's entry is passed over
     return;
   }
   std::vector<KeyId> keys =
@@ -371,11 +364,23 @@ void LayoutStore::BuildSlotTable(LayoutPage* page) {
   while (page->size() * 3 > slots) slots *= 2;
   page->slot_table_.reset(new uint16_t[slots]());
   page->slot_table_mask_ = slots - 1;
-  for (uint32_t s = 0; s < page->size(); ++s) {
-    size_t i = TableIndex(page->KeyAt(s)) & page->slot_table_mask_;
-    while (page->slot_table_[i] != 0) i = (i + 1) & page->slot_table_mask_;
-    page->slot_table_[i] = static_cast<uint16_t>(s + 1);
+  page->slot_table_used_ = 0;
+  memory_bytes_ += slots * sizeof(uint16_t);
+  for (uint32_t s = 0; s < page->size(); ++s) PutInSlotTable(page, s);
+}
+
+void LayoutStore::PutInSlotTable(LayoutPage* page, uint32_t slot) {
+  if (page->slot_table_ == nullptr) return;
+  // Nobody looks for the slots without a key, of which there may be thousands: all in one place.
+  const KeyId key = page->KeyAt(slot);
+  if (key == kNoId) return;
+  if (++page->slot_table_used_ * 2 > page->slot_table_mask_ + 1) {
+    DropSlotTable(page);  // the next look-up makes a new one
+    return;
   }
+  size_t i = TableIndex(key) & page->slot_table_mask_;
+  while (page->slot_table_[i] != 0) i = (i + 1) & page->slot_table_mask_;
+  page->slot_table_[i] = static_cast<uint16_t>(slot + 1);
 }
 
 uint32_t LayoutStore::FindInPage(LayoutPage* page, KeyId key, uint32_t length) {
@@ -396,10 +401,7 @@ uint32_t LayoutStore::FindInPage(LayoutPage* page, KeyId key, uint32_t length) {
     }
     return model::kNoSlot;
   }
-  if (page->slot_table_ == nullptr) {
-    BuildSlotTable(page);
-    memory_bytes_ += (page->slot_table_mask_ + 1) * 2;
-  }
+  if (page->slot_table_ == nullptr) BuildSlotTable(page);
   for (size_t i = TableIndex(key) & page->slot_table_mask_; page->slot_table_[i] != 0;
        i = (i + 1) & page->slot_table_mask_) {
     const uint32_t s = page->slot_table_[i] - 1u;

@@ -133,9 +133,11 @@ class LayoutPage {
   uint64_t hash_ = 0;       // under which the store may list it
   // Of a page with followers: how many of them do not show a slot's key, by slot.
   std::vector<uint32_t> covered_;
-  // key → slot, open addressing, slot + 1, made by the first look-up in a page of some size.
+  // key → slot, open addressing, slot + 1, made by the first look-up in a page of some size. An
+  // entry whose slot has another key by now is passed over.
   std::unique_ptr<uint16_t[]> slot_table_;
   uint32_t slot_table_mask_ = 0;
+  uint32_t slot_table_used_ = 0;
 };
 
 class Layout {
@@ -222,7 +224,8 @@ class LayoutStore {
 
   uint32_t AddSlot(Layout& layout, KeyId key);
   void ReplaceSlot(Layout& layout, uint32_t slot, KeyId key);
-  uint32_t FindSlot(const Layout& layout, KeyId key);  // or kNoSlot
+  // Or kNoSlot. Not for kNoId.
+  uint32_t FindSlot(const Layout& layout, KeyId key);
   // Lets go of all pages. The layout must not be used for writing again.
   void Release(Layout& layout);
 
@@ -241,7 +244,8 @@ class LayoutStore {
   // Puts `page` at `index`, one past the end included.
   void SetPage(Layout& layout, uint32_t index, LayoutPage* page);
   uint32_t FindInPage(LayoutPage* page, KeyId key, uint32_t length);
-  static void BuildSlotTable(LayoutPage* page);
+  void BuildSlotTable(LayoutPage* page);
+  void PutInSlotTable(LayoutPage* page, uint32_t slot);  // if there is one
   void DropSlotTable(LayoutPage* page);
   static void DeletePage(void* page);
 
