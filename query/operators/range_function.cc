@@ -18,7 +18,9 @@ class SharedWindows {
  public:
   // True when they were computed anew.
   bool Find(std::span<const Timestamp> samples, const WindowCall& call) {
-    if (shared_.data() == samples.data() && shared_.size() == samples.size() && valid_)
+    // Empty arrays share nothing: of two the data may be null, as that of `shared_` forgotten.
+    if (valid_ && !samples.empty() && shared_.data() == samples.data() &&
+        shared_.size() == samples.size())
       return false;
     shared_ = samples;
     if (valid_ && std::equal(samples.begin(), samples.end(), known_.begin(), known_.end()))

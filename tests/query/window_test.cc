@@ -364,6 +364,39 @@ BOOST_AUTO_TEST_CASE(SlidingEqualsNaive) {
   for (uint64_t seed = 101; seed <= 120; ++seed) Compare(seed, false, &engine);
 }
 
+// A batch that begins with a series of histograms alone, after one that ended with floats.
+BOOST_AUTO_TEST_CASE(WindowsOfFloatsEndWithTheirBatch) {
+  static constexpr int64_t kStepMs = 15'000;
+  static constexpr int kSteps = 60;
+  EngineOptions options;
+  options.threads = 1;
+  Engine engine(options);
+  model::Histogram histogram;
+  histogram.count = 3;
+  histogram.zero_count = 3;
+  const auto labels = [](const char* name, int i) {
+    return model::Labels::FromPairs({{"__name__", name}, {"i", std::to_string(i)}});
+  };
+  FakeQueryable store;
+  const int floats = static_cast<int>(MorselSeries(kSteps));
+  for (int step = 0; step < kSteps; ++step) {
+    for (int i = 0; i < floats; ++i) store.Add(labels("a", i), step * kStepMs, 1.0);
+    store.Add(labels("b", floats), step * kStepMs, histogram);
+  }
+  const auto result = engine.Range(store, R"(sum(count_over_time({__name__=~"a|b"}[1m])))", 0,
+                                   (kSteps - 1) * kStepMs, kStepMs, {});
+  BOOST_REQUIRE(result.has_value());
+  const auto& matrix = std::get<Matrix>(result->value);
+  BOOST_REQUIRE(matrix.size() == 1);
+  BOOST_TEST(matrix.front().floats.size() == kSteps);
+  for (const FloatPoint& point : matrix.front().floats) {
+    const int64_t in_window = std::min<int64_t>(4, point.timestamp_ms / kStepMs + 1);
+    BOOST_TEST_CONTEXT(point.timestamp_ms) {
+      BOOST_TEST(point.value == static_cast<double>(in_window * (floats + 1)));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
