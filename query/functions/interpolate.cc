@@ -1,8 +1,16 @@
 #include "query/functions/interpolate.h"
 
+#include <algorithm>
+
 #include "query/histogram_math.h"
 
 namespace tocsin::query {
+
+bool AnyIn(std::span<const model::Timestamp> times, model::Timestamp open_start,
+           model::Timestamp end) {
+  const auto it = std::upper_bound(times.begin(), times.end(), open_start);
+  return it != times.end() && *it <= end;
+}
 
 double PartBetween(model::Timestamp before, model::Timestamp after, model::Timestamp time) {
   return static_cast<double>(time - before) / static_cast<double>(after - before);

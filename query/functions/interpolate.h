@@ -2,11 +2,16 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "model/histogram.h"
 #include "model/sample.h"
 
 namespace tocsin::query {
+
+// Whether one of `times` (ascending) lies in (open_start, end].
+bool AnyIn(std::span<const model::Timestamp> times, model::Timestamp open_start,
+           model::Timestamp end);
 
 // How far `time` lies from `before` to `after`: 0 … 1.
 double PartBetween(model::Timestamp before, model::Timestamp after, model::Timestamp time);

@@ -6,7 +6,6 @@
 //   smoothed   both edges are interpolated between the samples around them (within the lookback)
 //
 // A counter that falls between two samples restarted at zero: interpolation then begins at zero.
-#include <algorithm>
 #include <optional>
 
 #include "query/functions/extrapolation.h"
@@ -178,11 +177,6 @@ class HistogramChange {
   const model::Column& c_;
   const Window& w_;
 };
-
-bool AnyIn(std::span<const Timestamp> times, Timestamp open_start, Timestamp end) {
-  const auto it = std::upper_bound(times.begin(), times.end(), open_start);
-  return it != times.end() && *it <= end;
-}
 
 // Floats and histograms do not mix, not even in the lookback beside the window.
 bool RefusesMixAround(const WindowCall& call, const WindowInput& in, size_t t, bool smoothed) {

@@ -68,12 +68,10 @@ class SmoothedSelectorOperator::SmoothedCursor final : public Cursor {
     QueryContext* const context = selector_->context_;
     const int64_t lookback = context->lookback_delta_ms;
     size_t next = 0;
+    size_t float_next = 0;
     for (size_t t = 0; t < times.size(); ++t) {
       const auto near = [&](std::span<const Timestamp> samples) {
-        for (const Timestamp sample : samples) {
-          if (sample > times[t] - lookback && sample <= times[t] + lookback) return true;
-        }
-        return false;
+        return AnyIn(samples, times[t] - lookback, times[t] + lookback);
       };
       const bool floats = near(column.timestamps);
       const bool histograms = near(column.histogram_timestamps);
@@ -84,7 +82,6 @@ class SmoothedSelectorOperator::SmoothedCursor final : public Cursor {
       }
       Neighbours n{};
       if (floats) {
-        size_t float_next = 0;
         if (!Find(column.timestamps, times[t], &float_next, &n)) continue;
         const double before = column.values[n.before];
         out->SetFloat(
@@ -97,13 +94,12 @@ class SmoothedSelectorOperator::SmoothedCursor final : public Cursor {
         continue;
       }
       if (!Find(column.histogram_timestamps, times[t], &next, &n)) continue;
-      const model::Labels labels = selector_->source_->LabelsAt(series);
-      HistogramAt(column, n, times[t], std::string(labels.MetricName()), row, t, out);
+      HistogramAt(column, series, n, times[t], row, t, out);
     }
   }
 
-  void HistogramAt(const Column& column, const Neighbours& n, Timestamp time,
-                   const std::string& metric, size_t row, size_t t, Batch* out) const {
+  void HistogramAt(const Column& column, size_t series, const Neighbours& n, Timestamp time,
+                   size_t row, size_t t, Batch* out) const {
     AnnotationSink& annotations = selector_->context_->annotations;
     const model::Histogram& before = *column.histograms[n.before];
     if (!n.has_after) {
@@ -126,7 +122,8 @@ class SmoothedSelectorOperator::SmoothedCursor final : public Cursor {
                                       counter);
     }
     if (!between.has_value()) {
-      annotations.MixedExponentialCustom(metric, selector_->position_);
+      annotations.MixedExponentialCustom(selector_->source_->LabelsAt(series).MetricName(),
+                                         selector_->position_);
       return;
     }
     if (between->difference_reconciled) {
