@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/duration.h"
+#include "query/profile.h"
 
 namespace tocsin::query {
 namespace {
@@ -66,6 +67,7 @@ Status QueryContext::ReserveSteps(size_t steps) {
 
 Result<std::shared_ptr<const model::SeriesSelection>> QueryContext::Select(
     const model::MatcherSet& matchers, model::TimeRange range, const model::SelectHints& hints) {
+  NoteProfiledSelect(hints);
   std::string key = std::to_string(range.min_ms) + "/" + std::to_string(range.max_ms);
   if (const model::FactsWish& facts = hints.facts; facts.wanted) {
     key += "/" + std::to_string(facts.needs) + "/" + std::to_string(facts.origin_ms) + "/" +

@@ -61,8 +61,16 @@ PlanNode NodeProfile::ToPlan() const {
   node.samples = samples.load();
   node.bytes = bytes.load();
   node.seconds = static_cast<double>(nanos.load()) / 1e9;
+  node.times_only = selects_.load() && !selects_values_.load();
+  node.newest_only = selects_.load() && !selects_older_.load();
   for (const auto& child : children_) node.children.push_back(child->ToPlan());
   return node;
+}
+
+void NodeProfile::NoteSelect(const model::SelectHints& hints) {
+  selects_ = true;
+  if (!hints.times_only) selects_values_ = true;
+  if (!hints.newest_only) selects_older_ = true;
 }
 
 ProfileScope::ProfileScope(NodeProfile* node)
@@ -79,6 +87,10 @@ void CountProfiledBytes(uint64_t bytes) {
   if (current_node != nullptr) {
     current_node->bytes.fetch_add(static_cast<int64_t>(bytes), std::memory_order_relaxed);
   }
+}
+
+void NoteProfiledSelect(const model::SelectHints& hints) {
+  if (current_node != nullptr) current_node->NoteSelect(hints);
 }
 
 void QueryContext::CountRead(int64_t count) {

@@ -30,6 +30,8 @@ class NodeProfile {
     return children_.emplace_back(std::make_unique<NodeProfile>(text)).get();
   }
   PlanNode ToPlan() const;
+  // The node selected from storage.
+  void NoteSelect(const model::SelectHints& hints);
 
   std::atomic<int64_t> series = 0;
   std::atomic<int64_t> points = 0;
@@ -39,8 +41,14 @@ class NodeProfile {
 
  private:
   const std::string text_;
+  std::atomic<bool> selects_ = false;
+  std::atomic<bool> selects_values_ = false;
+  std::atomic<bool> selects_older_ = false;
   std::vector<std::unique_ptr<NodeProfile>> children_;
 };
+
+// Tells the profile of the node that this thread works in, if any.
+void NoteProfiledSelect(const model::SelectHints& hints);
 
 // For its lifetime this thread is in `node`, and the time counts there.
 class ProfileScope {

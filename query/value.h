@@ -103,6 +103,9 @@ struct PlanNode {
   int64_t samples = 0;  // decoded from storage by itself
   int64_t bytes = 0;    // charged by itself
   double seconds = 0;   // of all threads
+  // All that it selected from storage, it selected with these hints (model::SelectHints).
+  bool times_only = false;
+  bool newest_only = false;
   std::vector<PlanNode> children;
 };
 

@@ -222,6 +222,7 @@ void WritePlan(const query::PlanNode& node, JsonWriter* json) {
   json->Key("expr").String(node.text).Key("series").Int(node.series);
   json->Key("points").Int(node.points).Key("samples").Int(node.samples);
   json->Key("bytes").Int(node.bytes).Key("milliseconds").Double(node.seconds * 1000);
+  json->Key("timesOnly").Bool(node.times_only).Key("newestOnly").Bool(node.newest_only);
   json->Key("children").BeginArray();
   for (const query::PlanNode& child : node.children) WritePlan(child, json);
   json->EndArray().EndObject();

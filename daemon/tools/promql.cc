@@ -89,12 +89,25 @@ double NumberOf(const JsonValue& object, std::string_view key) {
   return value != nullptr && value->is_number() ? value->AsDouble() : 0;
 }
 
+bool IsSet(const JsonValue& object, std::string_view key) {
+  const JsonValue* value = object.Find(key);
+  return value != nullptr && value->is_bool() && value->AsBool();
+}
+
+// What a selector did not have to read.
+std::string_view HintsOf(const JsonValue& node) {
+  const bool newest_only = IsSet(node, "newestOnly");
+  if (IsSet(node, "timesOnly")) return newest_only ? "  [newest times only]" : "  [times only]";
+  return newest_only ? "  [newest only]" : "";
+}
+
 // Depth is bounded by kJsonDepthMax.
 void PrintNode(const JsonValue& node, int depth, std::string* out) {
-  *out += fmt::format("{:>10.3f} {:>9.0f} {:>11.0f} {:>11.0f} {:>12.0f}  {}{}\n",
+  *out += fmt::format("{:>10.3f} {:>9.0f} {:>11.0f} {:>11.0f} {:>12.0f}  {}{}{}\n",
                       NumberOf(node, "milliseconds"), NumberOf(node, "series"),
                       NumberOf(node, "samples"), NumberOf(node, "points"), NumberOf(node, "bytes"),
-                      std::string(static_cast<size_t>(depth) * 2, ' '), node.FindString("expr"));
+                      std::string(static_cast<size_t>(depth) * 2, ' '), node.FindString("expr"),
+                      HintsOf(node));
   const JsonValue* children = node.Find("children");
   if (children == nullptr || !children->is_array()) return;
   for (const JsonValue& child : children->AsArray()) PrintNode(child, depth + 1, out);

@@ -72,7 +72,10 @@ def test_explain_tells_what_each_node_did(tocsin, target):
     tool = subprocess.run([BINARY, "promql", "explain", f"--server={daemon.url}", "sum(m_total)"],
                           capture_output=True, text=True, timeout=20)
     assert tool.returncode == 0, tool.stderr
-    assert "sum(m_total)" in tool.stdout and "  m_total" in tool.stdout
+    assert "sum(m_total)" in tool.stdout and "  m_total  [newest only]" in tool.stdout
+    assert not selector["timesOnly"] and not selector["newestOnly"]
+    counted = data(daemon.get("/api/v1/explain", query="count(m_total)"))["plan"][0]["children"][0]
+    assert counted["timesOnly"] and counted["newestOnly"]
 
 
 def test_query_log_and_top_queries(tocsin, target):

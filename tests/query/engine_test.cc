@@ -379,6 +379,48 @@ BOOST_AUTO_TEST_CASE(StatisticsCountSamples) {
   BOOST_TEST(result->stats.samples_read == 50);
 }
 
+BOOST_AUTO_TEST_CASE(ExplainTellsWhatSelectorsLeaveOut) {
+  static constexpr int kSteps = 3;
+  const FakeQueryable store = ManySeries(2, 10);
+  Engine engine(EngineOptions{});
+  QueryOptions options;
+  options.explain = true;
+  const auto hints_of_leaf = [](const Result<QueryResult>& result) {
+    BOOST_REQUIRE(result.has_value() && result->plan != nullptr);
+    const PlanNode* node = result->plan.get();
+    while (!node->children.empty()) node = &node->children.back();
+    return std::string(node->times_only ? "times " : "") + (node->newest_only ? "newest" : "");
+  };
+  const struct {
+    const char* query;
+    const char* instant;
+    const char* range;
+  } kCases[] = {
+      {"x_total", "newest", ""},
+      {"sum(x_total)", "newest", ""},
+      {"count(x_total)", "times newest", "times "},
+      {"absent((x_total))", "times newest", "times "},
+      {"vector(1) unless x_total", "times newest", "times "},
+      {"vector(1) or x_total", "newest", ""},
+      {"timestamp(x_total)", "times newest", "times "},
+      {"count(-x_total)", "newest", ""},
+      {"count(sum_over_time(x_total[1m]))", "", ""},
+      {"count_over_time(x_total[1m])", "times ", "times "},
+      {"count(x_total) / sum(x_total)", "newest", ""},
+      {"sum(x_total) / count(x_total)", "times newest", "times "},
+      {"count_over_time(x_total[1m:15s])", "", ""},
+      {"count(x_total @ 60)", "times newest", "times newest"},
+      {"vector(1)", "", ""},
+  };
+  for (const auto& c : kCases) {
+    BOOST_TEST_CONTEXT(c.query) {
+      BOOST_TEST(hints_of_leaf(engine.Instant(store, c.query, 60'000, options)) == c.instant);
+      BOOST_TEST(hints_of_leaf(engine.Range(store, c.query, 60'000, 60'000 + kSteps * 15'000,
+                                            15'000, options)) == c.range);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(BadQuestionsAreRefused) {
   const FakeQueryable store;
   Engine engine(EngineOptions{});

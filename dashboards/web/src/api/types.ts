@@ -127,6 +127,9 @@ export interface PlanNode {
   samples: number;
   bytes: number;
   milliseconds: number;
+  // What it selected: without values, and no more than the newest sample of each series.
+  timesOnly: boolean;
+  newestOnly: boolean;
   children: PlanNode[];
 }
 

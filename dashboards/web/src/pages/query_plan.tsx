@@ -25,6 +25,12 @@ function rows(plan: PlanNode[]): Row[] {
 
 const count = (n: number) => n.toLocaleString('en');
 
+// What a selector did not have to read.
+function hints(node: PlanNode): string {
+  if (node.timesOnly) return node.newestOnly ? 'newest times only' : 'times only';
+  return node.newestOnly ? 'newest only' : '';
+}
+
 // Depth is shown by indentation that stops growing, so that a deep tree stays on the page.
 const indent = (depth: number) => `plan-expr plan-depth-${Math.min(depth, 12)}`;
 
@@ -52,7 +58,7 @@ export function Plan({ answer }: { answer: PlanAnswer }) {
           {all.map(({ node, depth }, i) => (
             <tr key={i}>
               <td class="expression">
-                <span class={indent(depth)}>{node.expr}</span>
+                <span class={indent(depth)}>{node.expr}</span> <span class="secondary">{hints(node)}</span>
               </td>
               <td class="number">
                 <meter
