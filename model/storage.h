@@ -171,10 +171,10 @@ struct SelectHints {
   int64_t range_ms = 0;       // of a range selector
   std::string_view function;  // that the samples go to: "rate", "sum_over_time", …
   FactsWish facts;
-  // Only when samples are, and which are staleness markers, matters: values of others may be
-  // anything.
+  // Only when samples are, of which kind, and which are staleness markers, matters: values of
+  // others may be anything.
   bool times_only = false;
-  // Only the newest sample in the range matters: older ones may be left out.
+  // Only the newest sample in the range matters: older ones may be left out where it is a float.
   bool newest_only = false;
   // Asked before the selection takes this many bytes more, as often as it grows; an error ends it
   // with that error. A store need not ask.

@@ -215,7 +215,8 @@ Status MatrixSource::Open() {
   hints.times_only = options_.times_only;
   if (options_.facts) hints.facts = FactsOfWindows(times_, range_ms_, function_);
   TOCSIN_ASSIGN_OR_RETURN_STATUS(selection_, context_->Select(matchers_, range, hints));
-  reset_hints_ = std::make_unique<ResetHints>(context_, matchers_, range, options_.mark_resets);
+  reset_hints_ = std::make_unique<ResetHints>(context_, matchers_, range, options_.mark_resets,
+                                              options_.times_only);
   return Status::Ok();
 }
 

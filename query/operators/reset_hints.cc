@@ -66,6 +66,7 @@ Status ResetHints::Session::Apply(const model::Labels& labels, model::ColumnBatc
   const size_t count = column->histograms.size();
   if (count == 0) return Status::Ok();
   hints_->context_->histograms_read.store(true, std::memory_order_relaxed);
+  if (hints_->times_only_) return Status::Ok();
   const Histogram* previous = nullptr;
   // Who reads facts does not see the hint of their first one.
   if (column->histograms.front()->hint != CounterResetHint::kGauge && column->facts.empty()) {

@@ -4,7 +4,8 @@
 // aggregations then answer with the same hints, and report conflicts between them.
 //
 // Where only count, sum and average are asked for (histogram_count & co. right above a selector),
-// the reference finds resets as well while it reads (`mark_resets`).
+// the reference finds resets as well while it reads (`mark_resets`). Where only times are, nothing
+// is looked for.
 #pragma once
 
 #include <memory>
@@ -42,11 +43,12 @@ class ResetHints {
   };
 
   ResetHints(QueryContext* context, model::MatcherSet matchers, model::TimeRange range,
-             bool mark_resets)
+             bool mark_resets, bool times_only)
       : context_(context),
         matchers_(std::move(matchers)),
         range_(range),
-        mark_resets_(mark_resets) {}
+        mark_resets_(mark_resets),
+        times_only_(times_only) {}
 
  private:
   // The series in the stretch of one lookback before the range, selected when first asked for.
@@ -56,6 +58,7 @@ class ResetHints {
   const model::MatcherSet matchers_;
   const model::TimeRange range_;
   const bool mark_resets_;
+  const bool times_only_;
 
   Mutex mu_;
   std::shared_ptr<const model::SeriesSelection> before_ GUARDED_BY(mu_);

@@ -243,7 +243,8 @@ Status VectorSelectorOperator::Open() {
   }
   const model::TimeRange range{times_.front() - context_->lookback_delta_ms + 1, times_.back()};
   TOCSIN_ASSIGN_OR_RETURN_STATUS(selection_, context_->Select(matchers_, range, hints));
-  reset_hints_ = std::make_unique<ResetHints>(context_, matchers_, range, mark_resets_);
+  reset_hints_ =
+      std::make_unique<ResetHints>(context_, matchers_, range, mark_resets_, times_only_);
   return Status::Ok();
 }
 

@@ -381,7 +381,13 @@ BOOST_AUTO_TEST_CASE(StatisticsCountSamples) {
 
 BOOST_AUTO_TEST_CASE(ExplainTellsWhatSelectorsLeaveOut) {
   static constexpr int kSteps = 3;
-  const FakeQueryable store = ManySeries(2, 10);
+  FakeQueryable store = ManySeries(2, 10);
+  model::Histogram histogram;
+  histogram.count = 1;
+  histogram.zero_count = 1;
+  for (int i = 0; i < 10; ++i) {
+    store.Add(Labels::FromPairs({{"__name__", "h"}}), i * 15'000, histogram);
+  }
   Engine engine(EngineOptions{});
   QueryOptions options;
   options.explain = true;
@@ -411,6 +417,11 @@ BOOST_AUTO_TEST_CASE(ExplainTellsWhatSelectorsLeaveOut) {
       {"count_over_time(x_total[1m:15s])", "", ""},
       {"count(x_total @ 60)", "times newest", "times newest"},
       {"vector(1)", "", ""},
+      // The kinds of resets are looked for beside the stretch that is asked for, unless nobody
+      // asks.
+      {"h", "", ""},
+      {"count(h)", "times newest", "times "},
+      {"count_over_time(h[1m])", "times ", "times "},
   };
   for (const auto& c : kCases) {
     BOOST_TEST_CONTEXT(c.query) {
