@@ -6,7 +6,7 @@
 #include <boost/test/unit_test.hpp>
 #include <random>
 
-#include "query/testing/script_runner.h"
+#include "tests/query/check_script.h"
 #include "tests/support/fake_queryable.h"
 
 namespace tocsin::query {
@@ -15,15 +15,7 @@ namespace {
 using model::Labels;
 
 // Runs a script in the language of conformance/promql/README.md.
-void RunScript(std::string_view text) {
-  EngineOptions options = ScriptEngineOptions();
-  options.language.delayed_name_removal = false;
-  Engine engine(options);
-  FakeScriptStorage storage;
-  const ScriptResult result = RunTestScript(text, ScriptOptions{}, &engine, &storage);
-  BOOST_TEST(result.failures.empty(), DescribeScriptResult("script", result));
-  BOOST_TEST(result.passed > 0);
-}
+void RunScript(std::string_view text) { CheckScript(text, false); }
 
 // `series` counters of `samples` samples, 15 s apart, by job and instance.
 FakeQueryable ManySeries(int series, int samples) {
