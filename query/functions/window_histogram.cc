@@ -52,6 +52,13 @@ bool StartTimeReset(const WindowCall& call, const WindowInput& in, size_t index)
                           c.histogram_start_timestamps[index]);
 }
 
+bool FloatStartTimeReset(const WindowCall& call, const WindowInput& in, size_t index) {
+  const model::Column& c = *in.column;
+  if (!call.context->language.start_timestamps || c.start_timestamps.empty()) return false;
+  return IsStartTimeReset(c.timestamps[index - 1], c.start_timestamps[index - 1],
+                          c.timestamps[index], c.start_timestamps[index]);
+}
+
 // Fills `steps` for the column: once, whatever number of windows looks at it.
 void FindSteps(const WindowCall& call, const WindowInput& in, HistogramSteps* steps) {
   const std::span<const Histogram* const> all = in.column->histograms;
@@ -175,7 +182,8 @@ void InstantHistogramChange(const WindowCall& call, const WindowInput& in, const
   if (last.histogram == nullptr && before.histogram == nullptr) {
     const double a = floats[floats.size() - 2];
     const double b = floats[floats.size() - 1];
-    const double change = rate && b < a ? b : b - a;
+    const bool reset = rate && (b < a || FloatStartTimeReset(call, in, in.floats->end[t] - 1));
+    const double change = reset ? b : b - a;
     out.Set(t, rate ? change / seconds : change);
     return;
   }

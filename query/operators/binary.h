@@ -84,7 +84,8 @@ class JoinOperator final : public Operator {
   model::Labels ResultLabels(const model::Labels& many, const model::Labels* one) const;
   bool NeedsCare(const std::vector<uint32_t>& group_of_many) const;
   Status ComputeCarefully();
-  Status ReadManyPresence();
+  Status ReadManyMatches();
+  bool Fit(const Batch& many, size_t row, uint32_t group, size_t t) const;
   // `paired` (may be null): set at the steps where two points met, whether or not a comparison then
   // kept them.
   Status CombineRow(const Output& output, const Batch* many, size_t many_row, Batch* out,
@@ -105,7 +106,9 @@ class JoinOperator final : public Operator {
   std::vector<uint32_t> one_owners_;  // signature × step: series of the one side; empty when no
                                       // signature has several
   std::vector<uint32_t> group_of_many_;
-  std::vector<uint8_t> many_present_;  // signature × step; only with fill_many_
+  // Signature × step, only with fill_many_: a series of the many side met the one side there, and
+  // the two could be combined. Histograms that do not fit together match nothing.
+  std::vector<uint8_t> many_matches_;
   bool careful_ = false;
   Batch computed_;  // a row an output, when careful_
 };

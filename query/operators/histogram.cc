@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <unordered_map>
 
 #include "base/number.h"
 #include "query/histogram_math.h"
+#include "query/operators/map.h"
 
 namespace tocsin::query {
 
@@ -27,13 +29,14 @@ Status HistogramFunctionOperator::Open() {
     }
   }
   FindFamilies();
+  if (spec_.kind == HistogramFunctionSpec::Kind::kQuantiles) FindQuantileLabels();
   TOCSIN_RETURN_IF_ERROR(AddOutputs());
   Batch all;
   TOCSIN_RETURN_IF_ERROR(ReadAll(*child_, &all));
   AnnotateBadBounds(all);
   for (size_t f = 0; f < families_.size(); ++f) {
     TOCSIN_RETURN_IF_ERROR(context_->CheckRunning());
-    Evaluate(all, families_[f], f * OutputsPerFamily());
+    TOCSIN_RETURN_IF_ERROR(Evaluate(all, families_[f], f * OutputsPerFamily()));
   }
   return Status::Ok();
 }
@@ -85,24 +88,47 @@ std::string QuantileLabel(double q) {
 
 }  // namespace
 
+void HistogramFunctionOperator::FindQuantileLabels() {
+  // At a single step with delayed name removal two equal quantiles are an error only at the end.
+  const bool apart = grid_.count == 1 && context_->language.delayed_name_removal;
+  std::map<std::pair<size_t, std::string>, uint32_t> ids;
+  label_of_.resize(scalars_.size());
+  for (size_t i = 0; i < scalars_.size(); ++i) {
+    for (const double q : scalars_[i]) {
+      const auto [it, added] = ids.try_emplace({apart ? i : 0, QuantileLabel(q)},
+                                               static_cast<uint32_t>(quantile_labels_.size()));
+      if (added) quantile_labels_.push_back(it->first.second);
+      label_of_[i].push_back(it->second);
+    }
+  }
+}
+
 Status HistogramFunctionOperator::AddOutputs() {
   const bool delayed = context_->language.delayed_name_removal;
+  TOCSIN_RETURN_IF_ERROR(ResetData(families_.size() * OutputsPerFamily()));
   for (const Family& family : families_) {
     const Labels labels = delayed ? family.labels : WithoutName(family.labels);
     for (size_t i = 0; i < OutputsPerFamily(); ++i) {
       if (spec_.kind == HistogramFunctionSpec::Kind::kQuantiles) {
         labels_.push_back(
-            model::LabelsBuilder(labels).Set(spec_.label, QuantileLabel(scalars_[i][0])).Build());
+            model::LabelsBuilder(labels).Set(spec_.label, quantile_labels_[i]).Build());
       } else {
         labels_.push_back(labels);
       }
       drops_name_.push_back(delayed);
     }
   }
-  return ResetData(labels_.size());
+  return Status::Ok();
 }
 
-void HistogramFunctionOperator::Evaluate(const Batch& all, const Family& family, size_t first_row) {
+Status HistogramFunctionOperator::SetOutput(size_t row, size_t t, double value) {
+  if (data_.kinds(row)[t] != PointKind::kAbsent) return DuplicateLabelsError();
+  data_.SetFloat(row, t, value);
+  return Status::Ok();
+}
+
+Status HistogramFunctionOperator::Evaluate(const Batch& all, const Family& family,
+                                           size_t first_row) {
   std::vector<ClassicBucket> buckets;
   for (size_t t = 0; t < grid_.count; ++t) {
     buckets.clear();
@@ -120,12 +146,15 @@ void HistogramFunctionOperator::Evaluate(const Batch& all, const Family& family,
       continue;
     }
     if (native == nullptr && buckets.empty()) continue;
-    for (size_t i = 0; i < OutputsPerFamily(); ++i) {
-      data_.SetFloat(
-          first_row + i, t,
-          native != nullptr ? Native(*native, family, i, t) : Classic(family, i, t, buckets));
+    const size_t values = label_of_.empty() ? 1 : label_of_.size();
+    for (size_t i = 0; i < values; ++i) {
+      const size_t row = first_row + (label_of_.empty() ? 0 : label_of_[i][t]);
+      TOCSIN_RETURN_IF_ERROR(SetOutput(
+          row, t,
+          native != nullptr ? Native(*native, family, i, t) : Classic(family, i, t, buckets)));
     }
   }
+  return Status::Ok();
 }
 
 double HistogramFunctionOperator::Classic(const Family& family, size_t scalar, size_t t,

@@ -47,18 +47,24 @@ class HistogramFunctionOperator final : public MaterialisedOperator {
   std::string_view NameOf(const model::Labels& labels) const;
   void FindFamilies();
   void AnnotateBadBounds(const Batch& all);
+  // The quantile labels that occur, and for each quantile and step which of them it has.
+  void FindQuantileLabels();
   Status AddOutputs();
-  void Evaluate(const Batch& all, const Family& family, size_t first_row);
+  Status Evaluate(const Batch& all, const Family& family, size_t first_row);
+  Status SetOutput(size_t row, size_t t, double value);
   double Classic(const Family& family, size_t scalar, size_t t, std::vector<ClassicBucket> buckets);
   double Native(const model::Histogram& histogram, const Family& family, size_t scalar, size_t t);
   size_t OutputsPerFamily() const {
-    return spec_.kind == HistogramFunctionSpec::Kind::kQuantiles ? scalars_.size() : 1;
+    return spec_.kind == HistogramFunctionSpec::Kind::kQuantiles ? quantile_labels_.size() : 1;
   }
 
   const HistogramFunctionSpec spec_;
   const OperatorPtr child_;
   const std::vector<OperatorPtr> scalar_operators_;
   std::vector<std::vector<double>> scalars_;
+  // Of histogram_quantiles: a quantile may change from step to step, and so does its series then.
+  std::vector<std::string> quantile_labels_;
+  std::vector<std::vector<uint32_t>> label_of_;  // quantile × step: index of quantile_labels_
   std::vector<Family> families_;
   std::vector<uint32_t> bad_bounds_;  // series whose le is missing or no number
 };

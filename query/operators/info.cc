@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <unordered_map>
 
@@ -94,6 +95,7 @@ Status InfoOperator::Choose(const std::vector<uint32_t>& candidates, size_t t,
                             Chosen* chosen) const {
   chosen->clear();
   const auto time_of = [&](uint32_t info) { return info_times_.values(infos_[info].row)[t]; };
+  const auto sample_ms = [&](uint32_t info) { return std::llround(time_of(info) * 1000); };
   for (const uint32_t info : candidates) {
     if (info_times_.kinds(infos_[info].row)[t] == PointKind::kAbsent) continue;
     const auto same_name = std::find_if(chosen->begin(), chosen->end(), [&](uint32_t other) {
@@ -107,8 +109,8 @@ Status InfoOperator::Choose(const std::vector<uint32_t>& candidates, size_t t,
       return Status(Code::kExecution,
                     fmt::format("found duplicate series for info metric: existing {} @ {}, new {} "
                                 "@ {}",
-                                infos_[*same_name].labels.ToBracedString(), grid_.at(t),
-                                infos_[info].labels.ToBracedString(), grid_.at(t)));
+                                infos_[*same_name].labels.ToBracedString(), sample_ms(*same_name),
+                                infos_[info].labels.ToBracedString(), sample_ms(info)));
     }
   }
   return Status::Ok();

@@ -30,7 +30,7 @@ Status JoinOperator::Open() {
   static constexpr uint64_t kCellBytes = sizeof(uint32_t) + 1;  // owner and presence
   TOCSIN_RETURN_IF_ERROR(charge_.Grow(&context_->memory, groups * grid_.count * kCellBytes));
   TOCSIN_RETURN_IF_ERROR(ReadOneSide(group_of_one, groups));
-  if (fill_many_.has_value()) TOCSIN_RETURN_IF_ERROR(ReadManyPresence());
+  if (fill_many_.has_value()) TOCSIN_RETURN_IF_ERROR(ReadManyMatches());
   TOCSIN_RETURN_IF_ERROR(AddOutputs(group_of_many_, group_of_one, groups));
   careful_ = NeedsCare(group_of_many_);
   return careful_ ? ComputeCarefully() : Status::Ok();
@@ -102,13 +102,31 @@ Status JoinOperator::CheckDuplicates(const std::map<size_t, Duplicate>& duplicat
   return Status::Ok();
 }
 
-Status JoinOperator::ReadManyPresence() {
-  many_present_.assign(one_rows_.series() * grid_.count, 0);
+bool JoinOperator::Fit(const Batch& many, size_t row, uint32_t group, size_t t) const {
+  const PointKind many_kind = many.kinds(row)[t];
+  const PointKind one_kind = one_rows_.kinds(group)[t];
+  if (many_kind == PointKind::kAbsent || one_kind == PointKind::kAbsent) return false;
+  const bool trims = spec_.op == BinaryOp::kTrimUpper || spec_.op == BinaryOp::kTrimLower;
+  if (many_kind == PointKind::kFloat && one_kind == PointKind::kFloat) return !trims;
+  const Operand many_operand{many.values(row)[t], many_kind == PointKind::kHistogram
+                                                      ? many.histograms(row)[t].get()
+                                                      : nullptr};
+  const Operand one_operand{one_rows_.values(group)[t], one_kind == PointKind::kHistogram
+                                                            ? one_rows_.histograms(group)[t].get()
+                                                            : nullptr};
+  AnnotationSink unheard("");  // the pair itself speaks when it is combined
+  return CombineHistograms(spec_.op, many_is_left_ ? many_operand : one_operand,
+                           many_is_left_ ? one_operand : many_operand, &unheard, spec_.position)
+             .outcome != PairOutcome::kNothing;
+}
+
+Status JoinOperator::ReadManyMatches() {
+  many_matches_.assign(one_rows_.series() * grid_.count, 0);
   return ForEachMorselInOrder(*many_, [&](size_t first, Batch& batch) {
     for (size_t s = 0; s < batch.series(); ++s) {
-      uint8_t* present = many_present_.data() + group_of_many_[first + s] * grid_.count;
+      uint8_t* matched = many_matches_.data() + group_of_many_[first + s] * grid_.count;
       for (size_t t = 0; t < grid_.count; ++t) {
-        if (batch.kinds(s)[t] != PointKind::kAbsent) present[t] = 1;
+        if (matched[t] == 0 && Fit(batch, s, group_of_many_[first + s], t)) matched[t] = 1;
       }
     }
     return Status::Ok();
@@ -222,7 +240,7 @@ Status JoinOperator::CombineRow(const Output& output, const Batch* many, size_t 
     PointKind one_kind = one_kinds[t];
     double one_value = one_values[t];
     if (many == nullptr) {
-      if (one_kind == PointKind::kAbsent || many_present_[output.group * steps + t] != 0) continue;
+      if (one_kind == PointKind::kAbsent || many_matches_[output.group * steps + t] != 0) continue;
       many_kind = PointKind::kFloat;
       many_value = *fill_many_;
     }

@@ -1,8 +1,8 @@
 #include "query/operators/order.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
+
+#include "query/operators/rank_heap.h"
 
 namespace tocsin::query {
 
@@ -61,12 +61,6 @@ Status SortOperator::Open() {
                                                  : all.kinds(s)[0] == PointKind::kAbsent);
     if (!dropped) order.push_back(static_cast<uint32_t>(s));
   }
-  const auto by_value = [&](uint32_t a, uint32_t b) {
-    const double x = all.values(a)[0];
-    const double y = all.values(b)[0];
-    if (std::isnan(x) || std::isnan(y)) return !std::isnan(x) && std::isnan(y);
-    return spec_.descending ? x > y : x < y;
-  };
   const auto by_labels = [&](uint32_t a, uint32_t b) {
     if (spec_.descending) std::swap(a, b);
     for (const std::string& name : spec_.labels) {
@@ -77,7 +71,11 @@ Status SortOperator::Open() {
     return Labels::Compare(labels[a], labels[b]) < 0;
   };
   if (instant && spec_.key == SortKey::kValue) {
-    std::stable_sort(order.begin(), order.end(), by_value);
+    std::vector<RankElement> elements;
+    for (const uint32_t s : order) elements.push_back({all.values(s)[0], s});
+    SortBestFirst(spec_.descending, &elements);
+    std::transform(elements.begin(), elements.end(), order.begin(),
+                   [](const RankElement& element) { return element.series; });
   } else if (instant) {
     std::stable_sort(order.begin(), order.end(), by_labels);
   }

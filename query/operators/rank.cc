@@ -13,6 +13,7 @@
 #include "query/functions/quantile.h"
 #include "query/histogram_math.h"
 #include "query/operators/map.h"
+#include "query/operators/rank_heap.h"
 
 namespace tocsin::query {
 
@@ -62,35 +63,6 @@ Status CheckCounts(const std::vector<double>& params, std::vector<int64_t>* coun
   return Status::Ok();
 }
 
-struct Element {
-  double value;
-  uint32_t series;
-};
-
-// True when `a` belongs before `b` in the answer; NaN last, earlier series first among equals.
-struct Before {
-  bool largest;
-  bool operator()(const Element& a, const Element& b) const {
-    if (std::isnan(a.value) || std::isnan(b.value)) {
-      if (std::isnan(a.value) != std::isnan(b.value)) return std::isnan(b.value);
-    } else if (a.value != b.value) {
-      return largest ? a.value > b.value : a.value < b.value;
-    }
-    return a.series < b.series;
-  }
-};
-
-void PushBounded(std::vector<Element>* heap, Element element, size_t bound, Before before) {
-  if (heap->size() < bound) {
-    heap->push_back(element);
-    std::push_heap(heap->begin(), heap->end(), before);
-  } else if (before(element, heap->front())) {
-    std::pop_heap(heap->begin(), heap->end(), before);
-    heap->back() = element;
-    std::push_heap(heap->begin(), heap->end(), before);
-  }
-}
-
 }  // namespace
 
 Status TopkOperator::Open() {
@@ -100,11 +72,11 @@ Status TopkOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(CheckCounts(params, &counts));
   if (*std::max_element(counts.begin(), counts.end()) < 1) return Status::Ok();
   const Groups groups = GroupSeries(*child_, spec_.grouping);
-  const Before before{spec_.op == AggregateOp::kTopk};
-  const uint64_t cell_bytes = groups.labels.size() * grid_.count * sizeof(std::vector<Element>);
+  const bool largest = spec_.op == AggregateOp::kTopk;
+  const uint64_t cell_bytes = groups.labels.size() * grid_.count * sizeof(RankHeap);
   MemoryCharge charge;
   TOCSIN_RETURN_IF_ERROR(charge.Grow(&context_->memory, cell_bytes));
-  std::vector<std::vector<Element>> heaps(groups.labels.size() * grid_.count);
+  std::vector<RankHeap> heaps(groups.labels.size() * grid_.count);
   uint64_t held = 0;
   const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
     for (size_t s = 0; s < batch.series(); ++s) {
@@ -114,10 +86,10 @@ Status TopkOperator::Open() {
         if (counts[t] < 1) continue;
         ignored |= batch.kinds(s)[t] == PointKind::kHistogram;
         if (batch.kinds(s)[t] != PointKind::kFloat) continue;
-        std::vector<Element>& heap = heaps[group * grid_.count + t];
+        RankHeap& heap = heaps[group * grid_.count + t];
         held -= heap.size();
-        PushBounded(&heap, {batch.values(s)[t], static_cast<uint32_t>(first + s)},
-                    static_cast<size_t>(counts[t]), before);
+        heap.PushBounded({batch.values(s)[t], static_cast<uint32_t>(first + s)},
+                         static_cast<size_t>(counts[t]), largest);
         held += heap.size();
       }
       if (ignored) {
@@ -125,14 +97,14 @@ Status TopkOperator::Open() {
                                                             spec_.position);
       }
     }
-    return charge.Grow(&context_->memory, cell_bytes + held * sizeof(Element));
+    return charge.Grow(&context_->memory, cell_bytes + held * sizeof(RankElement));
   });
   TOCSIN_RETURN_IF_ERROR(read);
   // Series in the order in which the answer lists them: by group, then by rank.
   std::vector<uint32_t> row_of(child_->series_count(), UINT32_MAX);
-  for (std::vector<Element>& heap : heaps) {
-    std::sort_heap(heap.begin(), heap.end(), before);
-    for (const Element& element : heap) {
+  for (RankHeap& heap : heaps) {
+    heap.Sort(largest);
+    for (const RankElement& element : heap.elements()) {
       if (row_of[element.series] != UINT32_MAX) continue;
       row_of[element.series] = static_cast<uint32_t>(labels_.size());
       labels_.push_back(child_->LabelsAt(element.series));
@@ -141,7 +113,7 @@ Status TopkOperator::Open() {
   }
   TOCSIN_RETURN_IF_ERROR(ResetData(labels_.size()));
   for (size_t cell = 0; cell < heaps.size(); ++cell) {
-    for (const Element& element : heaps[cell]) {
+    for (const RankElement& element : heaps[cell].elements()) {
       data_.SetFloat(row_of[element.series], cell % grid_.count, element.value);
     }
   }
@@ -206,6 +178,8 @@ Status LimitOperator::Open() {
       charge.Grow(&context_->memory, groups.labels.size() * grid_.count * sizeof(int64_t)));
   std::vector<int64_t> taken(groups.labels.size() * grid_.count, 0);
   std::vector<Batch> kept;  // one row each
+  // The reference keeps what it takes in heaps, which is the order of an instant query's answer.
+  std::vector<RankHeap> heaps(grid_.count == 1 ? groups.labels.size() : 0);
   const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
     for (size_t s = 0; s < batch.series(); ++s) {
       const double offset = by_ratio ? RatioOffset(child_->LabelsAt(first + s)) : 0;
@@ -223,6 +197,10 @@ Status LimitOperator::Open() {
         }
       }
       if (!any) continue;
+      if (!heaps.empty()) {
+        const double value = kinds[0] == PointKind::kFloat ? batch.values(s)[0] : 0;
+        heaps[groups.of_series[first + s]].Push({value, static_cast<uint32_t>(kept.size())}, true);
+      }
       labels_.push_back(child_->LabelsAt(first + s));
       drops_name_.push_back(child_->DropsName(first + s));
       TOCSIN_RETURN_IF_ERROR(kept.emplace_back().Reset(1, grid_.count, &context_->memory));
@@ -232,7 +210,21 @@ Status LimitOperator::Open() {
   });
   TOCSIN_RETURN_IF_ERROR(read);
   TOCSIN_RETURN_IF_ERROR(ResetData(kept.size()));
-  for (size_t s = 0; s < kept.size(); ++s) data_.CopyRow(kept[s], 0, s);
+  std::vector<Labels> labels = std::move(labels_);
+  const std::vector<bool> drops_name = std::move(drops_name_);
+  labels_.clear();
+  drops_name_.clear();
+  const auto append = [&](uint32_t s) {
+    data_.CopyRow(kept[s], 0, labels_.size());
+    labels_.push_back(std::move(labels[s]));
+    drops_name_.push_back(drops_name[s]);
+  };
+  for (const RankHeap& heap : heaps) {
+    for (const RankElement& element : heap.elements()) append(element.series);
+  }
+  if (heaps.empty()) {
+    for (uint32_t s = 0; s < kept.size(); ++s) append(s);
+  }
   child_.reset();
   return Status::Ok();
 }

@@ -17,7 +17,8 @@ struct RankSpec {
   PositionRange param_position;
 };
 
-// topk and bottomk: a bounded heap a group and step.
+// topk and bottomk: a bounded heap a group and step. Among equal values the reference's own heap
+// decides which stay, so that one is followed step by step.
 class TopkOperator final : public MaterialisedOperator {
  public:
   TopkOperator(QueryContext* context, const Grid& grid, RankSpec spec, OperatorPtr child,
@@ -35,7 +36,8 @@ class TopkOperator final : public MaterialisedOperator {
 };
 
 // limitk: the first k series of each group; limit_ratio: those whose hash lies in the asked part of
-// all hashes.
+// all hashes. An instant answer lists a group in the order of the heap that the reference keeps it
+// in.
 class LimitOperator final : public MaterialisedOperator {
  public:
   LimitOperator(QueryContext* context, const Grid& grid, RankSpec spec, OperatorPtr child,
