@@ -98,20 +98,20 @@ class QueryContext {
 // every kItems samples looked at.
 class RunningPoll {
  public:
-  explicit RunningPoll(const QueryContext& context) : context_(context) {}
+  explicit RunningPoll(const QueryContext& context) : context_(&context) {}
 
   Status LookedAt(size_t items) {
     items_ += items;
     if (items_ < kItems) [[likely]]
       return Status::Ok();
     items_ = 0;
-    return context_.CheckRunning();
+    return context_->CheckRunning();
   }
 
  private:
   static constexpr size_t kItems = 50'000;
 
-  const QueryContext& context_;
+  const QueryContext* context_;
   size_t items_ = 0;
 };
 

@@ -11,6 +11,7 @@
 #include "query/operators/aggregate.h"
 #include "query/operators/binary.h"
 #include "query/operators/map.h"
+#include "query/operators/count_values.h"
 #include "query/operators/rank.h"
 #include "query/operators/scalar.h"
 #include "query/operators/smoothed.h"

@@ -80,9 +80,9 @@ Result<Vector> CollectVector(Operator* op) {
   Vector vector;
   std::unordered_set<Labels, model::LabelsHash> seen;  // labels of series that lost their names
   bool any_dropped = false;
+  LabelsCharge labels_charge(op->context());
   MemoryCharge charge;
-  uint64_t result_bytes = 0;
-  TOCSIN_TRY(ForEachMorselInOrder(*op, [&](size_t first, Batch& batch) -> Status {
+  const Status read = ForEachMorselInOrder(*op, [&](size_t first, Batch& batch) -> Status {
     for (size_t s = 0; s < batch.series(); ++s) {
       if (batch.kinds(s)[0] == PointKind::kAbsent) continue;
       VectorSample sample;
@@ -95,13 +95,15 @@ Result<Vector> CollectVector(Operator* op) {
         sample.value = 0;
         sample.histogram = batch.histograms(s)[0];
       }
-      result_bytes += sizeof(VectorSample) + sample.metric.packed().size();
+      TOCSIN_RETURN_IF_ERROR(labels_charge.Add(sample.metric));
       vector.push_back(std::move(sample));
     }
-    return charge.Grow(&op->context()->memory, result_bytes);
-  }));
+    return charge.Grow(&op->context()->memory, vector.capacity() * sizeof(VectorSample));
+  });
+  TOCSIN_TRY(read);
   if (any_dropped) {
     for (const VectorSample& sample : vector) {
+      TOCSIN_TRY(labels_charge.Add(sample.metric));
       if (!seen.insert(sample.metric).second) return std::unexpected(DuplicateLabelsError());
     }
   }
@@ -117,10 +119,16 @@ Result<Matrix> CollectMatrix(Operator* op) {
   TOCSIN_TRY(charge.Grow(&op->context()->memory, result_bytes));
   Matrix matrix(op->series_count());
   const Status read = ForEachMorsel(*op, [&](size_t /*morsel*/, size_t first, Batch& batch) {
+    uint64_t bytes = batch.CountPoints() * sizeof(FloatPoint) + batch.HistogramBytes();
+    for (size_t s = 0; s < batch.series(); ++s) {
+      if (CountPresent(batch.kinds(s), grid.count) == 0) continue;
+      Labels& labels = matrix[first + s].metric;
+      labels = FinalLabels(op->LabelsAt(first + s), op->DropsName(first + s));
+      bytes += labels.packed().size();
+    }
     {
       MutexLock lock(mu);
-      result_bytes += batch.CountPoints() * sizeof(FloatPoint) + batch.series() * kLabelsBytes +
-                      batch.HistogramBytes();
+      result_bytes += bytes;
       TOCSIN_RETURN_IF_ERROR(charge.Grow(&op->context()->memory, result_bytes));
     }
     for (size_t s = 0; s < batch.series(); ++s) {
@@ -136,8 +144,6 @@ Result<Matrix> CollectMatrix(Operator* op) {
           series.histograms.push_back({grid.at(t), batch.histograms(s)[t]});
         }
       }
-      if (series.floats.empty() && series.histograms.empty()) continue;
-      series.metric = FinalLabels(op->LabelsAt(first + s), op->DropsName(first + s));
     }
     return Status::Ok();
   });

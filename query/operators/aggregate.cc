@@ -6,9 +6,12 @@
 
 namespace tocsin::query {
 
-Groups GroupSeries(const Operator& child, const Grouping& grouping) {
-  Groups groups;
+Result<Groups> GroupSeries(const Operator& child, const Grouping& grouping) {
+  Groups groups{{}, {}, {}, LabelsCharge(child.context())};
   child.Group(grouping.without, grouping.labels, &groups.of_series, &groups.labels);
+  // Only now: parts of label sets that the child holds. How many groups there will be is known to
+  // none.
+  for (const model::Labels& labels : groups.labels) TOCSIN_TRY(groups.charge.Add(labels));
   const bool named = std::any_of(groups.labels.begin(), groups.labels.end(),
                                  [](const model::Labels& l) { return l.Has(model::kMetricName); });
   if (named && child.context()->language.delayed_name_removal) {
@@ -28,15 +31,13 @@ bool AggregateOperator::HasSingleName() const {
 
 Status AggregateOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(child_->Open());
-  Groups groups = GroupSeries(*child_, grouping_);
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(Groups groups, GroupSeries(*child_, grouping_));
   const int64_t held_before = context_->samples.held();
   // Kinds, sum, compensation and count a cell.
   static constexpr uint64_t kCellBytes = 25;
   MemoryCharge charge;
   TOCSIN_RETURN_IF_ERROR(
       charge.Grow(&context_->memory, groups.labels.size() * grid_.count * kCellBytes));
-  TOCSIN_RETURN_IF_ERROR(
-      labels_charge_.Grow(&context_->memory, groups.labels.size() * kLabelsBytes));
   TOCSIN_ASSIGN_OR_RETURN_STATUS(
       std::unique_ptr<GroupAccumulator> accumulator,
       NewGroupAccumulator(op_, groups.labels.size(), grid_.count,
@@ -49,8 +50,7 @@ Status AggregateOperator::Open() {
   });
   TOCSIN_RETURN_IF_ERROR(read);
   TOCSIN_RETURN_IF_ERROR(accumulator->Finish(&data_));
-  labels_ = std::move(groups.labels);
-  drops_name_ = std::move(groups.drops_name);
+  TakeGroups(std::move(groups.labels), std::move(groups.drops_name), std::move(groups.charge));
   child_.reset();
   // The child's points are gone; the groups' stay.
   TOCSIN_RETURN_IF_ERROR(context_->samples.Add(static_cast<int64_t>(data_.CountPoints())));

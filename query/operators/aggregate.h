@@ -20,8 +20,9 @@ struct Groups {
   std::vector<uint32_t> of_series;
   std::vector<model::Labels> labels;
   std::vector<bool> drops_name;  // those whose name is to be dropped at the end
+  LabelsCharge charge;           // of labels
 };
-Groups GroupSeries(const Operator& child, const Grouping& grouping);
+Result<Groups> GroupSeries(const Operator& child, const Grouping& grouping);
 
 class AggregateOperator final : public MaterialisedOperator {
  public:

@@ -26,6 +26,13 @@ HistogramPtr* Batch::MutableHistograms(size_t s) {
   return rows_[s].get();
 }
 
+Status Batch::ReserveHistograms(const Batch& source, Budget* memory) {
+  const uint64_t bytes = source.HistogramBytes();
+  if (bytes == 0) return Status::Ok();
+  histogram_bytes_ += bytes;
+  return histograms_charge_.Grow(memory, histogram_bytes_);
+}
+
 void Batch::CopyRow(const Batch& source, size_t from, size_t to) {
   DCHECK(source.steps_ == steps_);
   std::copy_n(source.values(from), steps_, values(to));

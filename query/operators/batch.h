@@ -75,6 +75,9 @@ class Batch {
     MutableHistograms(s)[step] = std::move(histogram);
     kinds(s)[step] = PointKind::kHistogram;
   }
+  // Charges what the histograms of `source`, and the rows of pointers to them, will take here when
+  // its rows are copied.
+  Status ReserveHistograms(const Batch& source, Budget* memory);
   // Copies series `from` of `source` (same number of steps) over series `to`.
   void CopyRow(const Batch& source, size_t from, size_t to);
   // Repeats the first step over all steps of every row. `source` has one step.
@@ -91,6 +94,8 @@ class Batch {
   std::unique_ptr<PointKind[]> kinds_;
   std::vector<std::unique_ptr<HistogramPtr[]>> rows_;  // shorter than series_, or an entry a series
   MemoryCharge charge_;
+  uint64_t histogram_bytes_ = 0;  // reserved
+  MemoryCharge histograms_charge_;
 };
 
 // Points of a row that are there.

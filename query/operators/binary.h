@@ -82,7 +82,7 @@ class JoinOperator final : public Operator {
   Status AddOutputs(const std::vector<uint32_t>& group_of_many,
                     const std::vector<uint32_t>& group_of_one, size_t groups);
   model::Labels ResultLabels(const model::Labels& many, const model::Labels* one) const;
-  bool NeedsCare(const std::vector<uint32_t>& group_of_many) const;
+  Result<bool> NeedsCare(const std::vector<uint32_t>& group_of_many) const;
   Status ComputeCarefully();
   Status ReadManyMatches();
   bool Fit(const Batch& many, size_t row, uint32_t group, size_t t) const;
@@ -101,6 +101,7 @@ class JoinOperator final : public Operator {
 
   MemoryCharge charge_;  // for the arrays of signature × step
   MemoryCharge outputs_charge_;
+  LabelsCharge labels_charge_{context_};  // of outputs
   std::vector<Output> outputs_;
   Batch one_rows_;                    // a row a signature
   std::vector<uint32_t> one_owners_;  // signature × step: series of the one side; empty when no
@@ -149,6 +150,7 @@ class SetOperator final : public Operator {
   // `or` grow to the left.
   Batch lhs_rows_;
   std::vector<model::Labels> lhs_labels_;
+  LabelsCharge labels_charge_{context_};
   std::vector<bool> lhs_drops_name_;
   std::vector<uint32_t> group_of_lhs_;
   std::vector<uint32_t> group_of_rhs_;

@@ -28,7 +28,7 @@ Status HistogramFunctionOperator::Open() {
       }
     }
   }
-  FindFamilies();
+  TOCSIN_RETURN_IF_ERROR(FindFamilies());
   if (spec_.kind == HistogramFunctionSpec::Kind::kQuantiles) FindQuantileLabels();
   TOCSIN_RETURN_IF_ERROR(AddOutputs());
   Batch all;
@@ -45,7 +45,7 @@ std::string_view HistogramFunctionOperator::NameOf(const Labels& labels) const {
   return context_->language.delayed_name_removal ? labels.MetricName() : std::string_view();
 }
 
-void HistogramFunctionOperator::FindFamilies() {
+Status HistogramFunctionOperator::FindFamilies() {
   std::unordered_map<Labels, size_t, model::LabelsHash> ids;
   const auto family_of = [&](Labels labels) -> Family& {
     const auto [it, added] = ids.try_emplace(labels, families_.size());
@@ -55,6 +55,8 @@ void HistogramFunctionOperator::FindFamilies() {
   for (size_t s = 0; s < child_->series_count(); ++s) {
     const auto series = static_cast<uint32_t>(s);
     const Labels labels = child_->LabelsAt(s);
+    // Of a series with a bound there are two families, and the ids have their labels as well.
+    for (int copy = 0; copy < 4; ++copy) TOCSIN_RETURN_IF_ERROR(families_charge_.Add(labels));
     double bound = 0;
     if (ParseBound(labels.Get(model::kBucketLabel), &bound)) {
       Family& family = family_of(model::LabelsBuilder(labels).Del(model::kBucketLabel).Build());
@@ -65,6 +67,7 @@ void HistogramFunctionOperator::FindFamilies() {
     }
     family_of(labels).whole.push_back(series);
   }
+  return Status::Ok();
 }
 
 void HistogramFunctionOperator::AnnotateBadBounds(const Batch& all) {
@@ -110,12 +113,11 @@ Status HistogramFunctionOperator::AddOutputs() {
     const Labels labels = delayed ? family.labels : WithoutName(family.labels);
     for (size_t i = 0; i < OutputsPerFamily(); ++i) {
       if (spec_.kind == HistogramFunctionSpec::Kind::kQuantiles) {
-        labels_.push_back(
-            model::LabelsBuilder(labels).Set(spec_.label, quantile_labels_[i]).Build());
+        TOCSIN_RETURN_IF_ERROR(AddLabels(
+            model::LabelsBuilder(labels).Set(spec_.label, quantile_labels_[i]).Build(), delayed));
       } else {
-        labels_.push_back(labels);
+        TOCSIN_RETURN_IF_ERROR(AddLabels(labels, delayed));
       }
-      drops_name_.push_back(delayed);
     }
   }
   return Status::Ok();

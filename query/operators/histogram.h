@@ -45,7 +45,7 @@ class HistogramFunctionOperator final : public MaterialisedOperator {
   // What annotations call a histogram; nothing when its name is dropped at once. `labels` outlives
   // it.
   std::string_view NameOf(const model::Labels& labels) const;
-  void FindFamilies();
+  Status FindFamilies();
   void AnnotateBadBounds(const Batch& all);
   // The quantile labels that occur, and for each quantile and step which of them it has.
   void FindQuantileLabels();
@@ -66,6 +66,7 @@ class HistogramFunctionOperator final : public MaterialisedOperator {
   std::vector<std::string> quantile_labels_;
   std::vector<std::vector<uint32_t>> label_of_;  // quantile × step: index of quantile_labels_
   std::vector<Family> families_;
+  LabelsCharge families_charge_{context_};
   std::vector<uint32_t> bad_bounds_;  // series whose le is missing or no number
 };
 

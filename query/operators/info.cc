@@ -166,8 +166,8 @@ Status InfoOperator::Open() {
         TOCSIN_ASSIGN_OR_RETURN_STATUS(Labels enriched, Enrich(labels, chosen));
         const auto [row, new_row] = row_of.try_emplace(enriched, rows.size());
         if (new_row) {
-          labels_.push_back(std::move(enriched));
-          drops_name_.push_back(base_->DropsName(s));
+          TOCSIN_RETURN_IF_ERROR(labels_charge_.Add(enriched));  // the table of rows has it too
+          TOCSIN_RETURN_IF_ERROR(AddLabels(std::move(enriched), base_->DropsName(s)));
           TOCSIN_RETURN_IF_ERROR(rows.emplace_back().Reset(1, grid_.count, &context_->memory));
         }
         it->second = row->second;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "query/operators/binary.h"
 
@@ -26,13 +27,15 @@ Status JoinOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(many_->Open());
   TOCSIN_RETURN_IF_ERROR(one_->Open());
   std::vector<uint32_t> group_of_one;
-  const size_t groups = HashSignatures(matching_, *many_, *one_, &group_of_many_, &group_of_one);
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(
+      const size_t groups,
+      HashSignatures(matching_, *many_, *one_, &group_of_many_, &group_of_one));
   static constexpr uint64_t kCellBytes = sizeof(uint32_t) + 1;  // owner and presence
   TOCSIN_RETURN_IF_ERROR(charge_.Grow(&context_->memory, groups * grid_.count * kCellBytes));
   TOCSIN_RETURN_IF_ERROR(ReadOneSide(group_of_one, groups));
   if (fill_many_.has_value()) TOCSIN_RETURN_IF_ERROR(ReadManyMatches());
   TOCSIN_RETURN_IF_ERROR(AddOutputs(group_of_many_, group_of_one, groups));
-  careful_ = NeedsCare(group_of_many_);
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(careful_, NeedsCare(group_of_many_));
   return careful_ ? ComputeCarefully() : Status::Ok();
 }
 
@@ -166,8 +169,8 @@ Status JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
     if (outputs_.size() == charged_outputs) {
       charged_outputs = std::max<size_t>(16, 2 * charged_outputs);
       TOCSIN_RETURN_IF_ERROR(context_->CheckRunning());
-      TOCSIN_RETURN_IF_ERROR(outputs_charge_.Grow(
-          &context_->memory, charged_outputs * (2 * sizeof(Output) + kLabelsBytes)));
+      TOCSIN_RETURN_IF_ERROR(
+          outputs_charge_.Grow(&context_->memory, charged_outputs * 2 * sizeof(Output)));
     }
     Output output;
     output.many = many;
@@ -180,6 +183,7 @@ Status JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
       const Labels one = one_->LabelsAt(owner == kAnyOwner ? ones[group].front() : owner);
       output.labels = ResultLabels(many_labels, &one);
     }
+    TOCSIN_RETURN_IF_ERROR(labels_charge_.Add(output.labels));
     outputs_.push_back(std::move(output));
     return Status::Ok();
   };
@@ -210,7 +214,7 @@ Status JoinOperator::AddOutputs(const std::vector<uint32_t>& group_of_many,
   return Status::Ok();
 }
 
-bool JoinOperator::NeedsCare(const std::vector<uint32_t>& group_of_many) const {
+Result<bool> JoinOperator::NeedsCare(const std::vector<uint32_t>& group_of_many) const {
   if (matching_.card == MatchCardinality::kOneToOne) {
     std::vector<uint8_t> seen(one_rows_.series(), 0);
     for (const Output& output : outputs_) {
@@ -218,9 +222,11 @@ bool JoinOperator::NeedsCare(const std::vector<uint32_t>& group_of_many) const {
       if (seen[group_of_many[output.many]]++ != 0) return true;
     }
   }
-  std::unordered_map<Labels, uint32_t, model::LabelsHash> labels;
+  LabelsCharge charge(context_);
+  std::unordered_set<Labels, model::LabelsHash> labels;
   for (const Output& output : outputs_) {
-    if (!labels.try_emplace(output.labels, 0).second) return true;
+    TOCSIN_TRY(charge.Add(output.labels));
+    if (!labels.insert(output.labels).second) return true;
   }
   return false;
 }
@@ -337,14 +343,20 @@ class JoinOperator::JoinCursor final : public Cursor {
 
 Status JoinOperator::ComputeCarefully() {
   // Outputs with equal labels become one; who gave the point at each step decides what a clash is.
+  LabelsCharge labels_charge(context_);
   std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
   std::vector<uint32_t> target(outputs_.size());
   for (size_t i = 0; i < outputs_.size(); ++i) {
     const auto next = static_cast<uint32_t>(ids.size());
-    target[i] = ids.try_emplace(outputs_[i].labels, next).first->second;
+    const auto [it, added] = ids.try_emplace(outputs_[i].labels, next);
+    if (added) TOCSIN_RETURN_IF_ERROR(labels_charge.Add(it->first));
+    target[i] = it->second;
   }
   const size_t steps = grid_.count;
   TOCSIN_RETURN_IF_ERROR(computed_.Reset(ids.size(), steps, &context_->memory));
+  MemoryCharge charge;
+  TOCSIN_RETURN_IF_ERROR(
+      charge.Grow(&context_->memory, (ids.size() * sizeof(uint32_t) + one_rows_.series()) * steps));
   std::vector<uint32_t> group_at(ids.size() * steps, kNoGroup);  // signature of the point there
   const bool one_to_one = matching_.card == MatchCardinality::kOneToOne;
   std::vector<uint8_t> matched(one_to_one ? one_rows_.series() * steps : 0, 0);

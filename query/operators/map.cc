@@ -89,12 +89,16 @@ std::unique_ptr<Cursor> StepInvariantOperator::NewCursor() const {
 
 Status MergeEqualLabelsOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(child_->Open());
+  LabelsCharge charge(context_);
   std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
   std::vector<uint32_t> target;
   for (size_t s = 0; s < child_->series_count(); ++s) {
     const auto [it, added] =
         ids.try_emplace(child_->LabelsAt(s), static_cast<uint32_t>(first_members_.size()));
-    if (added) first_members_.push_back(static_cast<uint32_t>(s));
+    if (added) {
+      TOCSIN_RETURN_IF_ERROR(charge.Add(it->first));
+      first_members_.push_back(static_cast<uint32_t>(s));
+    }
     target.push_back(it->second);
   }
   distinct_ = first_members_.size() == child_->series_count();

@@ -148,6 +148,7 @@ Status ReadAll(const Operator& op, Batch* out) {
   Mutex mu;  // rows of histogram pointers are made on first use
   return ForEachMorsel(op, [&](size_t /*morsel*/, size_t first, Batch& batch) {
     MutexLock lock(mu);
+    TOCSIN_RETURN_IF_ERROR(out->ReserveHistograms(batch, &op.context()->memory));
     for (size_t s = 0; s < batch.series(); ++s) out->CopyRow(batch, s, first + s);
     return Status::Ok();
   });
@@ -183,9 +184,31 @@ std::unique_ptr<Cursor> NewCopyCursor(const Batch* data, QueryContext* context) 
   return std::make_unique<CopyCursor>(data, context);
 }
 
-Status MaterialisedOperator::ResetData(size_t series) {
-  TOCSIN_RETURN_IF_ERROR(labels_charge_.Grow(&context_->memory, series * kLabelsBytes));
-  return data_.Reset(series, grid_.count, &context_->memory);
+Status LabelsCharge::Reserve(uint64_t text_bytes) {
+  // The set that it is made from, the builder's strings, the set.
+  static constexpr uint64_t kCopies = 4;
+  static constexpr uint64_t kTextBytesPerItem = 64;
+  TOCSIN_RETURN_IF_ERROR(poll_.LookedAt(text_bytes / kTextBytesPerItem));
+  return making_.Grow(&context_->memory, text_bytes * kCopies);
+}
+
+Status LabelsCharge::Add(const Labels& labels) {
+  static constexpr uint64_t kAllocatorBytes = 16;
+  static constexpr uint64_t kPortionBytes = 64 * 1024;
+  held_bytes_ += sizeof(Labels) + labels.packed().size() + kAllocatorBytes;
+  if (held_bytes_ > charged_bytes_) {
+    charged_bytes_ =
+        std::max(held_bytes_, std::min(2 * charged_bytes_, charged_bytes_ + kPortionBytes));
+    TOCSIN_RETURN_IF_ERROR(kept_.Grow(&context_->memory, charged_bytes_));
+  }
+  return poll_.LookedAt(1);
+}
+
+Status MaterialisedOperator::AddLabels(Labels labels, bool drops_name) {
+  TOCSIN_RETURN_IF_ERROR(labels_charge_.Add(labels));
+  labels_.push_back(std::move(labels));
+  drops_name_.push_back(drops_name);
+  return Status::Ok();
 }
 
 std::unique_ptr<Cursor> MaterialisedOperator::NewCursor() const {

@@ -86,8 +86,28 @@ Status ReadAll(const Operator& op, Batch* out);
 // Precondition: `op` is a scalar. One value a step.
 Status ReadScalar(const Operator& op, std::vector<double>* out);
 
-// What the labels of a series are charged with where they are made: about what they take.
-inline constexpr uint64_t kLabelsBytes = 128;
+// Label sets that an operator keeps, charged by what they take. Also asks, every now and then,
+// whether the query may run on: loops over series make labels and do little else. One thread.
+class LabelsCharge {
+ public:
+  explicit LabelsCharge(QueryContext* context) : context_(context), poll_(*context) {}
+  LabelsCharge(LabelsCharge&&) = default;
+  LabelsCharge& operator=(LabelsCharge&&) = default;
+
+  // Before a set of so many bytes of text is made. What making it takes meanwhile (builders,
+  // copies) is charged too, for as long as this lives.
+  Status Reserve(uint64_t text_bytes);
+  // Before `labels` are kept.
+  Status Add(const model::Labels& labels);
+
+ private:
+  QueryContext* context_;
+  RunningPoll poll_;
+  uint64_t held_bytes_ = 0;
+  uint64_t charged_bytes_ = 0;
+  MemoryCharge kept_;
+  MemoryCharge making_;
+};
 
 // An operator whose whole answer is computed by Open.
 class MaterialisedOperator : public Operator {
@@ -102,13 +122,22 @@ class MaterialisedOperator : public Operator {
   std::unique_ptr<Cursor> NewCursor() const override;
 
  protected:
-  // data_ for so many series, absent everywhere, charged with their labels before both are made.
-  Status ResetData(size_t series);
+  // Adds an output series, charged.
+  Status AddLabels(model::Labels labels, bool drops_name);
+  // The output series are groups (aggregate.h).
+  void TakeGroups(std::vector<model::Labels> labels, std::vector<bool> drops_name,
+                  LabelsCharge charge) {
+    labels_ = std::move(labels);
+    drops_name_ = std::move(drops_name);
+    labels_charge_ = std::move(charge);
+  }
+  // data_ for so many series, absent everywhere.
+  Status ResetData(size_t series) { return data_.Reset(series, grid_.count, &context_->memory); }
 
   std::vector<model::Labels> labels_;
   std::vector<bool> drops_name_;  // shorter than labels_: false
   Batch data_;
-  MemoryCharge labels_charge_;
+  LabelsCharge labels_charge_{context_};
 };
 
 // Reads the rows of `data`, which outlives it.

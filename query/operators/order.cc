@@ -56,6 +56,7 @@ Status SortOperator::Open() {
   std::vector<Labels> labels(all.series());
   for (size_t s = 0; s < all.series(); ++s) {
     labels[s] = child_->LabelsAt(s);
+    TOCSIN_RETURN_IF_ERROR(labels_charge_.Add(labels[s]));
     const bool dropped =
         instant && (spec_.key == SortKey::kValue ? all.kinds(s)[0] != PointKind::kFloat
                                                  : all.kinds(s)[0] == PointKind::kAbsent);

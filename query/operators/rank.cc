@@ -6,12 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 
 #include "base/number.h"
 #include "query/functions/point_math.h"
 #include "query/functions/quantile.h"
-#include "query/histogram_math.h"
 #include "query/operators/map.h"
 #include "query/operators/rank_heap.h"
 
@@ -71,7 +69,7 @@ Status TopkOperator::Open() {
   std::vector<int64_t> counts;
   TOCSIN_RETURN_IF_ERROR(CheckCounts(params, &counts));
   if (*std::max_element(counts.begin(), counts.end()) < 1) return Status::Ok();
-  const Groups groups = GroupSeries(*child_, spec_.grouping);
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const Groups groups, GroupSeries(*child_, spec_.grouping));
   const bool largest = spec_.op == AggregateOp::kTopk;
   const uint64_t cell_bytes = groups.labels.size() * grid_.count * sizeof(RankHeap);
   MemoryCharge charge;
@@ -107,8 +105,8 @@ Status TopkOperator::Open() {
     for (const RankElement& element : heap.elements()) {
       if (row_of[element.series] != UINT32_MAX) continue;
       row_of[element.series] = static_cast<uint32_t>(labels_.size());
-      labels_.push_back(child_->LabelsAt(element.series));
-      drops_name_.push_back(child_->DropsName(element.series));
+      TOCSIN_RETURN_IF_ERROR(
+          AddLabels(child_->LabelsAt(element.series), child_->DropsName(element.series)));
     }
   }
   TOCSIN_RETURN_IF_ERROR(ResetData(labels_.size()));
@@ -172,7 +170,7 @@ Status LimitOperator::Open() {
   std::vector<int64_t> counts;
   TOCSIN_RETURN_IF_ERROR(by_ratio ? CheckRatios(context_, spec_, &params)
                                   : CheckCounts(params, &counts));
-  const Groups groups = GroupSeries(*child_, spec_.grouping);
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const Groups groups, GroupSeries(*child_, spec_.grouping));
   MemoryCharge charge;
   TOCSIN_RETURN_IF_ERROR(
       charge.Grow(&context_->memory, groups.labels.size() * grid_.count * sizeof(int64_t)));
@@ -201,8 +199,7 @@ Status LimitOperator::Open() {
         const double value = kinds[0] == PointKind::kFloat ? batch.values(s)[0] : 0;
         heaps[groups.of_series[first + s]].Push({value, static_cast<uint32_t>(kept.size())}, true);
       }
-      labels_.push_back(child_->LabelsAt(first + s));
-      drops_name_.push_back(child_->DropsName(first + s));
+      TOCSIN_RETURN_IF_ERROR(AddLabels(child_->LabelsAt(first + s), child_->DropsName(first + s)));
       TOCSIN_RETURN_IF_ERROR(kept.emplace_back().Reset(1, grid_.count, &context_->memory));
       kept.back().CopyRow(batch, s, 0);
     }
@@ -242,7 +239,7 @@ Status QuantileOperator::Open() {
   if (extremes.smallest < 0) {
     context_->annotations.InvalidQuantile(extremes.smallest, spec_.param_position);
   }
-  Groups groups = GroupSeries(*child_, spec_.grouping);
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(Groups groups, GroupSeries(*child_, spec_.grouping));
   const uint64_t cell_bytes = groups.labels.size() * grid_.count * sizeof(std::vector<double>);
   MemoryCharge charge;
   TOCSIN_RETURN_IF_ERROR(charge.Grow(&context_->memory, cell_bytes));
@@ -271,65 +268,7 @@ Status QuantileOperator::Open() {
     const size_t t = cell % grid_.count;
     data_.SetFloat(cell / grid_.count, t, QuantileOfSorted(params[t], values[cell]));
   }
-  labels_ = std::move(groups.labels);
-  drops_name_ = std::move(groups.drops_name);
-  child_.reset();
-  return Status::Ok();
-}
-
-Status CountValuesOperator::Open() {
-  TOCSIN_RETURN_IF_ERROR(child_->Open());
-  if (label_.empty() || !model::IsValidUtf8(label_)) {
-    return Status(Code::kExecution,
-                  fmt::format("invalid label name {}", model::QuoteString(label_)));
-  }
-  const Groups groups = GroupSeries(*child_, spec_.grouping);
-  std::map<std::pair<uint32_t, std::string>, size_t> row_of;
-  std::vector<std::vector<double>> rows;  // counts a step
-  MemoryCharge charge;
-  const Status read = ForEachMorselInOrder(*child_, [&](size_t first, Batch& batch) {
-    for (size_t s = 0; s < batch.series(); ++s) {
-      const uint32_t group = groups.of_series[first + s];
-      for (size_t t = 0; t < grid_.count; ++t) {
-        if (batch.kinds(s)[t] == PointKind::kAbsent) continue;
-        std::string text = batch.kinds(s)[t] == PointKind::kFloat
-                               ? FormatFloatDecimal(batch.values(s)[t])
-                               : HistogramText(*batch.histograms(s)[t]);
-        const auto [it, added] = row_of.try_emplace({group, std::move(text)}, rows.size());
-        if (added) rows.emplace_back(grid_.count, 0.0);
-        rows[it->second][t] += 1;
-      }
-    }
-    return charge.Grow(&context_->memory, rows.size() * grid_.count * sizeof(double));
-  });
-  TOCSIN_RETURN_IF_ERROR(read);
-  // Overwriting a grouping label may make groups equal. `without` may take the new label away
-  // again.
-  const Grouping& grouping = spec_.grouping;
-  const bool dropped =
-      grouping.without &&
-      (label_ == model::kMetricName ||
-       std::find(grouping.labels.begin(), grouping.labels.end(), label_) != grouping.labels.end());
-  std::map<Labels, size_t> merged;
-  std::vector<size_t> target(rows.size());
-  for (const auto& [key, row] : row_of) {
-    model::LabelsBuilder builder(groups.labels[key.first]);
-    const Labels labels = (dropped ? builder : builder.Set(label_, key.second)).Build();
-    const auto [it, added] = merged.try_emplace(labels, labels_.size());
-    if (added) {
-      labels_.push_back(labels);
-      drops_name_.push_back(!groups.drops_name.empty() && groups.drops_name[key.first]);
-    }
-    target[row] = it->second;
-  }
-  TOCSIN_RETURN_IF_ERROR(ResetData(labels_.size()));
-  for (size_t row = 0; row < rows.size(); ++row) {
-    for (size_t t = 0; t < grid_.count; ++t) {
-      if (rows[row][t] == 0) continue;
-      const bool there = data_.kinds(target[row])[t] == PointKind::kFloat;
-      data_.SetFloat(target[row], t, rows[row][t] + (there ? data_.values(target[row])[t] : 0));
-    }
-  }
+  TakeGroups(std::move(groups.labels), std::move(groups.drops_name), std::move(groups.charge));
   child_.reset();
   return Status::Ok();
 }

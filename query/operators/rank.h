@@ -1,5 +1,5 @@
 // Aggregations that need more than a running state: topk, bottomk, limitk, limit_ratio (which
-// choose among the input's series), quantile and count_values.
+// choose among the input's series) and quantile. count_values: count_values.h.
 #pragma once
 
 #include <string>
@@ -68,22 +68,6 @@ class QuantileOperator final : public MaterialisedOperator {
   const RankSpec spec_;
   OperatorPtr child_;
   const OperatorPtr param_;
-};
-
-class CountValuesOperator final : public MaterialisedOperator {
- public:
-  CountValuesOperator(QueryContext* context, const Grid& grid, RankSpec spec, OperatorPtr child,
-                      std::string label)
-      : MaterialisedOperator(context, grid),
-        spec_(std::move(spec)),
-        child_(std::move(child)),
-        label_(std::move(label)) {}
-  Status Open() override;
-
- private:
-  const RankSpec spec_;
-  OperatorPtr child_;
-  const std::string label_;
 };
 
 }  // namespace tocsin::query

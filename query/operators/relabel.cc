@@ -30,17 +30,18 @@ bool IsWord(char c) {
 }
 
 // Go's Regexp.Expand: $name takes the longest run of letters, digits and _; ${name} says where it
-// ends; $$ is a dollar. Groups that do not exist are empty.
-std::string Expand(std::string_view text, const std::vector<re2::StringPiece>& groups,
-                   const std::map<std::string, int>& names) {
-  std::string out;
+// ends; $$ is a dollar. Groups that do not exist are empty. The parts go to append(part), so that
+// their length can be known before any of it is made.
+template <typename Append>
+void ExpandTo(std::string_view text, const std::vector<re2::StringPiece>& groups,
+              const std::map<std::string, int>& names, const Append& append) {
   while (!text.empty()) {
     const size_t dollar = text.find('$');
-    out += text.substr(0, dollar);
+    append(text.substr(0, dollar));
     if (dollar == std::string_view::npos) break;
     text.remove_prefix(dollar + 1);
     if (text.starts_with('$')) {
-      out += '$';
+      append("$");
       text.remove_prefix(1);
       continue;
     }
@@ -50,7 +51,7 @@ std::string Expand(std::string_view text, const std::vector<re2::StringPiece>& g
     const std::string name(text.substr(braced ? 1 : 0, end - (braced ? 1 : 0)));
     const bool complete = !name.empty() && (!braced || (end < text.size() && text[end] == '}'));
     if (!complete) {
-      out += '$';
+      append("$");
       continue;
     }
     text.remove_prefix(end + (braced ? 1 : 0));
@@ -62,10 +63,9 @@ std::string Expand(std::string_view text, const std::vector<re2::StringPiece>& g
     }
     if (group >= 0 && static_cast<size_t>(group) < groups.size()) {
       const re2::StringPiece& piece = groups[static_cast<size_t>(group)];
-      out.append(piece.data() == nullptr ? "" : piece.data(), piece.size());
+      if (piece.data() != nullptr) append({piece.data(), piece.size()});
     }
   }
-  return out;
 }
 
 bool IsLabelName(const std::string& name) { return !name.empty() && model::IsValidUtf8(name); }
@@ -74,6 +74,8 @@ bool IsLabelName(const std::string& name) { return !name.empty() && model::IsVal
 
 Status RelabelOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(child_->Open());
+  // Grow once: a vector that doubles holds three times as much for a moment.
+  TOCSIN_RETURN_IF_ERROR(charge_.Reserve(child_->series_count() * sizeof(Labels) / 4));
   labels_.reserve(child_->series_count());
   drops_name_.reserve(child_->series_count());
   return replace_ ? OpenReplace() : OpenJoin();
@@ -98,17 +100,26 @@ Status RelabelOperator::OpenReplace() {
   const bool sets_name = replace_spec_.destination == model::kMetricName;
   for (size_t s = 0; s < child_->series_count(); ++s) {
     Labels labels = child_->LabelsAt(s);
-    bool drops_name = child_->DropsName(s);
-    const std::string source(labels.Get(replace_spec_.source));
-    if (regex.Match(source, 0, source.size(), re2::RE2::UNANCHORED, groups.data(),
-                    static_cast<int>(groups.size()))) {
-      labels = model::LabelsBuilder(labels)
-                   .Set(replace_spec_.destination, Expand(replace_spec_.replacement, groups, names))
-                   .Build();
-      if (sets_name) drops_name = false;
+    const bool drops_name = child_->DropsName(s);
+    const std::string_view source = labels.Get(replace_spec_.source);
+    TOCSIN_RETURN_IF_ERROR(charge_.Reserve(labels.packed().size() + source.size()));
+    if (!regex.Match({source.data(), source.size()}, 0, source.size(), re2::RE2::UNANCHORED,
+                     groups.data(), static_cast<int>(groups.size()))) {
+      TOCSIN_RETURN_IF_ERROR(charge_.Add(labels));
+      labels_.push_back(std::move(labels));
+      drops_name_.push_back(drops_name);
+      continue;
     }
-    labels_.push_back(std::move(labels));
-    drops_name_.push_back(drops_name);
+    size_t length = 0;
+    ExpandTo(replace_spec_.replacement, groups, names,
+             [&length](std::string_view part) { length += part.size(); });
+    TOCSIN_RETURN_IF_ERROR(charge_.Reserve(labels.packed().size() + length));
+    std::string value;
+    value.reserve(length);
+    ExpandTo(replace_spec_.replacement, groups, names,
+             [&value](std::string_view part) { value += part; });
+    TOCSIN_RETURN_IF_ERROR(
+        Keep(labels, replace_spec_.destination, value, drops_name && !sets_name));
   }
   return Status::Ok();
 }
@@ -128,14 +139,29 @@ Status RelabelOperator::OpenJoin() {
   const bool sets_name = join_spec_.destination == model::kMetricName;
   for (size_t s = 0; s < child_->series_count(); ++s) {
     const Labels labels = child_->LabelsAt(s);
+    size_t length = 0;
+    for (const std::string& source : join_spec_.sources) {
+      length += labels.Get(source).size() + join_spec_.separator.size();
+    }
+    TOCSIN_RETURN_IF_ERROR(charge_.Reserve(labels.packed().size() + length));
     std::string joined;
+    joined.reserve(length);
     for (size_t i = 0; i < join_spec_.sources.size(); ++i) {
       if (i > 0) joined += join_spec_.separator;
       joined += labels.Get(join_spec_.sources[i]);
     }
-    labels_.push_back(model::LabelsBuilder(labels).Set(join_spec_.destination, joined).Build());
-    drops_name_.push_back(child_->DropsName(s) && !sets_name);
+    TOCSIN_RETURN_IF_ERROR(
+        Keep(labels, join_spec_.destination, joined, child_->DropsName(s) && !sets_name));
   }
+  return Status::Ok();
+}
+
+Status RelabelOperator::Keep(const Labels& labels, const std::string& destination,
+                             std::string_view value, bool drops_name) {
+  Labels built = model::LabelsBuilder(labels).Set(destination, value).Build();
+  TOCSIN_RETURN_IF_ERROR(charge_.Add(built));
+  labels_.push_back(std::move(built));
+  drops_name_.push_back(drops_name);
   return Status::Ok();
 }
 

@@ -44,8 +44,13 @@ class RelabelOperator final : public Operator {
   const LabelReplaceSpec replace_spec_;
   const LabelJoinSpec join_spec_;
   const OperatorPtr child_;
+  // Builds `labels` with the destination set to `value` and keeps them.
+  Status Keep(const model::Labels& labels, const std::string& destination, std::string_view value,
+              bool drops_name);
+
   std::vector<model::Labels> labels_;
   std::vector<bool> drops_name_;
+  LabelsCharge charge_{context_};
 };
 
 }  // namespace tocsin::query

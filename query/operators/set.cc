@@ -17,7 +17,8 @@ void SetOperator::MarkPresent(const Batch& batch, size_t row, uint32_t group) {
 Status SetOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(lhs_->Open());
   TOCSIN_RETURN_IF_ERROR(rhs_->Open());
-  const size_t groups = HashSignatures(matching_, *lhs_, *rhs_, &group_of_lhs_, &group_of_rhs_);
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(
+      const size_t groups, HashSignatures(matching_, *lhs_, *rhs_, &group_of_lhs_, &group_of_rhs_));
   TOCSIN_RETURN_IF_ERROR(charge_.Grow(&context_->memory, groups * grid_.count));
   present_.assign(groups * grid_.count, 0);
   if (op_ == BinaryOp::kOr) return OpenOr();
@@ -31,7 +32,9 @@ Status SetOperator::OpenOr() {
   TOCSIN_RETURN_IF_ERROR(ReadAll(*lhs_, &lhs_rows_));
   for (size_t s = 0; s < lhs_rows_.series(); ++s) {
     MarkPresent(lhs_rows_, s, group_of_lhs_[s]);
-    lhs_labels_.push_back(lhs_->LabelsAt(s));
+    Labels labels = lhs_->LabelsAt(s);
+    TOCSIN_RETURN_IF_ERROR(labels_charge_.Add(labels));
+    lhs_labels_.push_back(std::move(labels));
     lhs_drops_name_.push_back(lhs_->DropsName(s));
   }
   lhs_.reset();

@@ -25,20 +25,24 @@ Labels SignatureOf(const VectorMatching& matching, const Labels& labels) {
   return Labels::FromSorted(kept.data(), kept.size());
 }
 
-size_t HashSignatures(const VectorMatching& matching, const Operator& lhs, const Operator& rhs,
-                      std::vector<uint32_t>* group_of_lhs, std::vector<uint32_t>* group_of_rhs) {
+Result<size_t> HashSignatures(const VectorMatching& matching, const Operator& lhs,
+                              const Operator& rhs, std::vector<uint32_t>* group_of_lhs,
+                              std::vector<uint32_t>* group_of_rhs) {
+  LabelsCharge charge(lhs.context());
   std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
-  const auto hash_side = [&](const Operator& side, std::vector<uint32_t>* groups) {
+  const auto hash_side = [&](const Operator& side, std::vector<uint32_t>* groups) -> Status {
     groups->clear();
     groups->reserve(side.series_count());
     for (size_t s = 0; s < side.series_count(); ++s) {
       const auto next = static_cast<uint32_t>(ids.size());
-      groups->push_back(
-          ids.try_emplace(SignatureOf(matching, side.LabelsAt(s)), next).first->second);
+      const auto [it, added] = ids.try_emplace(SignatureOf(matching, side.LabelsAt(s)), next);
+      if (added) TOCSIN_RETURN_IF_ERROR(charge.Add(it->first));
+      groups->push_back(it->second);
     }
+    return Status::Ok();
   };
-  hash_side(lhs, group_of_lhs);
-  hash_side(rhs, group_of_rhs);
+  TOCSIN_TRY(hash_side(lhs, group_of_lhs));
+  TOCSIN_TRY(hash_side(rhs, group_of_rhs));
   return ids.size();
 }
 

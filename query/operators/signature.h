@@ -12,7 +12,8 @@ namespace tocsin::query {
 model::Labels SignatureOf(const VectorMatching& matching, const model::Labels& labels);
 
 // The signature ids of both sides' series, shared between them; returns how many there are.
-size_t HashSignatures(const VectorMatching& matching, const Operator& lhs, const Operator& rhs,
-                      std::vector<uint32_t>* group_of_lhs, std::vector<uint32_t>* group_of_rhs);
+Result<size_t> HashSignatures(const VectorMatching& matching, const Operator& lhs,
+                              const Operator& rhs, std::vector<uint32_t>* group_of_lhs,
+                              std::vector<uint32_t>* group_of_rhs);
 
 }  // namespace tocsin::query

@@ -337,6 +337,47 @@ BOOST_AUTO_TEST_CASE(BoundsStopAQuery) {
   BOOST_CHECK(run(options, cancelled).error().code() == Code::kCancelled);
 }
 
+// What queries make of labels is not bounded by what is stored: it has to be charged as it is made.
+BOOST_AUTO_TEST_CASE(LabelsThatGrowAreCharged) {
+  const FakeQueryable store = ManySeries(3, 40);
+  EngineOptions options;
+  options.memory_budget_bytes = 8 << 20;
+  Engine engine(options);
+  std::string doubled = "label_replace(x_total, \"a\", \"0123456789abcdef\", \"\", \"\")";
+  for (int i = 0; i < 30; ++i) doubled = "label_join(" + doubled + R"(, "a", "", "a", "a"))";
+  std::string replaced = R"(label_replace(x_total, "a", "0123456789abcdef", "", ""))";
+  for (int i = 0; i < 30; ++i) {
+    replaced = "label_replace(" + replaced + ", \"a\", \"$1${1}\", \"a\", \"(.*)\")";
+  }
+  for (const std::string& query :
+       {doubled, replaced, "count(" + doubled + ")", "x_total + on (a) " + replaced}) {
+    const auto result = engine.Instant(store, query, 0, {});
+    BOOST_REQUIRE(!result.has_value());
+    BOOST_TEST(result.error().message().find("is exhausted") != std::string::npos,
+               result.error().message());
+  }
+  BOOST_TEST(engine.memory().used_bytes == 0U);
+}
+
+// Each value is there at one step only: as many series as points.
+BOOST_AUTO_TEST_CASE(CountedValuesTakeMemoryByPoint) {
+  FakeQueryable store;
+  constexpr int kSteps = 2000;
+  const auto labels = model::Labels::FromPairs({{"__name__", "x"}});
+  for (int i = 0; i < kSteps; ++i) store.Add(labels, i * 1000, i * 0.5);
+  EngineOptions options;
+  options.memory_budget_bytes = 8 << 20;
+  Engine engine(options);
+  // As rows of steps it would take 32 MB.
+  const auto result =
+      engine.Range(store, "sum(count_values(\"v\", x))", 0, (kSteps - 1) * 1000, 1000, {});
+  BOOST_REQUIRE_MESSAGE(result.has_value(), result.error().message());
+  const Matrix& matrix = std::get<Matrix>(result->value);
+  BOOST_REQUIRE(matrix.size() == 1U);
+  BOOST_TEST(matrix[0].floats.size() == size_t{kSteps});
+  for (const FloatPoint& point : matrix[0].floats) BOOST_TEST(point.value == 1);
+}
+
 // Neither may take memory by step before it is refused, nor time by the square of its length.
 BOOST_AUTO_TEST_CASE(AbsurdQuestionsEndSoon) {
   const FakeQueryable store = ManySeries(3, 40);
