@@ -1,6 +1,7 @@
 // tocsin: picks the command. `serve` is also meant when only flags are given.
 #include <fmt/core.h>
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,13 @@ constexpr const char* kUsage =
 int Usage(int exit_code) {
   fmt::print(exit_code == 0 ? stdout : stderr, "{}", kUsage);
   return exit_code;
+}
+
+// What could not be printed is not done: think of a full disk behind `tocsin tsdb dump > FILE`.
+int Finish(int exit_code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  fmt::print(stderr, "tocsin: standard output cannot be written\n");
+  return exit_code == 0 ? 1 : exit_code;
 }
 
 }  // namespace
@@ -55,12 +63,13 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (command == "help") return Usage(0);
-  if (command == "check") return RunCheck(tocsin::Env::Default(), args, Console::Standard());
-  if (command == "tsdb") return RunTsdb(tocsin::Env::Default(), args, Console::Standard());
-  if (command == "promql") return RunPromql(args, Console::Standard());
+  if (command == "check")
+    return Finish(RunCheck(tocsin::Env::Default(), args, Console::Standard()));
+  if (command == "tsdb") return Finish(RunTsdb(tocsin::Env::Default(), args, Console::Standard()));
+  if (command == "promql") return Finish(RunPromql(args, Console::Standard()));
   if (command == "test" && args.size() >= 2 && args[0] == "promql") {
     args.erase(args.begin());
-    return TestPromql(args, [](std::string_view text) { fmt::print("{}", text); });
+    return Finish(TestPromql(args, Console::Standard().out));
   }
   return Usage(2);
 }

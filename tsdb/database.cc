@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "tsdb/database_impl.h"
+#include "tsdb/prometheus/import_staging.h"
 #include "tsdb/snapshot_writer.h"
 
 namespace tocsin::tsdb {
@@ -23,9 +24,16 @@ Status DatabaseImpl::Start() {
                                               " is no power of two from 1 to 64");
   }
   if (options_.read_only) return StartReadOnly();
+  TOCSIN_RETURN_IF_ERROR(CheckMayHoldStore(env_, options_.dir));
   TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(options_.dir));
   TOCSIN_ASSIGN_OR_RETURN_STATUS(lock_, env_.LockFile(JoinPath(options_.dir, "lock")));
   TOCSIN_RETURN_IF_ERROR(budget_env_.CountFiles());
+  bool import_ended = false;
+  if (const Status ended = ImportStaging(env_, options_.dir).Recover(&import_ended); !ended.ok()) {
+    LogError("tsdb", "an import that was broken off cannot be ended yet", {{"err", ended}});
+  } else if (import_ended) {
+    LogInfo("tsdb", "the segments of an import that was broken off are moved into place");
+  }
   budget_.SetCap(options_.policy.retention_bytes);
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const uint64_t seed, LoadSeed());
   store_ =
@@ -136,7 +144,7 @@ Status DatabaseImpl::Snapshot(const std::string& directory, bool skip_head) {
   MutexLock lock(compact_mutex_);
   compactor_->AddWaiting(-1);
   TOCSIN_ASSIGN_OR_RETURN_STATUS(SnapshotContents contents, compactor_->SealForSnapshot(skip_head));
-  contents.seed_path = JoinPath(options_.dir, "seed");
+  contents.seed_path = JoinPath(options_.dir, kSeedFile);
   const std::shared_ptr<const RollupSet> rollups = rollups_->Current();
   for (const auto& rollup : *rollups) contents.rollup_paths.push_back(rollup->segment().path());
   return WriteSnapshot(env_, directory, contents);

@@ -43,6 +43,7 @@
 #include "base/status.h"
 #include "model/storage.h"
 #include "model/tail.h"
+#include "tsdb/damage.h"
 #include "tsdb/storage_policy.h"
 
 namespace tocsin::tsdb {
@@ -281,8 +282,9 @@ class Database : public model::Appender, public model::Queryable {
   // By time, then level.
   virtual std::vector<StoredSegment> Segments() const = 0;
   virtual const Options& options() const = 0;
-  // What Open and later seals put aside: "path: reason".
-  virtual std::vector<std::string> quarantined() const = 0;
+  // What cannot be served as it was written: files that were put aside or are damaged in part, as
+  // far as they have been read, and files that are missing.
+  virtual std::vector<Damage> Damages() const = 0;
 };
 
 }  // namespace tocsin::tsdb

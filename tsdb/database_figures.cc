@@ -67,6 +67,19 @@ DatabaseCounters DatabaseImpl::counters() const {
   return result;
 }
 
+std::vector<Damage> DatabaseImpl::Damages() const {
+  std::vector<Damage> damages = quarantine_.list();
+  MarkHarmless(&damages);
+  const std::vector<Damage>& missing = store_->losses().missing;
+  damages.insert(damages.end(), missing.begin(), missing.end());
+  if (const uint64_t files = counters().replay_missing_log_files; files > 0) {
+    damages.push_back({JoinPath(options_.dir, "wal"), std::to_string(files) +
+                                                          (files == 1 ? " file is" : " files are") +
+                                                          " missing between others"});
+  }
+  return damages;
+}
+
 DatabaseSizes DatabaseImpl::sizes() const {
   DatabaseSizes result;
   result.head_bytes = head_->run_bytes();

@@ -32,6 +32,7 @@
 #include "tsdb/rollup/rollup_store.h"
 #include "tsdb/segment_store.h"
 #include "tsdb/snapshot.h"
+#include "tsdb/store_directory.h"
 #include "tsdb/tail.h"
 
 namespace tocsin::tsdb {
@@ -138,7 +139,7 @@ class DatabaseImpl final : public Database {
   DatabaseStats Stats(size_t limit) const override { return HeadStats(*head_, limit); }
   std::vector<StoredSegment> Segments() const override;
   const Options& options() const override { return options_; }
-  std::vector<std::string> quarantined() const override { return quarantine_.list(); }
+  std::vector<Damage> Damages() const override;
 
  private:
   Status CheckWritable() const {

@@ -22,7 +22,7 @@ constexpr int kReadOnlyAttemptsMax = 10;
 // The secret that fingerprints are keyed with. Losing it costs only time: fingerprints of older
 // segments are then computed from their labels.
 Result<uint64_t> DatabaseImpl::LoadSeed() {
-  const std::string path = JoinPath(options_.dir, "seed");
+  const std::string path = JoinPath(options_.dir, kSeedFile);
   auto bytes = env_.ReadFile(path);
   if (bytes && bytes->size() == sizeof(uint64_t)) return LoadFixed<uint64_t>(bytes->data());
   if (bytes) {
@@ -43,7 +43,7 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
   LogInventory inventory;
   if (options_.wal) {
     if (!options_.read_only) TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(log_dir));
-    TOCSIN_ASSIGN_OR_RETURN_STATUS(inventory, ListLogs(env_, log_dir));
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(inventory, ListLogs(env_, log_dir, options_.read_only));
   }
   for (const auto& [path, reason] : inventory.unreadable) {
     if (!reason.empty()) {
@@ -159,10 +159,9 @@ bool DatabaseImpl::AwaitLoaded(int64_t timeout_ms) {
 // A daemon beside us may seal what the log held while we read: then the two do not fit, and both
 // are read again.
 Status DatabaseImpl::StartReadOnly() {
+  TOCSIN_RETURN_IF_ERROR(CheckIsStore(env_, options_.dir));
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const uint64_t seed, LoadSeed());
   const std::string segment_dir = JoinPath(options_.dir, "segments");
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto found, env_.Stat(options_.dir));
-  if (!found.is_directory) return Status(Code::kInvalidArgument, options_.dir + ": no directory");
   for (int attempt = 1;; ++attempt) {
     replay_.reset();
     head_.reset();

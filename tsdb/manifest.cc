@@ -15,7 +15,7 @@ constexpr std::string_view kMagic = "TOCMAN\r\n";
 // magic | u32 CRC-32C of the rest | u8 version | 3 zero bytes. Every version begins so.
 constexpr size_t kHeaderBytes = 16;
 constexpr size_t kVersionAt = 12;
-constexpr std::string_view kNames[] = {"manifest", "manifest.copy"};
+constexpr std::string_view kNames[] = {kManifestFile, kManifestCopyFile};
 
 Status Damaged(std::string_view what) {
   return Status(Code::kCorruption, "manifest: " + std::string(what));

@@ -23,6 +23,8 @@
 namespace tocsin::tsdb {
 
 inline constexpr uint8_t kManifestFormatVersion = 1;
+inline constexpr std::string_view kManifestFile = "manifest";
+inline constexpr std::string_view kManifestCopyFile = "manifest.copy";
 
 struct Manifest {
   struct Segment {

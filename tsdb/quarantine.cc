@@ -19,14 +19,14 @@ void Quarantine::Put(const std::string& path, std::string_view reason) {
              {{"file", path}, {"err", status}, {"damage", reason}});
   }
   MutexLock lock(mutex_);
-  list_.push_back(path + ": " + std::string(reason));
+  list_.push_back({path, std::string(reason)});
 }
 
 void Quarantine::Note(const std::string& path, std::string_view reason) {
   MutexLock lock(mutex_);
   if (!noted_.insert(path).second) return;
   LogWarn("tsdb", "damage in a file is skipped", {{"file", path}, {"err", reason}});
-  list_.push_back(path + ": " + std::string(reason));
+  list_.push_back({path, std::string(reason)});
 }
 
 void Quarantine::Forget() {
@@ -40,7 +40,7 @@ uint64_t Quarantine::files() const {
   return list_.size();
 }
 
-std::vector<std::string> Quarantine::list() const {
+std::vector<Damage> Quarantine::list() const {
   MutexLock lock(mutex_);
   return list_;
 }

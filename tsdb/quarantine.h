@@ -11,6 +11,7 @@
 #include "base/env.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "tsdb/damage.h"
 
 namespace tocsin::tsdb {
 
@@ -31,14 +32,14 @@ class Quarantine {
   void Forget();
 
   uint64_t files() const;
-  std::vector<std::string> list() const;  // "path: reason"
+  std::vector<Damage> list() const;
 
  private:
   Env& env_;
   const std::string directory_;
   const bool read_only_;
   mutable Mutex mutex_;
-  std::vector<std::string> list_ GUARDED_BY(mutex_);
+  std::vector<Damage> list_ GUARDED_BY(mutex_);
   std::set<std::string> noted_ GUARDED_BY(mutex_);
 };
 

@@ -10,6 +10,7 @@
 #include "tsdb/segment/segment_file.h"
 #include "tsdb/segment/writer.h"
 #include "tsdb/segment_store.h"
+#include "tsdb/store_directory.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -202,16 +203,15 @@ Status RepairLog(Env& env, const std::string& dir, RepairReport* report) {
   const std::string log_dir = JoinPath(dir, "wal");
   {
     TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto looking, Database::Open(options));
-    for (const std::string& place : looking->quarantined()) {
-      if (place.starts_with(log_dir)) report->damaged_logs.push_back(place);
+    for (Damage& damage : looking->Damages()) {
+      if (damage.path.starts_with(log_dir)) report->damaged_logs.push_back(std::move(damage));
     }
   }
   if (report->damaged_logs.empty()) return Status::Ok();
   const std::string quarantine = JoinPath(dir, "quarantine");
   TOCSIN_RETURN_IF_ERROR(env.CreateDirs(quarantine));
-  for (const std::string& place : report->damaged_logs) {
-    const std::string path = place.substr(0, place.find(": "));
-    if (!env.Exists(path)) continue;
+  for (const auto& [path, reason, harmless] : report->damaged_logs) {
+    if (path == log_dir || !env.Exists(path)) continue;  // what is missing has no copy
     TOCSIN_RETURN_IF_ERROR(CopyFile(env, path, JoinPath(quarantine, BaseName(path)) + ".damaged"));
   }
   TOCSIN_RETURN_IF_ERROR(env.SyncDir(quarantine));
@@ -223,20 +223,17 @@ Status RepairLog(Env& env, const std::string& dir, RepairReport* report) {
 
 Status RepairSegments(Env& env, const std::string& dir, RepairReport* report,
                       const std::function<void(uint64_t, uint64_t)>& progress) {
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto lock, env.LockFile(JoinPath(dir, "lock")));
-  const auto seed = env.ReadFile(JoinPath(dir, "seed"));
+  const auto seed = env.ReadFile(JoinPath(dir, kSeedFile));
   const bool known = seed && seed->size() == sizeof(uint64_t);
   Quarantine quarantine(env, JoinPath(dir, "quarantine"));
   SegmentStore store(env, JoinPath(dir, "segments"), known ? LoadFixed<uint64_t>(seed->data()) : 0,
                      quarantine);
   TOCSIN_RETURN_IF_ERROR(store.Open());
-  for (const std::string& place : quarantine.list()) {
-    const size_t colon = place.find(": ");
-    RepairReport::Damaged damaged;
-    damaged.path = place.substr(0, colon);
-    damaged.reason = place.substr(std::min(place.size(), colon + 2));
-    report->damaged.push_back(std::move(damaged));
-  }
+  std::vector<Damage> put_aside = quarantine.list();
+  MarkHarmless(&put_aside);
+  for (Damage& damage : put_aside)
+    static_cast<Damage&>(report->damaged.emplace_back()) = std::move(damage);
+  report->missing = store.losses().missing;
   const std::shared_ptr<const Version> version = store.Current();
   for (const Version::Segment& segment : version->segments) {
     progress(report->segments++, version->segments.size());
@@ -276,11 +273,13 @@ Status RepairRollups(Env& env, const std::string& dir, RepairReport* report) {
 Result<RepairReport> RepairStore(Env& env, const std::string& dir,
                                  const std::function<void(uint64_t, uint64_t)>& progress) {
   RepairReport report;
-  TOCSIN_ASSIGN_OR_RETURN(const FileInfo found, env.Stat(dir));
-  if (!found.is_directory) return Error(Code::kInvalidArgument, dir + ": no directory");
-  TOCSIN_TRY(RepairSegments(env, dir, &report, progress));
-  TOCSIN_TRY(RepairRollups(env, dir, &report));
-  TOCSIN_TRY(RepairLog(env, dir, &report));
+  TOCSIN_TRY(CheckIsStore(env, dir));
+  {
+    TOCSIN_ASSIGN_OR_RETURN(const auto lock, env.LockFile(JoinPath(dir, "lock")));
+    TOCSIN_TRY(RepairSegments(env, dir, &report, progress));
+    TOCSIN_TRY(RepairRollups(env, dir, &report));
+  }
+  TOCSIN_TRY(RepairLog(env, dir, &report));  // a database of its own takes the lock
   return report;
 }
 

@@ -13,14 +13,13 @@
 
 #include "base/env.h"
 #include "base/status.h"
+#include "tsdb/damage.h"
 
 namespace tocsin::tsdb {
 
 struct RepairReport {
   uint64_t segments = 0;  // that were looked at
-  struct Damaged {
-    std::string path;
-    std::string reason;
+  struct Damaged : Damage {
     bool rewritten = false;  // else nothing could be saved
     uint64_t samples = 0;    // as the file's footer said; 0 when that is damaged
     uint64_t samples_saved = 0;
@@ -29,7 +28,8 @@ struct RepairReport {
     std::string rewritten_to;
   };
   std::vector<Damaged> damaged;
-  std::vector<std::string> damaged_logs;  // "path: reason"
+  std::vector<Damage> damaged_logs;
+  std::vector<Damage> missing;  // segments
 };
 
 // Takes the store's lock (kUnavailable: it is in use). `progress`: segments done and to do.

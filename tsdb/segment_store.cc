@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "base/time_text.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -102,7 +103,7 @@ Status SegmentStore::Open() {
       LogWarn("tsdb", "replaced segment cannot be removed",
               {{"file", segment->path()}, {"err", status}});
   }
-  ReportLosses(found);
+  FindLosses(found, /*log=*/true);
   MutexLock lock(change_mutex_);
   sequence_ = found.manifest.sequence;
   commit_ = opened_commit_ = found.manifest.commit;
@@ -119,18 +120,26 @@ Status SegmentStore::OpenReadOnly() {
   auto found = Find();
   if (!found && found.error().code() == Code::kNotFound) return Status::Ok();
   if (!found) return std::move(found).error();
+  FindLosses(*found, /*log=*/false);
   opened_commit_ = found->manifest.commit;
   versions_.Publish(VersionOf(*std::move(found)));
   return Status::Ok();
 }
 
-void SegmentStore::ReportLosses(const Found& found) {
+void SegmentStore::FindLosses(const Found& found, bool log) {
   for (const Manifest::Segment& segment : found.manifest.segments) {
     if (found.present.contains(segment.id)) continue;
     const bool is_damaged = found.damaged.contains(segment.name);
+    const std::string path = JoinPath(directory_, segment.name);
     (is_damaged ? losses_.samples_damaged : losses_.samples_missing) += segment.samples;
+    if (!is_damaged) {
+      losses_.missing.push_back({path, "missing, with " + std::to_string(segment.samples) +
+                                           " samples from " + FormatTimeMs(segment.range.min_ms) +
+                                           " to " + FormatTimeMs(segment.range.max_ms)});
+    }
+    if (!log) continue;
     LogError("tsdb", is_damaged ? "samples lost: segment damaged" : "samples lost: segment missing",
-             {{"file", JoinPath(directory_, segment.name)},
+             {{"file", path},
               {"samples", segment.samples},
               {"from_ms", segment.range.min_ms},
               {"to_ms", segment.range.max_ms}});

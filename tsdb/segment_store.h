@@ -56,6 +56,7 @@ class SegmentStore {
   struct Losses {
     uint64_t samples_missing = 0;
     uint64_t samples_damaged = 0;
+    std::vector<Damage> missing;
   };
   const Losses& losses() const { return losses_; }
   // No sample, and no delete, that the manifest knew of when it was opened has a higher number.
@@ -115,7 +116,8 @@ class SegmentStore {
   // Makes the renamed file durable and known, in place of `replaced`.
   Status Install(const std::string& path, std::span<const Version::Segment> replaced,
                  std::weak_ptr<const Version>* old_version);
-  void ReportLosses(const Found& found);
+  // `log`: each of them as an error.
+  void FindLosses(const Found& found, bool log);
   Status Unlink(std::span<const Version::Segment> segments);
   Status RemoveStrays();
 

@@ -20,14 +20,15 @@ struct Command {
   std::string_view name;
   std::string_view summary;
   int (*run)(Env&, std::span<const std::string>, const Console&);
+  bool tells_damage = true;  // of the store, by itself
 };
 
 constexpr std::array kCommands = {
-    Command{"import", "import a Prometheus data directory", TsdbImport},
+    Command{"import", "import a Prometheus data directory", TsdbImport, false},
     Command{"export", "write the store as Prometheus blocks", TsdbExport},
     Command{"analyze", "cardinality, churn, and what takes the bytes", TsdbAnalyze},
     Command{"create-blocks-from", "openmetrics: text into the store, or as Prometheus blocks",
-            TsdbCreateBlocks},
+            TsdbCreateBlocks, false},
     Command{"list", "list the segments", TsdbList},
     Command{"dump", "print samples", TsdbDump},
     Command{"verify", "check every checksum and decode every column", TsdbVerify},
@@ -90,6 +91,21 @@ int ToolError(std::string_view command, const Status& status, const Console& con
   return kToolFailed;
 }
 
+int ToolMisuse(std::string_view command, const Status& status, const Console& console) {
+  ToolError(command, status, console);
+  return kToolUsage;
+}
+
+int ReportDamage(const tsdb::Database& database, const Console& console) {
+  int exit_code = kToolDone;
+  for (const tsdb::Damage& damage : database.Damages()) {
+    if (!damage.harmless) exit_code = kToolIncomplete;
+    console.err((damage.harmless ? "damaged, but nothing is lost by it: " : "left out: ") +
+                damage.Text() + "\n");
+  }
+  return exit_code;
+}
+
 Result<std::unique_ptr<tsdb::Database>> OpenToLook(Env& env, const std::string& dir) {
   tsdb::DatabaseOptions options;
   options.dir = dir;
@@ -146,10 +162,12 @@ int RunTsdb(Env& env, std::span<const std::string> args, const Console& console)
     console.out(Usage());
     return kToolDone;
   }
-  // The store's everyday messages are no business of a tool's user; warnings are.
-  ConfigureLog(LogLevel::kWarn, LogFormat::kLogfmt);
   for (const Command& command : kCommands) {
-    if (command.name == name) return command.run(env, args.subspan(1), console);
+    if (command.name != name) continue;
+    // The store's everyday messages are no business of a tool's user; warnings are, where the tool
+    // does not say the same in its own words.
+    ConfigureLog(command.tells_damage ? LogLevel::kError : LogLevel::kWarn, LogFormat::kLogfmt);
+    return command.run(env, args.subspan(1), console);
   }
   console.err(name.empty() ? Usage()
                            : fmt::format("tocsin tsdb: unknown command \"{}\"\n{}", name, Usage()));

@@ -71,6 +71,10 @@ void PrintTable(const std::vector<std::vector<std::string>>& rows, const Console
 void PrintBlocks(const tsdb::ExportReport& report, const Console& console);
 // Says what went wrong; the exit code for it.
 int ToolError(std::string_view command, const Status& status, const Console& console);
+// The same for an argument that is not understood.
+int ToolMisuse(std::string_view command, const Status& status, const Console& console);
+// Names the damage that was met so far. The exit code of a tool that is done but for that.
+int ReportDamage(const tsdb::Database& database, const Console& console);
 // Opens the store for looking.
 Result<std::unique_ptr<tsdb::Database>> OpenToLook(Env& env, const std::string& dir);
 // "1234567" or "1.2M".

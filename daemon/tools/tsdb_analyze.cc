@@ -230,11 +230,11 @@ int TsdbAnalyze(Env& env, std::span<const std::string> args, const Console& cons
       });
   if (exit_code) return *exit_code;
   const auto range = ParseToolRange(min_time, max_time);
-  if (!range) return ToolError(kName, range.error(), console);
+  if (!range) return ToolMisuse(kName, range.error(), console);
   model::MatcherSet matchers;
   if (!selector.empty()) {
     auto parsed = query::ParseMetricSelector(selector);
-    if (!parsed) return ToolError(kName, parsed.error().Annotate("--match"), console);
+    if (!parsed) return ToolMisuse(kName, parsed.error().Annotate("--match"), console);
     matchers = *std::move(parsed);
   }
   const auto database = OpenToLook(env, dir);
@@ -250,10 +250,15 @@ int TsdbAnalyze(Env& env, std::span<const std::string> args, const Console& cons
   cardinality.Print(limit, console);
   Parts parts;
   const std::string segment_dir = JoinPath(dir, "segments");
-  int result = kToolDone;
+  int result = ReportDamage(**database, console);
+  const std::vector<tsdb::Damage> told = (*database)->Damages();
   for (const std::string& name : env.ListDir(segment_dir).value_or(std::vector<std::string>())) {
     if (!name.ends_with(tsdb::kSegmentSuffix)) continue;
-    const Status added = parts.AddSegment(env, JoinPath(segment_dir, name));
+    const std::string path = JoinPath(segment_dir, name);
+    if (std::any_of(told.begin(), told.end(),
+                    [&](const auto& damage) { return damage.path == path; }))
+      continue;
+    const Status added = parts.AddSegment(env, path);
     // Merged away meanwhile by a daemon beside us.
     if (!added.ok() && added.code() != Code::kNotFound) result = ToolError(kName, added, console);
   }

@@ -8,7 +8,9 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <bit>
+#include <memory>
 
 #include "base/env.h"
 #include "base/number.h"
@@ -64,16 +66,29 @@ class Dumper {
  public:
   Dumper(DumpFormat format, const Console& console) : format_(format), console_(console) {}
 
-  Status Dump(const model::Snapshot& snapshot, const model::MatcherSet& matchers,
+  // The sets are or-ed: a series that several of them match is there once.
+  Status Dump(const model::Snapshot& snapshot, std::span<const model::MatcherSet> matcher_sets,
               model::TimeRange range) {
-    model::SelectHints hints;
-    hints.sorted = true;
-    TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto selection, snapshot.Select(matchers, range, hints));
-    const auto reader = selection->NewReader();
+    std::vector<Selected> all;
+    for (const model::MatcherSet& matchers : matcher_sets) {
+      model::SelectHints hints;
+      hints.sorted = true;
+      Selected one;
+      TOCSIN_ASSIGN_OR_RETURN_STATUS(one.series, snapshot.Select(matchers, range, hints));
+      one.reader = one.series->NewReader();
+      if (one.Advance(0)) all.push_back(std::move(one));
+    }
     model::ColumnBatch batch;
-    for (size_t i = 0; i < selection->size(); ++i) {
-      TOCSIN_RETURN_IF_ERROR(reader->Read(i, 1, &batch));
-      DumpSeries(selection->LabelsAt(i), batch.columns[0]);
+    while (!all.empty()) {
+      auto first = std::min_element(
+          all.begin(), all.end(),
+          [](const Selected& a, const Selected& b) { return a.labels < b.labels; });
+      TOCSIN_RETURN_IF_ERROR(first->reader->Read(first->next, 1, &batch));
+      const model::Labels labels = first->labels;
+      DumpSeries(labels, batch.columns[0]);
+      std::erase_if(all, [&labels](Selected& one) {
+        return one.labels == labels && !one.Advance(one.next + 1);
+      });
     }
     return Status::Ok();
   }
@@ -88,6 +103,21 @@ class Dumper {
   }
 
  private:
+  // What one set of matchers selects, in label order.
+  struct Selected {
+    std::unique_ptr<model::SeriesSelection> series;
+    std::unique_ptr<model::ColumnReader> reader;
+    size_t next = 0;
+    model::Labels labels;  // of that one
+
+    bool Advance(size_t to) {
+      next = to;
+      if (next == series->size()) return false;
+      labels = series->LabelsAt(next);
+      return true;
+    }
+  };
+
   void DumpSeries(const model::Labels& labels, const model::Column& column) {
     const std::string series =
         format_ == DumpFormat::kOpenMetrics ? OpenMetricsSeries(labels) : labels.ToBracedString();
@@ -158,11 +188,11 @@ int TsdbDump(Env& env, std::span<const std::string> args, const Console& console
       });
   if (exit_code) return *exit_code;
   const auto range = ParseToolRange(min_time, max_time);
-  if (!range) return ToolError("dump", range.error(), console);
+  if (!range) return ToolMisuse("dump", range.error(), console);
   std::vector<model::MatcherSet> sets;
   for (const std::string& selector : selectors) {
     auto matchers = query::ParseMetricSelector(selector);
-    if (!matchers) return ToolError("dump", matchers.error().Annotate("--match"), console);
+    if (!matchers) return ToolMisuse("dump", matchers.error().Annotate("--match"), console);
     sets.push_back(*std::move(matchers));
   }
   if (sets.empty()) sets.emplace_back();
@@ -173,14 +203,10 @@ int TsdbDump(Env& env, std::span<const std::string> args, const Console& console
                                                            : DumpFormat::kPromtool;
   Dumper dumper(format, console);
   const auto snapshot = (*database)->Pin();
-  for (const model::MatcherSet& matchers : sets) {
-    if (const Status status = dumper.Dump(*snapshot, matchers, *range); !status.ok())
-      return ToolError("dump", status, console);
-  }
+  if (const Status status = dumper.Dump(*snapshot, sets, *range); !status.ok())
+    return ToolError("dump", status, console);
   dumper.End();
-  for (const std::string& damage : (*database)->quarantined())
-    console.err("left out: " + damage + "\n");
-  return (*database)->quarantined().empty() ? kToolDone : kToolIncomplete;
+  return ReportDamage(**database, console);
 }
 
 }  // namespace tocsin::daemon

@@ -63,17 +63,17 @@ int TsdbExport(Env& env, std::span<const std::string> args, const Console& conso
       });
   if (exit_code) return *exit_code;
   const auto range = ParseToolRange(min_time, max_time);
-  if (!range) return ToolError("export", range.error(), console);
+  if (!range) return ToolMisuse("export", range.error(), console);
   options.range = *range;
   const auto duration_ms = ParseDuration(duration);
   if (!duration_ms || *duration_ms < 60'000) {
-    return ToolError(
+    return ToolMisuse(
         "export", Status(Code::kInvalidArgument, "--block-duration: a minute at least"), console);
   }
   options.block_duration_ms = *duration_ms;
   if (!selector.empty()) {
     auto matchers = query::ParseMetricSelector(selector);
-    if (!matchers) return ToolError("export", matchers.error().Annotate("--match"), console);
+    if (!matchers) return ToolMisuse("export", matchers.error().Annotate("--match"), console);
     options.matchers = *std::move(matchers);
   }
   const auto database = OpenToLook(env, dir);
@@ -86,9 +86,7 @@ int TsdbExport(Env& env, std::span<const std::string> args, const Console& conso
   progress.End();
   if (!report) return ToolError("export", report.error(), console);
   PrintBlocks(*report, console);
-  for (const std::string& damage : (*database)->quarantined())
-    console.err("left out: " + damage + "\n");
-  return (*database)->quarantined().empty() ? kToolDone : kToolIncomplete;
+  return ReportDamage(**database, console);
 }
 
 }  // namespace tocsin::daemon

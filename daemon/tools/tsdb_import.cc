@@ -104,7 +104,7 @@ int TsdbImport(Env& env, std::span<const std::string> args, const Console& conso
   });
   if (exit_code) return *exit_code;
   const auto range = ParseToolRange(min_time, max_time);
-  if (!range) return ToolError("import", range.error(), console);
+  if (!range) return ToolMisuse("import", range.error(), console);
   options.range = *range;
   Progress progress(env, console, Progress::OnTerminal());
   options.progress = [&](const tsdb::ImportProgress& p) { progress.Show(p.what, p.done, p.all); };

@@ -46,15 +46,11 @@ int TsdbList(Env& env, std::span<const std::string> args, const Console& console
   if (!database) return ToolError("list", database.error(), console);
   const std::string segment_dir = JoinPath(dir, "segments");
   std::vector<std::shared_ptr<const tsdb::SegmentReader>> segments;
-  int result = kToolDone;
   for (const std::string& name : env.ListDir(segment_dir).value_or(std::vector<std::string>())) {
     if (!name.ends_with(tsdb::kSegmentSuffix)) continue;
     auto segment = tsdb::SegmentReader::Open(env, JoinPath(segment_dir, name), 0);
-    if (segment) {
-      segments.push_back(*std::move(segment));
-    } else if (segment.error().code() != Code::kNotFound) {
-      result = ToolError("list", segment.error(), console);
-    }
+    // Of one that cannot be opened the database knows, too.
+    if (segment) segments.push_back(*std::move(segment));
   }
   std::sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) {
     return std::pair(a->meta().range.min_ms, a->meta().generation) <
@@ -79,7 +75,7 @@ int TsdbList(Env& env, std::span<const std::string> args, const Console& console
   PrintTable(rows, console);
   console.out(fmt::format("{} segments, {} samples, {}\n", segments.size(),
                           CountText(samples, human), BytesText(bytes, human)));
-  return result;
+  return ReportDamage(**database, console);
 }
 
 }  // namespace tocsin::daemon

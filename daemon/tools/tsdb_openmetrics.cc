@@ -1,6 +1,7 @@
 // `tocsin tsdb create-blocks-from openmetrics FILE [DIR]`: OpenMetrics text with timestamps into
 // the store, or, when DIR is named, as Prometheus blocks in it. All or nothing; an error names its
 // line.
+//   FILE of -            standard input
 //   --label NAME=VALUE   added to every series; may be repeated
 #include <fmt/core.h>
 
@@ -22,16 +23,18 @@ namespace {
 constexpr std::string_view kName = "create-blocks-from";
 constexpr std::string_view kHelp =
     "Imports OpenMetrics text into the store, or writes it as Prometheus blocks into DIR.\n"
-    "Every sample needs a timestamp; the text ends with # EOF.";
+    "Every sample needs a timestamp; the text ends with # EOF. FILE may be -: standard input.";
+// What comes through a pipe is held in memory.
+constexpr uint64_t kPipedBytesMax = uint64_t{4} << 30;
 // Where the store behind blocks is made, inside the directory of the blocks.
 constexpr std::string_view kScratchDir = "create-blocks.tmp";
 
-// Reads the text of a file; messages name the line.
+// Reads the text of a file; messages name file and line.
 class OpenMetricsText {
  public:
-  OpenMetricsText(std::string_view text, const std::vector<model::LabelView>& extra,
-                  tsdb::BufferedStore* store)
-      : text_(text), extra_(extra), store_(*store) {}
+  OpenMetricsText(std::string_view file, std::string_view text,
+                  const std::vector<model::LabelView>& extra, tsdb::BufferedStore* store)
+      : file_(file), text_(text), extra_(extra), store_(*store) {}
 
   Status Read(const std::function<void(uint64_t)>& progress) {
     collector::Item item;
@@ -53,7 +56,7 @@ class OpenMetricsText {
 
  private:
   Status Bad(std::string_view what) const {
-    return Status(Code::kInvalidArgument, fmt::format("line {}: {}", line_, what));
+    return Status(Code::kInvalidArgument, fmt::format("{}:{}: {}", file_, line_, what));
   }
   static std::string TextOf(const collector::RawText& raw) {
     return raw.escaped ? collector::Unescape(raw.text) : std::string(raw.text);
@@ -79,12 +82,39 @@ class OpenMetricsText {
     return Status::Ok();
   }
 
+  const std::string_view file_;
   const std::string_view text_;
   const std::vector<model::LabelView>& extra_;
   tsdb::BufferedStore& store_;
   uint64_t line_ = 1;
   uint64_t exemplars_ = 0;
 };
+
+// A file as it lies on the disk, or all of what comes from a pipe.
+class Text {
+ public:
+  explicit Text(std::unique_ptr<MappedFile> file) : file_(std::move(file)) {}
+  explicit Text(std::string read) : read_(std::move(read)) {}
+  std::string_view bytes() const { return file_ != nullptr ? file_->bytes() : read_; }
+
+ private:
+  std::unique_ptr<MappedFile> file_;
+  std::string read_;
+};
+
+Result<Text> OpenText(Env& env, const std::string& file) {
+  if (file != "-") {
+    TOCSIN_ASSIGN_OR_RETURN(const FileInfo info, env.Stat(file));
+    if (info.is_directory) return Error(Code::kInvalidArgument, file + ": is a directory");
+    if (info.size > 0) {
+      TOCSIN_ASSIGN_OR_RETURN(auto mapped, env.MapFile(file));
+      return Text(std::move(mapped));
+    }
+  }
+  const std::string path = file == "-" ? "/dev/stdin" : file;
+  TOCSIN_ASSIGN_OR_RETURN(std::string read, env.ReadFileUpTo(path, kPipedBytesMax));
+  return Text(std::move(read));
+}
 
 // Through a store of its own, which orders and checks everything, to blocks.
 Status WriteBlocks(Env& env, const std::string& dir, tsdb::SampleStores stores,
@@ -126,7 +156,7 @@ int TsdbCreateBlocks(Env& env, std::span<const std::string> args, const Console&
     app.add_option("format", what, "openmetrics")
         ->required()
         ->check(CLI::IsMember({"openmetrics"}));
-    app.add_option("file", file, "the text")->required();
+    app.add_option("file", file, "the text; - is standard input")->required();
     app.add_option("dir", blocks_dir, "write Prometheus blocks here, not into the store");
     app.add_option("--storage.tsdb.path", options.dir, "the store (data/)");
     app.add_option("--label", label_texts, "NAME=VALUE, added to every series; may be repeated")
@@ -137,19 +167,19 @@ int TsdbCreateBlocks(Env& env, std::span<const std::string> args, const Console&
   for (const std::string_view label : label_texts) {
     const size_t equals = label.find('=');
     if (equals == std::string_view::npos || equals == 0) {
-      return ToolError(kName, Status(Code::kInvalidArgument, "--label: not NAME=VALUE"), console);
+      return ToolMisuse(kName, Status(Code::kInvalidArgument, "--label: not NAME=VALUE"), console);
     }
     extra.push_back({label.substr(0, equals), label.substr(equals + 1)});
   }
-  const auto text = env.MapFile(file);
+  const auto text = OpenText(env, file);
   if (!text) return ToolError(kName, text.error(), console);
   Progress progress(env, console, Progress::OnTerminal());
   auto store = std::make_unique<tsdb::BufferedStore>(file);
-  OpenMetricsText reader((*text)->bytes(), extra, store.get());
-  const Status read =
-      reader.Read([&](uint64_t done) { progress.Show("reading " + file, done, (*text)->size()); });
+  OpenMetricsText reader(file, text->bytes(), extra, store.get());
+  const Status read = reader.Read(
+      [&](uint64_t done) { progress.Show("reading " + file, done, text->bytes().size()); });
   progress.End();
-  if (!read.ok()) return ToolError(kName, read.Annotate(file), console);
+  if (!read.ok()) return ToolError(kName, read, console);
   store->Finish();
   std::vector<std::unique_ptr<tsdb::SampleStore>> stores;
   stores.push_back(std::move(store));

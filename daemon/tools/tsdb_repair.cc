@@ -28,8 +28,11 @@ int TsdbRepair(Env& env, std::span<const std::string> args, const Console& conso
   if (!report) return ToolError("repair", report.error(), console);
   bool lost = false;
   for (const auto& damaged : report->damaged) {
-    const bool named = damaged.reason.find(damaged.path) != std::string::npos;
-    console.out(fmt::format("damaged: {}{}\n", named ? "" : damaged.path + ": ", damaged.reason));
+    console.out("damaged: " + damaged.Text() + "\n");
+    if (damaged.harmless) {
+      console.out("  put aside; nothing is lost by it\n");
+      continue;
+    }
     if (!damaged.rewritten) {
       console.out("  put aside whole: nothing of it could be read, or it is made anew\n");
       lost = true;
@@ -40,13 +43,17 @@ int TsdbRepair(Env& env, std::span<const std::string> args, const Console& conso
                             damaged.columns_lost, damaged.columns_cut));
     lost = lost || damaged.samples_saved < damaged.samples;
   }
-  for (const std::string& log : report->damaged_logs) {
-    console.out(fmt::format("damaged: {}\n  what is sound of the log is sealed\n", log));
+  for (const auto& log : report->damaged_logs) {
+    console.out("damaged: " + log.Text() + "\n  what is sound of the log is sealed\n");
+    lost = true;
+  }
+  for (const auto& segment : report->missing) {
+    console.out("lost: " + segment.Text() + "\n");
     lost = true;
   }
   console.out(fmt::format("{} segments: {}\n", report->segments,
                           report->damaged.empty() && report->damaged_logs.empty()
-                              ? "sound, nothing was changed"
+                              ? (lost ? "what is there is sound" : "sound, nothing was changed")
                               : "repaired; damaged files are in quarantine/"));
   return lost ? kToolIncomplete : kToolDone;
 }

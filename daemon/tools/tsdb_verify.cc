@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "base/env.h"
 #include "daemon/tools/progress.h"
@@ -51,21 +52,18 @@ int TsdbVerify(Env& env, std::span<const std::string> args, const Console& conso
     const Status sound = segment ? (*segment)->Verify() : Status(segment.error());
     ++files;
     if (!sound.ok()) {
-      note(sound.message().find(path) == std::string::npos ? path + ": " + sound.message()
-                                                           : sound.message());
+      note(tsdb::Damage{path, sound.message()}.Text());
       continue;
     }
     if (path.ends_with(tsdb::kSegmentSuffix)) samples += (*segment)->meta().sample_count;
   }
   progress.End();
-  const tsdb::DatabaseCounters counters = (*database)->counters();
-  for (const std::string& place : (*database)->quarantined()) {
-    if (place.starts_with(JoinPath(dir, "wal"))) note(place);
+  for (const tsdb::Damage& damage : (*database)->Damages()) {
+    const bool is_told = std::find(paths.begin(), paths.end(), damage.path) != paths.end();
+    if (!is_told) note(damage.Text());
   }
-  if (counters.replay_missing_log_files > 0)
-    note(fmt::format("{} log files are missing", counters.replay_missing_log_files));
   console.out(fmt::format("{} files with {} samples and a log of {} rows: {}\n", files, samples,
-                          counters.replayed_rows,
+                          (*database)->counters().replayed_rows,
                           damaged == 0 ? "sound" : fmt::format("{} damaged places", damaged)));
   return damaged == 0 ? kToolDone : kToolFailed;
 }

@@ -281,10 +281,10 @@ def test_openmetrics_text_becomes_a_store_or_blocks(tmp_path):
 @pytest.mark.parametrize(
     "text, error",
     [
-        ("a 1 5\nb 2\n# EOF\n", "line 2: expected timestamp for series b, got none"),
-        ("a 1 5\na{ 2 7\n# EOF\n", "line 2: "),
-        ("a 1 5\n", "line 2: data does not end with # EOF"),
-        ("# EOF\na 1 5\n", "line 2: data behind # EOF"),
+        ("a 1 5\nb 2\n# EOF\n", "om.txt:2: expected timestamp for series b, got none"),
+        ("a 1 5\na{ 2 7\n# EOF\n", "om.txt:2: "),
+        ("a 1 5\n", "om.txt:2: data does not end with # EOF"),
+        ("# EOF\na 1 5\n", "om.txt:2: data behind # EOF"),
     ],
 )
 def test_bad_text_is_refused_whole_and_names_its_line(tmp_path, text, error):
@@ -350,3 +350,88 @@ def test_metadata_of_the_log_is_imported(tmp_path, tocsin):
     assert daemon.value("cake_seconds_sum", t / 1000) == 2.5
     want = {"cake_seconds": [{"type": "summary", "unit": "seconds", "help": "Cakes."}]}
     assert daemon.get("/api/v1/metadata").json()["data"] == want
+
+
+def tool(*args, stdout=subprocess.PIPE):
+    return subprocess.run([BINARY, "tsdb", *map(str, args)], stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120)
+
+
+def small_store(directory):
+    text = "".join(f'm{{i="{i}"}} {r} {1700006400 + r * 15}\n' for i in range(5) for r in range(10))
+    (directory / "om.txt").write_text(text + "# EOF\n")
+    run("create-blocks-from", "openmetrics", directory / "om.txt", f"--storage.tsdb.path={directory}/store")
+    return directory / "store"
+
+
+def test_only_a_store_is_looked_at_and_nothing_is_made_elsewhere(tmp_path, tocsin):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    theirs = tmp_path / "prometheus"
+    (theirs / "wal").mkdir(parents=True)
+    (theirs / "wal" / "00000000").write_bytes(b"")
+    for command in ["list", "analyze", "dump", "verify", "repair", f"export {tmp_path}/out --storage.tsdb.path"]:
+        for directory, why in [(empty, "neither a seed nor"), (theirs, "`tocsin tsdb import` takes it over"), (tmp_path / "none", "No such")]:
+            arguments = f"{command}={directory}".split() if "=" not in command and "export" in command else [*command.split(), directory]
+            done = tool(*arguments)
+            assert done.returncode == 1 and why in done.stderr, (arguments, done)
+    assert os.listdir(empty) == [] and os.listdir(theirs) == ["wal"] and os.listdir(theirs / "wal") == ["00000000"]
+    assert not (tmp_path / "out").exists()
+    daemon = tocsin(start=False)
+    daemon.data = str(theirs)
+    done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "data of Prometheus; `tocsin tsdb import` takes it over" in done.stderr
+    assert os.listdir(theirs) == ["wal"] and os.listdir(theirs / "wal") == ["00000000"]
+
+
+def test_a_full_standard_output_is_a_failure(tmp_path):
+    store = small_store(tmp_path)
+    for command in ["list", "analyze", "dump", "verify"]:
+        with open("/dev/full", "w") as full:
+            done = tool(command, store, stdout=full)
+        assert done.returncode == 1 and done.stderr == "tocsin: standard output cannot be written\n", (command, done)
+
+
+def test_a_series_that_two_selectors_match_is_dumped_once(tmp_path):
+    store = small_store(tmp_path)
+    both = run("dump", "--match", 'm{i=~"[0-3]"}', "--match", 'm{i=~"[2-4]"}', store)
+    assert both == run("dump", store)
+
+
+def test_a_missing_segment_is_told_by_every_tool(tmp_path):
+    store = small_store(tmp_path)
+    (segment,) = (store / "segments").glob("*.seg")
+    segment.unlink()
+    told = f"{segment}: missing, with 50 samples from 2023-11-15T00:00:00.000Z to 2023-11-15T00:02:15.000Z"
+    for command, code in [("list", 3), ("analyze", 3), ("dump", 3)]:
+        done = tool(command, store)
+        assert done.returncode == code and done.stderr == f"left out: {told}\n", (command, done)
+    assert f"damaged: {told}\n" in run("verify", store, code=1)
+    assert f"lost: {told}\n" in run("repair", store, code=3)
+    assert "sound" in run("verify", store), "what a repair has told is settled"
+
+
+def test_one_damaged_manifest_is_no_loss(tmp_path):
+    store = small_store(tmp_path)
+    (store / "segments" / "manifest").write_bytes(b"?")
+    done = tool("dump", store)
+    assert done.returncode == 0 and done.stdout.count("\n") == 50
+    assert done.stderr == f"damaged, but nothing is lost by it: {store}/segments/manifest: manifest: no header\n"
+    assert "damaged: " in run("verify", store, code=1)
+    assert "nothing is lost by it" in run("repair", store)
+    assert "sound" in run("verify", store)
+
+
+def test_arguments_that_are_not_understood_are_wrong_usage(tmp_path):
+    store = small_store(tmp_path)
+    for arguments in [["dump", "--min-time=yesterday"], ["dump", "--match={"], ["analyze", "--match={"], ["list", "--nonsense"],
+                      ["dump", "--format=xml"], ["export", "--match={", tmp_path / "out"], ["export", "--block-duration=1s", tmp_path / "out"]]:
+        done = tool(*arguments, *([f"--storage.tsdb.path={store}"]))
+        assert done.returncode == 2 and done.stderr.startswith(f"tocsin tsdb {arguments[0]}: "), (arguments, done)
+
+
+def test_text_may_come_through_a_pipe(tmp_path):
+    want = run("dump", small_store(tmp_path))
+    command = f"cat {tmp_path}/om.txt | {BINARY} tsdb create-blocks-from openmetrics"
+    for name in ["-", "/dev/stdin"]:
+        subprocess.run(f"{command} {name} --storage.tsdb.path={tmp_path}/piped{len(name)}", shell=True, check=True, timeout=60)
+        assert run("dump", tmp_path / f"piped{len(name)}") == want

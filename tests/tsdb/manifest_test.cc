@@ -39,7 +39,7 @@ BOOST_AUTO_TEST_CASE(ADeleteSurvivesTheLossOfEitherManifest) {
       }
       store.Open();
       BOOST_TEST(store.Text().empty());
-      BOOST_TEST(store.db->quarantined().size() == (removed ? 0u : 1u));
+      BOOST_TEST(store.db->Damages().size() == (removed ? 0u : 1u));
     }
   }
 }

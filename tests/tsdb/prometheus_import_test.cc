@@ -199,6 +199,28 @@ BOOST_AUTO_TEST_CASE(AnInterruptedImportIsClearedAwayOrFinished) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(ADaemonThatStartsEndsAnInterruptedImport) {
+  for (const bool complete : {false, true}) {
+    BOOST_TEST_CONTEXT(complete) {
+      MemEnv env{1};
+      Import(env, OneSample("a"));
+      Import(env, OneSample("b"));
+      // As a crash leaves it: one of two is moved.
+      std::string name;
+      for (const std::string& one : List(env, "/store/segments")) {
+        if (one.ends_with(".seg")) name = one;
+      }
+      BOOST_REQUIRE(env.CreateDirs("/store/import").ok());
+      BOOST_REQUIRE(env.Rename("/store/segments/" + name, "/store/import/" + name).ok());
+      if (complete) BOOST_REQUIRE(env.WriteFileAtomically("/store/import/complete", "").ok());
+      BOOST_TEST(ReadStore(env).size() == 1u);
+      BOOST_REQUIRE(OpenStore(env, false)->Close().ok());
+      BOOST_TEST(!env.Exists("/store/import"));
+      BOOST_TEST(ReadStore(env).size() == (complete ? 2u : 1u));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(BlocksComeBackAndTheirDeletionsCount) {
   MemEnv env{1};
   std::vector<std::unique_ptr<BufferedStore>> stores;

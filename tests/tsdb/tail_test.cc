@@ -396,7 +396,7 @@ BOOST_AUTO_TEST_CASE(APositionThatCannotBeReadIsPutAsideAndNamesAreChecked) {
   bytes.back() = static_cast<char>(bytes.back() ^ 1);
   BOOST_REQUIRE(life.env.WriteFileAtomically("/db/tails/a_B-9", bytes).ok());
   life.Open();
-  BOOST_TEST(life.db->quarantined().size() == 1u);
+  BOOST_TEST(life.db->Damages().size() == 1u);
   for (const char* name : {"", "..", "a/b", "a.tmp", "x y"})
     BOOST_TEST((life.db->OpenNamedTail(name).error().code() == Code::kInvalidArgument));
   BOOST_TEST(

@@ -50,8 +50,9 @@ void Cut(Env& env, uint64_t bytes, LogFileInfo* file) {
 
 }  // namespace
 
-Result<LogInventory> ListLogs(Env& env, const std::string& directory) {
+Result<LogInventory> ListLogs(Env& env, const std::string& directory, bool read_only) {
   LogInventory inventory;
+  inventory.read_only = read_only;
   auto names = env.ListDir(directory);
   if (!names) {
     if (names.error().code() == Code::kNotFound) return inventory;
@@ -64,6 +65,7 @@ Result<LogInventory> ListLogs(Env& env, const std::string& directory) {
     uint32_t number = 0;
     if (name.ends_with(".log.tmp")) {
       // A file that was being written anew; the original is still there.
+      if (read_only) continue;
       if (const Status status = env.Remove(JoinPath(directory, name)); !status.ok())
         LogWarn("tsdb", "leftover cannot be removed", {{"file", name}, {"err", status}});
       continue;
@@ -170,7 +172,8 @@ void Replay::ReplayFiles(ShardReplay& replay, size_t shard, size_t begin, size_t
       result->damaged_files.emplace_back(file.path, "damage inside, skipped");
     }
     // The next file will say that this one is on the disk: it had better be sound.
-    if (replay.torn_at() && i + 1 == files.size()) Cut(env_, *replay.torn_at(), &file);
+    if (replay.torn_at() && i + 1 == files.size() && !inventory_.read_only)
+      Cut(env_, *replay.torn_at(), &file);
     files_done_.fetch_add(1, std::memory_order_relaxed);
   }
 }

@@ -39,11 +39,14 @@ struct LogInventory {
   };
   std::vector<Shard> shards;  // by number; as many as the files' headers say
   uint64_t missing_files = 0;
+  bool read_only = false;  // a replay changes no file
   // Without any sound block: path and reason, to be put aside.
   std::vector<std::pair<std::string, std::string>> unreadable;
 };
 // kUnimplemented when a file was written by a newer version of Tocsin. No directory is no files.
-Result<LogInventory> ListLogs(Env& env, const std::string& directory);
+// Removes what was being written when a crash came, but when `read_only`: then it may be the work
+// of a daemon beside us.
+Result<LogInventory> ListLogs(Env& env, const std::string& directory, bool read_only);
 
 struct ReplayResult {
   uint64_t rows = 0;

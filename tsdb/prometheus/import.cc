@@ -7,8 +7,10 @@
 #include "base/time_text.h"
 #include "tsdb/compactor.h"
 #include "tsdb/database.h"
+#include "tsdb/prometheus/import_staging.h"
 #include "tsdb/quarantine.h"
 #include "tsdb/segment_store.h"
+#include "tsdb/store_directory.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -16,49 +18,7 @@ namespace {
 using model::TimeRange;
 using model::Timestamp;
 
-constexpr std::string_view kStagingDir = "import";
-// Once it is there, all segments of the staging directory are complete.
-constexpr std::string_view kCompleteFile = "complete";
-
 std::string DayText(Timestamp day) { return FormatTime(day).substr(0, 10); }
-
-// The segments that wait to be moved into the store.
-class Staging {
- public:
-  Staging(Env& env, const std::string& dir)
-      : env_(env), directory_(JoinPath(dir, kStagingDir)), segments_(JoinPath(dir, "segments")) {}
-
-  const std::string& directory() const { return directory_; }
-
-  // Ends what an earlier import began.
-  Status Recover(bool* finished) {
-    *finished = env_.Exists(JoinPath(directory_, kCompleteFile));
-    if (*finished) TOCSIN_RETURN_IF_ERROR(MoveIntoPlace());
-    return env_.RemoveTree(directory_);
-  }
-  Status Begin() const { return env_.CreateDirs(directory_); }
-  Status Publish() {
-    TOCSIN_RETURN_IF_ERROR(env_.SyncDir(directory_));
-    TOCSIN_RETURN_IF_ERROR(env_.WriteFileAtomically(JoinPath(directory_, kCompleteFile), ""));
-    TOCSIN_RETURN_IF_ERROR(MoveIntoPlace());
-    return env_.RemoveTree(directory_);
-  }
-
- private:
-  Status MoveIntoPlace() {
-    TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(segments_));
-    TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::vector<std::string> names, env_.ListDir(directory_));
-    for (const std::string& name : names) {
-      if (!name.ends_with(kSegmentSuffix)) continue;
-      TOCSIN_RETURN_IF_ERROR(env_.Rename(JoinPath(directory_, name), JoinPath(segments_, name)));
-    }
-    return env_.SyncDir(segments_);
-  }
-
-  Env& env_;
-  const std::string directory_;
-  const std::string segments_;
-};
 
 // Seals what the store's log holds, so that a commit number above all of it is free for the
 // imported segments: at equal timestamps the lower commit's sample counts, and a cut hides no row
@@ -83,7 +43,7 @@ class Importer {
       : env_(env), options_(options), stores_(stores), report_(*report) {}
 
   Status Run() {
-    Staging staging(env_, options_.dir);
+    ImportStaging staging(env_, options_.dir);
     TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(options_.dir));
     {
       TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto lock, Lock());
@@ -93,11 +53,15 @@ class Importer {
     TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto lock, Lock());
     Status status = Stage(staging);
     if (status.ok()) status = staging.Publish();
-    if (!status.ok() && !env_.Exists(JoinPath(staging.directory(), kCompleteFile))) {
-      // Nothing was changed. What cannot be removed now the next import removes.
+    if (!status.ok() && !staging.IsComplete()) {
+      // Nothing was changed. What cannot be removed now the next start or import removes.
       static_cast<void>(env_.RemoveTree(staging.directory()));
     }
-    return status;
+    TOCSIN_RETURN_IF_ERROR(status);
+    // Into the manifest: from now on it is told when one of them is lost.
+    Quarantine quarantine(env_, JoinPath(options_.dir, "quarantine"));
+    SegmentStore segments(env_, JoinPath(options_.dir, "segments"), seed_, quarantine);
+    return segments.Open();
   }
 
  private:
@@ -109,14 +73,14 @@ class Importer {
     return lock;
   }
 
-  Status Stage(const Staging& staging) {
+  Status Stage(const ImportStaging& staging) {
     TOCSIN_RETURN_IF_ERROR(staging.Begin());
     TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string seed,
-                                   env_.ReadFile(JoinPath(options_.dir, "seed")));
+                                   env_.ReadFile(JoinPath(options_.dir, kSeedFile)));
     if (seed.size() != sizeof(uint64_t)) return Status(Code::kCorruption, "seed: not 8 bytes");
     Quarantine quarantine(env_, JoinPath(options_.dir, "quarantine"));
-    SegmentStore segments(env_, JoinPath(options_.dir, "segments"),
-                          LoadFixed<uint64_t>(seed.data()), quarantine);
+    seed_ = LoadFixed<uint64_t>(seed.data());
+    SegmentStore segments(env_, JoinPath(options_.dir, "segments"), seed_, quarantine);
     TOCSIN_RETURN_IF_ERROR(segments.Open());
     std::set<Timestamp> days;
     for (const auto& store : stores_) {
@@ -133,7 +97,8 @@ class Importer {
     return Status::Ok();
   }
 
-  Status ImportDay(SegmentStore& segments, const Staging& staging, Timestamp day, TimeRange range) {
+  Status ImportDay(SegmentStore& segments, const ImportStaging& staging, Timestamp day,
+                   TimeRange range) {
     progress_.what = DayText(day);
     options_.progress(progress_);
     const auto write = [&](TimeRange part, uint8_t level, Timestamp window) {
@@ -152,7 +117,7 @@ class Importer {
     return Status::Ok();
   }
 
-  Status WritePart(const Staging& staging, TimeRange range, SegmentMeta meta) {
+  Status WritePart(const ImportStaging& staging, TimeRange range, SegmentMeta meta) {
     const std::string path =
         JoinPath(staging.directory(), meta.id.ToHex()) + std::string(kSegmentSuffix);
     TOCSIN_ASSIGN_OR_RETURN_STATUS(const SegmentMeta written,
@@ -205,6 +170,7 @@ class Importer {
   ImportReport& report_;
   ImportProgress progress_;
   uint64_t commit_ = 0;
+  uint64_t seed_ = 0;
 };
 
 struct FoundBlocks {
