@@ -49,8 +49,7 @@ constexpr std::array<Places, kPairBits + 1> kPlaces = [] {
   return all;
 }();
 
-__attribute__((target("avx2"))) void UnpackBitsAvx2(const char* bytes, unsigned width, size_t count,
-                                                    uint64_t* out) {
+TOCSIN_AVX2 void UnpackBitsAvx2(const char* bytes, unsigned width, size_t count, uint64_t* out) {
   const Places& p = kPlaces[width];
   const __m256i mask = _mm256_set1_epi64x(static_cast<int64_t>((uint64_t{1} << width) - 1));
   const auto* shuffles = reinterpret_cast<const __m256i*>(p.shuffle.data());
@@ -71,14 +70,19 @@ __attribute__((target("avx2"))) void UnpackBitsAvx2(const char* bytes, unsigned 
   UnpackBitsPlain(bytes, width, count - i, out + i);
 }
 
-bool HasAvx2() {
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
-}
-
 #endif
 
 }  // namespace
+
+bool HasAvx2() {
+#if defined(__x86_64__)
+  static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                          __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("lzcnt");
+  return has;
+#else
+  return false;
+#endif
+}
 
 void PackBits(std::span<const uint64_t> values, unsigned width, std::string* out) {
   if (width == 0) return;

@@ -1,5 +1,6 @@
 // Bit packing: numbers of one width end to end, lowest bit first. Unpacking uses AVX2 where the
 // processor has it, found out once at run time; the bytes and the numbers are the same without.
+// So do other loops of the codecs: theirs are compiled twice from one body.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,15 @@
 #include <string>
 
 namespace tocsin::tsdb {
+
+// Of functions that run only where HasAvx2() is true.
+#if defined(__x86_64__)
+#define TOCSIN_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+#else
+#define TOCSIN_AVX2
+#endif
+// The processor has these four.
+bool HasAvx2();
 
 // Appends ⌈count × width / 8⌉ bytes; of each value, its low `width` ≤ 64 bits.
 void PackBits(std::span<const uint64_t> values, unsigned width, std::string* out);

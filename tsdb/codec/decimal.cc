@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "tsdb/codec/bits.h"
 #include "tsdb/codec/integers.h"
 
 namespace tocsin::tsdb {
@@ -138,13 +139,52 @@ struct Mantissas {
   size_t exception_count = 0;
 };
 
+// Values whose mantissas are found together, without a branch for each.
+constexpr size_t kMantissaRun = 16;
+
+// Adding this to a number below 2^51 in magnitude rounds it to whole, as nearbyint does, and leaves
+// it in the low bits of the sum.
+constexpr double kRounder = 6755399441055744.0;  // 1.5 × 2^52
+constexpr double kRounderMax = 2251799813685248.0;
+
+// Mantissas of a run; false when one of its values must be looked at by itself.
+[[gnu::always_inline]] inline bool RunOfMantissasBody(const double* values, double power,
+                                                      int64_t* out) {
+  uint64_t bad = 0;
+  for (size_t i = 0; i < kMantissaRun; ++i) {
+    const double scaled = values[i] * power;
+    const double sum = scaled + kRounder;
+    out[i] = std::bit_cast<int64_t>(sum) - std::bit_cast<int64_t>(kRounder);
+    const double back = (sum - kRounder) / power;
+    bad |= std::bit_cast<uint64_t>(back) ^ std::bit_cast<uint64_t>(values[i]);
+    // Written so that NaN fails.
+    bad |= std::fabs(scaled) < kRounderMax ? 0 : 1;
+  }
+  return bad == 0;
+}
+TOCSIN_AVX2 bool RunOfMantissasAvx2(const double* values, double power, int64_t* out) {
+  return RunOfMantissasBody(values, power, out);
+}
+bool RunOfMantissas(const double* values, double power, int64_t* out) {
+  return HasAvx2() ? RunOfMantissasAvx2(values, power, out)
+                   : RunOfMantissasBody(values, power, out);
+}
+
 bool FindMantissas(std::span<const double> values, Mantissas* found) {
   const std::optional<unsigned> probed = ProbeExponent(values);
   if (!probed) return false;
   unsigned exponent = *probed;
   found->values.resize(values.size());
   const size_t allowed = values.size() / kExceptionShare;
+  size_t one_by_one_end = 0;
   for (size_t i = 0; i < values.size();) {
+    if (i >= one_by_one_end && i + kMantissaRun <= values.size()) {
+      if (RunOfMantissas(values.data() + i, kPowers[exponent], found->values.data() + i)) {
+        i += kMantissaRun;
+        continue;
+      }
+      one_by_one_end = i + kMantissaRun;
+    }
     const std::optional<int64_t> k = Mantissa(values[i], exponent);
     if (k) {
       found->values[i++] = *k;
@@ -156,7 +196,7 @@ bool FindMantissas(std::span<const double> values, Mantissas* found) {
       exponent = *e;
       found->exceptions = Exceptions();
       found->exception_count = 0;
-      i = 0;
+      i = one_by_one_end = 0;
       continue;
     }
     if (++found->exception_count > allowed) return false;
@@ -268,14 +308,54 @@ void Divide(size_t count, double power, double* out) {
   }
 }
 
+void PutDecimal(Mantissas* found, Effort effort, std::string* out) {
+  PutFixed8(*out, static_cast<uint8_t>(found->exponent));
+  found->exceptions.Put(out);
+  EncodeIntegers(found->values, effort, out);
+}
+
+// The mantissas become residuals.
+void PutResidual(Mantissas* found, std::span<const double> reference, Effort effort,
+                 std::string* out) {
+  const double power = kPowers[found->exponent];
+  for (size_t i = 0; i < found->values.size(); ++i) {
+    found->values[i] = WrappingSubtract(found->values[i], Prediction(reference[i], power));
+  }
+  PutFixed8(*out, static_cast<uint8_t>(found->exponent | kResidualBit));
+  found->exceptions.Put(out);
+  EncodeIntegers(found->values, effort, out);
+}
+
 }  // namespace
 
 bool EncodeDecimal(std::span<const double> values, Effort effort, std::string* out) {
   Mantissas found;
   if (!FindMantissas(values, &found)) return false;
-  PutFixed8(*out, static_cast<uint8_t>(found.exponent));
-  found.exceptions.Put(out);
-  EncodeIntegers(found.values, effort, out);
+  PutDecimal(&found, effort, out);
+  return true;
+}
+
+bool EncodeResidual(std::span<const double> values, std::span<const double> reference,
+                    Effort effort, std::string* out) {
+  Mantissas found;
+  if (!FindMantissas(values, &found)) return false;
+  PutResidual(&found, reference, effort, out);
+  return true;
+}
+
+bool EncodeDecimalOrResidual(std::span<const double> values, std::span<const double> reference,
+                             Effort effort, std::string* out, bool* residual) {
+  *residual = false;
+  Mantissas found;
+  if (!FindMantissas(values, &found)) return false;
+  const size_t start = out->size();
+  PutDecimal(&found, effort, out);
+  if (reference.empty()) return true;
+  std::string told;
+  PutResidual(&found, reference, effort, &told);
+  if (told.size() >= out->size() - start) return true;
+  *residual = true;
+  out->replace(start, std::string::npos, told);
   return true;
 }
 
@@ -320,20 +400,6 @@ bool EncodeScaled(std::span<const double> values, Effort effort, std::string* ou
   exceptions.Put(out);
   EncodeIntegers(mantissas, effort, out);
   if (any_ulps) EncodeIntegers(ulps, effort, out);
-  return true;
-}
-
-bool EncodeResidual(std::span<const double> values, std::span<const double> reference,
-                    Effort effort, std::string* out) {
-  Mantissas found;
-  if (!FindMantissas(values, &found)) return false;
-  const double power = kPowers[found.exponent];
-  for (size_t i = 0; i < values.size(); ++i) {
-    found.values[i] = WrappingSubtract(found.values[i], Prediction(reference[i], power));
-  }
-  PutFixed8(*out, static_cast<uint8_t>(found.exponent | kResidualBit));
-  found.exceptions.Put(out);
-  EncodeIntegers(found.values, effort, out);
   return true;
 }
 

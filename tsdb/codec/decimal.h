@@ -46,6 +46,10 @@ namespace tocsin::tsdb {
 // Against a reference of as many values; true decimals only.
 [[nodiscard]] bool EncodeResidual(std::span<const double> values, std::span<const double> reference,
                                   Effort effort, std::string* out);
+// The smaller of EncodeDecimal and EncodeResidual. `reference` may be empty.
+[[nodiscard]] bool EncodeDecimalOrResidual(std::span<const double> values,
+                                           std::span<const double> reference, Effort effort,
+                                           std::string* out, bool* residual);
 // `reference`: of `count` values, or empty where there is none.
 [[nodiscard]] bool DecodeScaled(std::string_view bytes, size_t count,
                                 std::span<const double> reference, double* out);

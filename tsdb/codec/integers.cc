@@ -24,16 +24,83 @@ constexpr unsigned kOutliersMax = kIntegerBlock / 4;
 // Decoding entropy-coded numbers takes twice as long: not for less than 7 % of the bytes.
 constexpr uint64_t kEntropyPercentMax = 93;
 
-using Histogram = std::array<uint16_t, 65>;  // residuals of a block by their width
+// Columns come in chunks of 1,024 rows: those need no memory of their own.
+constexpr size_t kUsualCount = 1024;
 
 uint64_t AsUnsigned(int64_t v) { return static_cast<uint64_t>(v); }
 int64_t AsSigned(uint64_t v) { return static_cast<int64_t>(v); }
 
-// Replaces values by their differences to the one before, from `from` on.
-void Difference(std::vector<int64_t>* values, size_t from) {
-  for (size_t i = values->size(); i-- > from;) {
-    (*values)[i] = AsSigned(AsUnsigned((*values)[i]) - AsUnsigned((*values)[i - 1]));
+template <typename T>
+class Scratch {
+ public:
+  std::span<T> Take(size_t count) {
+    if (count <= kUsualCount) return {usual_.data(), count};
+    large_.resize(count);
+    return large_;
   }
+
+ private:
+  std::array<T, kUsualCount> usual_;
+  std::vector<T> large_;
+};
+
+using Histogram = std::array<uint16_t, 65>;  // residuals of a block by their width
+
+// --- loops over residuals, as plain code and for processors with AVX2 ---
+
+// How wide residuals are, summed up: less the least of them, and as zigzags.
+struct Widths {
+  uint64_t from_base = 0;
+  uint64_t zigzag = 0;
+  uint64_t above_base = 0;  // residuals that are not the least
+  uint64_t not_zero = 0;
+};
+
+[[gnu::always_inline]] inline Widths SumWidthsBody(std::span<const int64_t> residuals,
+                                                   int64_t base) {
+  Widths sum;
+  for (const int64_t r : residuals) {
+    sum.from_base += static_cast<unsigned>(std::bit_width(AsUnsigned(r) - AsUnsigned(base)));
+    sum.zigzag += static_cast<unsigned>(std::bit_width(ZigZag(r)));
+    sum.above_base += r != base ? 1 : 0;
+    sum.not_zero += r != 0 ? 1 : 0;
+  }
+  return sum;
+}
+
+// Differences between neighbours: one fewer than values. Returns the least; there is one at least.
+[[gnu::always_inline]] inline int64_t DifferencesBody(std::span<const int64_t> values,
+                                                      std::span<int64_t> out) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = AsSigned(AsUnsigned(values[i + 1]) - AsUnsigned(values[i]));
+  }
+  int64_t least = out[0];
+  for (const int64_t d : out) least = std::min(least, d);
+  return least;
+}
+
+[[gnu::always_inline]] inline void CountWidthsBody(std::span<const uint64_t> numbers,
+                                                   Histogram* widths) {
+  for (const uint64_t u : numbers) ++(*widths)[static_cast<size_t>(std::bit_width(u))];
+}
+
+TOCSIN_AVX2 Widths SumWidthsAvx2(std::span<const int64_t> residuals, int64_t base) {
+  return SumWidthsBody(residuals, base);
+}
+Widths SumWidths(std::span<const int64_t> residuals, int64_t base) {
+  return HasAvx2() ? SumWidthsAvx2(residuals, base) : SumWidthsBody(residuals, base);
+}
+TOCSIN_AVX2 int64_t DifferencesAvx2(std::span<const int64_t> values, std::span<int64_t> out) {
+  return DifferencesBody(values, out);
+}
+int64_t Differences(std::span<const int64_t> values, std::span<int64_t> out) {
+  return HasAvx2() ? DifferencesAvx2(values, out) : DifferencesBody(values, out);
+}
+TOCSIN_AVX2 void CountWidthsAvx2(std::span<const uint64_t> numbers, Histogram* widths) {
+  CountWidthsBody(numbers, widths);
+}
+void CountWidths(std::span<const uint64_t> numbers, Histogram* widths) {
+  HasAvx2() ? CountWidthsAvx2(numbers, widths) : CountWidthsBody(numbers, widths);
 }
 
 uint64_t Magnitude(int64_t v) { return v < 0 ? 0 - AsUnsigned(v) : AsUnsigned(v); }
@@ -45,7 +112,10 @@ struct BlockPlan {
   uint64_t bits;
 };
 
-BlockPlan PlanBlock(const Histogram& widths, size_t count) {
+BlockPlan PlanBlock(std::span<const uint64_t> numbers) {
+  Histogram widths{};
+  CountWidths(numbers, &widths);
+  const size_t count = numbers.size();
   unsigned above = 0;
   uint64_t outlier_bits = 0;
   int highest = 64;
@@ -70,37 +140,45 @@ struct Transform {
   bool zigzag = false;
   int64_t base = 0;
   uint64_t divisor = 1;
-  int shift = 0;  // log2 of the divisor, or -1
 
-  void SetDivisor(uint64_t d) {
-    divisor = d;
-    shift = std::has_single_bit(d) ? std::countr_zero(d) : -1;
-  }
   // The divisions are exact. Most divisors are sizes of pages: a shift is ten times as fast.
-  uint64_t Apply(int64_t r) const {
-    if (zigzag) return ZigZag(shift >= 0 ? r >> shift : r / AsSigned(divisor));
-    const uint64_t u = AsUnsigned(r) - AsUnsigned(base);
-    return shift >= 0 ? u >> shift : u / divisor;
+  void Apply(std::span<const int64_t> residuals, std::span<uint64_t> out) const {
+    const int shift = std::has_single_bit(divisor) ? std::countr_zero(divisor) : -1;
+    const size_t count = residuals.size();
+    if (zigzag && shift == 0) {
+      for (size_t i = 0; i < count; ++i) out[i] = ZigZag(residuals[i]);
+    } else if (zigzag) {
+      for (size_t i = 0; i < count; ++i) {
+        const int64_t r = residuals[i];
+        out[i] = ZigZag(shift >= 0 ? r >> shift : r / AsSigned(divisor));
+      }
+    } else {
+      for (size_t i = 0; i < count; ++i) out[i] = AsUnsigned(residuals[i]) - AsUnsigned(base);
+      if (shift > 0) {
+        for (uint64_t& u : out) u >>= shift;
+      } else if (shift < 0) {
+        for (uint64_t& u : out) u /= divisor;
+      }
+    }
   }
+  uint64_t head_bits() const {
+    return 8 * ((zigzag ? 0 : VarintSize(ZigZag(base))) + (divisor > 1 ? VarintSize(divisor) : 0));
+  }
+  bool operator==(const Transform&) const = default;
 };
 
-// The greatest common divisor of the magnitudes; 1 when all are 0.
-template <typename MagnitudeOf>
-uint64_t CommonDivisor(std::span<const int64_t> residuals, MagnitudeOf magnitude_of) {
+// The greatest common divisor of what residuals are more than `least`; 0 when all are it.
+uint64_t DivisorAbove(std::span<const int64_t> residuals, int64_t least) {
   uint64_t divisor = 0;
   for (const int64_t r : residuals) {
-    const uint64_t m = magnitude_of(r);
+    const uint64_t m = AsUnsigned(r) - AsUnsigned(least);
+    if (m == 0 || m == divisor) continue;
     // Mostly a power of two that divides this one, too: no division then.
     if (std::has_single_bit(divisor) && (m & (divisor - 1)) == 0) continue;
     divisor = std::gcd(divisor, m);
     if (divisor == 1) break;
   }
-  return std::max<uint64_t>(divisor, 1);
-}
-
-uint64_t HeadBits(const Transform& transform) {
-  return 8 * ((transform.zigzag ? 0 : VarintSize(ZigZag(transform.base))) +
-              (transform.divisor > 1 ? VarintSize(transform.divisor) : 0));
+  return divisor;
 }
 
 // Transforms are compared on runs of residuals here and there: comparing them on all would cost
@@ -108,152 +186,179 @@ uint64_t HeadBits(const Transform& transform) {
 constexpr size_t kSampleRun = 64;
 constexpr size_t kSampleStep = 3;  // of so many runs, one
 constexpr size_t kSampleAllMax = 4 * kSampleRun;
+// Of all transforms those are compared whose residuals are at most this much wider than the
+// narrowest ones.
+constexpr uint64_t kWidthPercentMax = 115;
+// Of so few values all ways are compared: what is stored once weighs as much as the residuals.
+constexpr size_t kFewValues = 32;
 
-void TakeSample(std::span<const int64_t> residuals, std::vector<int64_t>* sample) {
-  sample->clear();
+// Calls `visit` with each run of the sample.
+template <typename Visit>
+void VisitSample(std::span<const int64_t> residuals, Visit visit) {
   const size_t step = residuals.size() <= kSampleAllMax ? 1 : kSampleStep;
   for (size_t at = 0; at < residuals.size(); at += kSampleRun * step) {
-    const auto run = residuals.subspan(at, std::min(kSampleRun, residuals.size() - at));
-    sample->insert(sample->end(), run.begin(), run.end());
+    visit(residuals.subspan(at, std::min(kSampleRun, residuals.size() - at)));
   }
 }
 
-// What the chooser knows of a way to code the residuals, from the sample.
-struct Candidate {
-  Transform transform;
-  uint64_t block_bits = 0;
-  double entropy_bits = 0;
-};
-
-void Estimate(std::span<const int64_t> sample, Effort effort, Candidate* candidate) {
-  TokenCounts counts{};
-  for (size_t at = 0; at < sample.size(); at += kSampleRun) {
-    const size_t count = std::min(kSampleRun, sample.size() - at);
-    Histogram widths{};
-    for (size_t i = at; i < at + count; ++i) {
-      const uint64_t u = candidate->transform.Apply(sample[i]);
-      ++widths[static_cast<size_t>(std::bit_width(u))];
-      if (effort == Effort::kSmall) ++counts[TokenOf(u)];
-    }
-    candidate->block_bits += PlanBlock(widths, count).bits;
-  }
-  if (effort == Effort::kSmall) candidate->entropy_bits = EntropyOf(counts);
-}
-
-// All ways to code the values that are worth a look.
-class Candidates {
+// The way to code a column's values in blocks, and the one to code them as tokens.
+class TransformChooser {
  public:
-  Candidates(std::span<const int64_t> values, Effort effort) : effort_(effort) {
-    for (unsigned order = 0; order < kOrders && order < values.size(); ++order) {
-      if (order == 0) {
-        differences_[0].assign(values.begin(), values.end());
-      } else {
-        differences_[order] = differences_[order - 1];
-        Difference(&differences_[order], order);
-      }
-      AddOrder(order);
+  TransformChooser(std::span<const int64_t> values, Effort effort) : effort_(effort) {
+    residuals_[0] = values;
+    AddOrder(0, *std::min_element(values.begin(), values.end()));
+    // Differences are only taken of what they made narrower.
+    for (unsigned order = 1; order < kOrders && order < values.size(); ++order) {
+      const std::span<int64_t> out = differences_[order - 1].Take(residuals_[order - 1].size() - 1);
+      const int64_t least = Differences(residuals_[order - 1], out);
+      residuals_[order] = out;
+      AddOrder(order, least);
+      if (!few() && orders_[order].narrowest() > orders_[order - 1].narrowest()) break;
     }
+    Compare();
   }
-  // The values as order `order` has them; the first `order` are stored whole.
-  std::span<const int64_t> differences(unsigned order) const { return differences_[order]; }
-  std::span<const int64_t> residuals(unsigned order) const {
-    return differences(order).subspan(order);
-  }
-  const Transform& best_in_blocks() const { return best_in_blocks_.transform; }
-  const Transform& best_as_tokens() const { return best_as_tokens_.transform; }
+  std::span<const int64_t> residuals(unsigned order) const { return residuals_[order]; }
+  // Value 0, and the first difference: what the transform stores whole.
+  int64_t first(unsigned order) const { return residuals_[order][0]; }
+  const Transform& in_blocks() const { return in_blocks_; }
+  const Transform& as_tokens() const { return as_tokens_; }
 
  private:
-  void AddOrder(unsigned order) {
-    const std::span<const int64_t> all = residuals(order);
-    TakeSample(all, &sample_);
-    Transform from_base{.order = order};
-    if (!all.empty()) from_base.base = *std::min_element(all.begin(), all.end());
-    from_base.SetDivisor(
-        CommonDivisor(all, [&](int64_t r) { return AsUnsigned(r) - AsUnsigned(from_base.base); }));
-    Add(from_base);
+  struct Order {
+    int64_t least = 0;
+    uint64_t divisor_above = 1;
+    uint64_t zigzag_divisor = 1;
+    // Of the sample; UINT64_MAX: not on offer.
+    uint64_t from_base_width = 0;
+    uint64_t zigzag_width = UINT64_MAX;
+    uint64_t narrowest() const { return std::min(from_base_width, zigzag_width); }
+  };
+
+  bool few() const { return residuals_[0].size() <= kFewValues; }
+
+  void AddOrder(unsigned order, int64_t least) {
+    Order& o = orders_[order];
+    o.least = least;
+    const uint64_t above = DivisorAbove(residuals_[order], least);
+    o.divisor_above = std::max<uint64_t>(above, 1);
+    // All are the least and a multiple of that.
+    const uint64_t whole = std::gcd(above, Magnitude(least));
+    if (whole > 0 && whole <= AsUnsigned(INT64_MAX)) o.zigzag_divisor = whole;
+    Widths widths;
+    VisitSample(residuals_[order], [&](std::span<const int64_t> run) {
+      const Widths its = SumWidths(run, least);
+      widths.from_base += its.from_base;
+      widths.zigzag += its.zigzag;
+      widths.above_base += its.above_base;
+      widths.not_zero += its.not_zero;
+    });
+    const auto saved = [](uint64_t divisor, uint64_t numbers) {
+      return numbers * static_cast<unsigned>(std::bit_width(divisor) - 1);
+    };
+    o.from_base_width = widths.from_base - saved(o.divisor_above, widths.above_base);
     // Zigzag can only win where an outlier below drags the base away from the rest.
-    if (order == 0 || from_base.base >= 0) return;
-    Transform zigzag{.order = order, .zigzag = true};
-    const uint64_t divisor = CommonDivisor(all, Magnitude);
-    if (divisor <= AsUnsigned(INT64_MAX)) zigzag.SetDivisor(divisor);
-    Add(zigzag);
-  }
-  void Add(const Transform& transform) {
-    Candidate candidate{.transform = transform};
-    Estimate(sample_, effort_, &candidate);
-    candidate.block_bits += HeadBits(transform);
-    candidate.entropy_bits += static_cast<double>(HeadBits(transform));
-    if (!any_ || candidate.block_bits < best_in_blocks_.block_bits) best_in_blocks_ = candidate;
-    if (!any_ || candidate.entropy_bits < best_as_tokens_.entropy_bits) {
-      best_as_tokens_ = candidate;
+    if (order > 0 && least < 0) {
+      o.zigzag_width = widths.zigzag - saved(o.zigzag_divisor, widths.not_zero);
     }
-    any_ = true;
+    order_count_ = order + 1;
+    narrowest_ = std::min(narrowest_, o.narrowest());
+  }
+
+  bool WorthALook(uint64_t width) const {
+    return width != UINT64_MAX && (few() || width * 100 <= narrowest_ * kWidthPercentMax);
+  }
+
+  void Compare() {
+    std::array<Transform, 2 * kOrders> looked_at;
+    size_t count = 0;
+    for (unsigned order = 0; order < order_count_; ++order) {
+      const Order& o = orders_[order];
+      if (WorthALook(o.from_base_width)) {
+        looked_at[count++] = {.order = order, .base = o.least, .divisor = o.divisor_above};
+      }
+      if (WorthALook(o.zigzag_width)) {
+        looked_at[count++] = {.order = order, .zigzag = true, .divisor = o.zigzag_divisor};
+      }
+    }
+    in_blocks_ = as_tokens_ = looked_at[0];
+    if (count == 1) return;
+    uint64_t least_in_blocks = UINT64_MAX;
+    double least_as_tokens = 1e300;
+    for (size_t i = 0; i < count; ++i) {
+      const auto [block_bits, entropy_bits] = Estimate(looked_at[i]);
+      if (block_bits < least_in_blocks) {
+        least_in_blocks = block_bits;
+        in_blocks_ = looked_at[i];
+      }
+      if (entropy_bits < least_as_tokens) {
+        least_as_tokens = entropy_bits;
+        as_tokens_ = looked_at[i];
+      }
+    }
+  }
+
+  // Bits of the sample in blocks and, where tokens are considered, as tokens.
+  std::pair<uint64_t, double> Estimate(const Transform& transform) const {
+    uint64_t block_bits = transform.head_bits();
+    TokenCounts counts{};
+    VisitSample(residuals_[transform.order], [&](std::span<const int64_t> run) {
+      std::array<uint64_t, kSampleRun> numbers;
+      const std::span<uint64_t> u(numbers.data(), run.size());
+      transform.Apply(run, u);
+      block_bits += PlanBlock(u).bits;
+      if (effort_ != Effort::kSmall) return;
+      for (const uint64_t number : u) ++counts[TokenOf(number)];
+    });
+    const double entropy_bits = effort_ == Effort::kSmall ? EntropyOf(counts) : 0;
+    return {block_bits, entropy_bits + static_cast<double>(transform.head_bits())};
   }
 
   const Effort effort_;
-  std::array<std::vector<int64_t>, kOrders> differences_;
-  std::vector<int64_t> sample_;
-  bool any_ = false;
-  Candidate best_in_blocks_;
-  Candidate best_as_tokens_;
+  std::array<Scratch<int64_t>, kOrders - 1> differences_;
+  std::array<std::span<const int64_t>, kOrders> residuals_;
+  std::array<Order, kOrders> orders_;
+  unsigned order_count_ = 0;
+  uint64_t narrowest_ = UINT64_MAX;
+  Transform in_blocks_;
+  Transform as_tokens_;
 };
 
-void PutHead(const Transform& transform, std::span<const int64_t> differences, bool entropy,
+void PutHead(const Transform& transform, const TransformChooser& values, bool entropy,
              std::string* out) {
   out->push_back(static_cast<char>(transform.order | (transform.zigzag ? kZigZagBit : 0) |
                                    (transform.divisor > 1 ? kDivisorBit : 0) |
                                    (entropy ? kEntropyBit : 0)));
-  for (unsigned i = 0; i < transform.order; ++i) PutSignedVarint(*out, differences[i]);
+  for (unsigned i = 0; i < transform.order; ++i) PutSignedVarint(*out, values.first(i));
   if (!transform.zigzag) PutSignedVarint(*out, transform.base);
   if (transform.divisor > 1) PutVarint(*out, transform.divisor);
 }
 
-void EncodeBlock(std::span<const int64_t> residuals, const Transform& transform, std::string* out) {
-  std::array<uint64_t, kIntegerBlock> u;
-  Histogram widths{};
-  for (size_t i = 0; i < residuals.size(); ++i) {
-    u[i] = transform.Apply(residuals[i]);
-    ++widths[static_cast<size_t>(std::bit_width(u[i]))];
-  }
-  const BlockPlan plan = PlanBlock(widths, residuals.size());
+void EncodeBlock(std::span<const uint64_t> numbers, const BlockPlan& plan, std::string* out) {
   out->push_back(static_cast<char>(plan.width | (plan.outliers > 0 ? kOutliersBit : 0)));
-  PackBits({u.data(), residuals.size()}, plan.width, out);
+  PackBits(numbers, plan.width, out);
   if (plan.outliers == 0) return;
   out->push_back(static_cast<char>(plan.outliers));
-  for (size_t i = 0; i < residuals.size(); ++i) {
-    if (static_cast<unsigned>(std::bit_width(u[i])) <= plan.width) continue;
-    out->push_back(static_cast<char>(i));
-    PutVarint(*out, u[i] >> plan.width);
-  }
-}
-
-void EncodeBlocks(const Candidates& candidates, std::string* out) {
-  const Transform& best = candidates.best_in_blocks();
-  PutHead(best, candidates.differences(best.order), false, out);
-  const std::span<const int64_t> residuals = candidates.residuals(best.order);
-  for (size_t at = 0; at < residuals.size(); at += kIntegerBlock) {
-    EncodeBlock(residuals.subspan(at, std::min(kIntegerBlock, residuals.size() - at)), best, out);
-  }
-}
-
-// False, with `out` as it was, when that would not be enough smaller than `block_bytes`.
-bool EncodeTokens(const Candidates& candidates, size_t block_bytes, std::string* out) {
-  const Transform& best = candidates.best_as_tokens();
-  const std::span<const int64_t> residuals = candidates.residuals(best.order);
-  if (residuals.empty()) return false;
-  std::vector<uint64_t> numbers(residuals.size());
-  TokenCounts counts{};
   for (size_t i = 0; i < numbers.size(); ++i) {
-    numbers[i] = best.Apply(residuals[i]);
-    ++counts[TokenOf(numbers[i])];
+    if (static_cast<unsigned>(std::bit_width(numbers[i])) <= plan.width) continue;
+    out->push_back(static_cast<char>(i));
+    PutVarint(*out, numbers[i] >> plan.width);
   }
-  const EntropyPlan plan = PlanEntropy(counts);
-  if ((plan.bits + HeadBits(best)) * 100 > uint64_t{block_bytes} * 8 * kEntropyPercentMax) {
-    return false;
+}
+
+// Calls `visit` with each block of the numbers.
+template <typename Visit>
+void VisitBlocks(std::span<const uint64_t> numbers, Visit visit) {
+  for (size_t at = 0; at < numbers.size(); at += kIntegerBlock) {
+    visit(numbers.subspan(at, std::min(kIntegerBlock, numbers.size() - at)));
   }
-  PutHead(best, candidates.differences(best.order), true, out);
-  EncodeEntropy(numbers, plan, out);
-  return true;
+}
+
+// Whole bytes, as they are written.
+uint64_t BlockBytes(std::span<const uint64_t> numbers) {
+  uint64_t bytes = 0;
+  VisitBlocks(numbers,
+              [&](std::span<const uint64_t> block) { bytes += (PlanBlock(block).bits + 7) / 8; });
+  return bytes;
 }
 
 bool DecodeBlock(ByteReader* in, size_t count, uint64_t* out) {
@@ -286,11 +391,35 @@ bool DecodeBlock(ByteReader* in, size_t count, uint64_t* out) {
 
 void EncodeIntegers(std::span<const int64_t> values, Effort effort, std::string* out) {
   if (values.empty()) return;
-  const Candidates candidates(values, effort);
-  if (effort == Effort::kFast) return EncodeBlocks(candidates, out);
-  std::string blocks;
-  EncodeBlocks(candidates, &blocks);
-  if (!EncodeTokens(candidates, blocks.size(), out)) out->append(blocks);
+  const TransformChooser chooser(values, effort);
+  const Transform& blocks = chooser.in_blocks();
+  Scratch<uint64_t> numbers;
+  const auto apply = [&](const Transform& transform) {
+    const std::span<const int64_t> residuals = chooser.residuals(transform.order);
+    const std::span<uint64_t> u = numbers.Take(residuals.size());
+    transform.Apply(residuals, u);
+    return u;
+  };
+  std::span<uint64_t> u = apply(blocks);
+  if (effort == Effort::kSmall && !u.empty()) {
+    uint64_t block_bytes = 1 + blocks.head_bits() / 8 + BlockBytes(u);
+    for (unsigned i = 0; i < blocks.order; ++i) {
+      block_bytes += VarintSize(ZigZag(chooser.first(i)));
+    }
+    const Transform& tokens = chooser.as_tokens();
+    if (!(tokens == blocks)) u = apply(tokens);
+    TokenCounts counts{};
+    for (const uint64_t number : u) ++counts[TokenOf(number)];
+    const EntropyPlan plan = PlanEntropy(counts);
+    if ((plan.bits + tokens.head_bits()) * 100 <= block_bytes * 8 * kEntropyPercentMax) {
+      PutHead(tokens, chooser, true, out);
+      return EncodeEntropy(u, plan, out);
+    }
+    if (!(tokens == blocks)) u = apply(blocks);
+  }
+  PutHead(blocks, chooser, false, out);
+  VisitBlocks(
+      u, [out](std::span<const uint64_t> block) { EncodeBlock(block, PlanBlock(block), out); });
 }
 
 bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out) {

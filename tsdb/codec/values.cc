@@ -66,13 +66,9 @@ void EncodeValues(std::span<const double> values, const ValueEncoding& encoding,
   }
   if (SameBits(values, encoding.reference)) return put(ValueKind::kReference, {});
   Smallest best;
-  if (EncodeDecimal(values, encoding.effort, &payload)) {
-    best.Offer(ValueKind::kDecimal, &payload);
-    payload.clear();
-    if (!encoding.reference.empty() &&
-        EncodeResidual(values, encoding.reference, encoding.effort, &payload)) {
-      best.Offer(ValueKind::kScaled, &payload);
-    }
+  bool residual = false;
+  if (EncodeDecimalOrResidual(values, encoding.reference, encoding.effort, &payload, &residual)) {
+    best.Offer(residual ? ValueKind::kScaled : ValueKind::kDecimal, &payload);
     if (best.size() * 8 <= values.size() * kGoodBitsPerValue) {
       return put(best.kind(), best.payload());
     }

@@ -251,24 +251,10 @@ void SegmentImport::FindSeries() {
 }
 
 void SegmentImport::SortKeys() {
-  std::vector<uint32_t> order(keys_.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(),
-            [this](uint32_t a, uint32_t b) { return KeyOrder(keys_[a], keys_[b]); });
-  std::vector<Labels> sorted(keys_.size());
-  std::vector<uint32_t> place(keys_.size());
-  std::vector<uint32_t> family(keys_.size());
-  for (uint32_t i = 0; i < order.size(); ++i) {
-    place[order[i]] = i;
-    sorted[i] = std::move(keys_[order[i]]);
-    const bool same =
-        i > 0 && MetricFamily(sorted[i - 1].MetricName()) == MetricFamily(sorted[i].MetricName());
-    family[i] = i == 0 ? 0 : family[i - 1] + (same ? 0 : 1);
-  }
-  keys_ = std::move(sorted);
+  const KeyPlaces places = tsdb::SortKeys(&keys_);
   for (Entry& entry : entries_) {
-    entry.key = place[entry.key];
-    entry.family = family[entry.key];
+    entry.key = places.place[entry.key];
+    entry.family = places.families[entry.key];
   }
 }
 

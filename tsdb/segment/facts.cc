@@ -30,6 +30,9 @@ constexpr uint8_t kRecordEndsStale = 128;
 // Since this version numbers are short doubles, and constants are left to their columns.
 constexpr uint8_t kShortFactsVersion = 5;
 
+constexpr uint64_t kExponentBits = 0x7ff0000000000000;
+constexpr uint64_t kNegativeZeroBits = 0x8000000000000000;
+
 bool SameBits(double a, double b) {
   return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
 }
@@ -75,6 +78,58 @@ void FactsFolder::AddSample(Timestamp t, double value) {
   facts_.last_ms = t;
   facts_.last = value;
   ++facts_.count;
+}
+
+bool FactsFolder::AddPlain(std::span<const Timestamp> timestamps, std::span<const double> values) {
+  if (facts_.count != 0 || facts_.ends_stale || values.empty()) return false;
+  // Markers, NaN, infinities; -0, which as an extreme is not 0.
+  uint64_t special = 0;
+  for (const double value : values) {
+    const auto bits = std::bit_cast<uint64_t>(value);
+    special |= (bits & kExponentBits) == kExponentBits || bits == kNegativeZeroBits ? 1 : 0;
+  }
+  if (special != 0) return false;
+  double min = values[0];
+  double max = values[0];
+  double previous = values[0];
+  double sum = 0;
+  double compensation = 0;
+  uint32_t resets = 0;
+  for (const double value : values) {
+    resets += value < previous ? 1 : 0;
+    previous = value;
+    min = min < value ? min : value;
+    max = max > value ? max : value;
+    // What the addition rounds off, exactly (Knuth): the same as Neumaier's, without a branch.
+    const double total = sum + value;
+    const double of_value = total - sum;
+    compensation += (sum - (total - of_value)) + (value - of_value);
+    sum = total;
+  }
+  if (!std::isfinite(sum) || !std::isfinite(compensation)) return false;
+  if (resets > 0) {
+    before_resets_.reserve(before_resets_.size() + resets);
+    for (size_t i = 1; i < values.size(); ++i) {
+      if (values[i] < values[i - 1]) before_resets_.push_back(values[i - 1]);
+    }
+  }
+  sum_ = sum;
+  compensation_ = compensation;
+  any_number_ = true;
+  facts_.count = static_cast<uint32_t>(values.size());
+  facts_.resets = resets;
+  facts_.min = min;
+  facts_.max = max;
+  facts_.first = values.front();
+  facts_.last = values.back();
+  facts_.first_ms = timestamps.front();
+  facts_.last_ms = facts_.newest_ms = timestamps.back();
+  return true;
+}
+
+void FactsFolder::Add(std::span<const Timestamp> timestamps, std::span<const double> values) {
+  if (AddPlain(timestamps, values)) return;
+  for (size_t i = 0; i < values.size(); ++i) Add(timestamps[i], values[i]);
 }
 
 Facts FactsFolder::Take() {
@@ -126,9 +181,18 @@ std::span<const Facts> FoldByTile(const Column& column, const model::FactsWish& 
 // ----------------------------------------------------------------------------------------------------------
 // writing
 
-void FactsWriter::AddColumn(std::span<const Timestamp> rows, const Column& column) {
+void FactsWriter::NextColumn() {
   if (columns_++ % kFactsBlockColumns == 0)
     blocks_.push_back(static_cast<uint32_t>(records_.size()));
+}
+
+void FactsWriter::AddConstant() {
+  NextColumn();
+  PutFixed8(records_, kRecordFacts | kRecordRegular | kRecordSingle | kRecordRising);
+}
+
+void FactsWriter::AddColumn(std::span<const Timestamp> rows, const Column& column) {
+  NextColumn();
   if (!column.histograms.empty() || column.values.empty()) return PutFixed8(records_, 0);
   folder_.Clear();
   folder_.Add(column.timestamps, column.values);

@@ -43,9 +43,7 @@ class FactsFolder {
     facts_.ends_stale = model::IsStale(value);
     if (!facts_.ends_stale) AddSample(t, value);
   }
-  void Add(std::span<const model::Timestamp> timestamps, std::span<const double> values) {
-    for (size_t i = 0; i < values.size(); ++i) Add(timestamps[i], values[i]);
-  }
+  void Add(std::span<const model::Timestamp> timestamps, std::span<const double> values);
   // Nothing was added, not even a marker.
   bool empty() const { return facts_.count == 0 && !facts_.ends_stale; }
   // The facts of what was added since the last Take; `before_resets` stays null.
@@ -56,6 +54,8 @@ class FactsFolder {
 
  private:
   void AddSample(model::Timestamp t, double value);
+  // All of a column at once: false, and nothing was added, unless that is plain arithmetic.
+  bool AddPlain(std::span<const model::Timestamp> timestamps, std::span<const double> values);
 
   model::Facts facts_;
   double sum_ = 0;
@@ -76,9 +76,13 @@ class FactsWriter {
  public:
   // The next column in file order. `rows`: of its source.
   void AddColumn(std::span<const model::Timestamp> rows, const model::Column& column);
+  // The same for a column that has one value, no staleness marker, at every row of its source.
+  void AddConstant();
   std::string Finish() const;
 
  private:
+  void NextColumn();
+
   uint32_t columns_ = 0;
   std::vector<uint32_t> blocks_;
   std::string records_;

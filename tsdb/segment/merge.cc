@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <unordered_map>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/env.h"
+#include "tsdb/codec/values.h"
+#include "tsdb/segment/format.h"
 #include "tsdb/segment/segment_file.h"
 #include "tsdb/segment/writer.h"
 
@@ -34,6 +38,8 @@ struct MergedDictionary {
     Labels labels;
     Origin origin;
     std::vector<std::pair<size_t, uint32_t>> in;  // (input, local id)
+    // The rows of each input lie behind those of the one before.
+    bool rows_apart = false;
   };
   std::vector<Source> sources;
   std::vector<Labels> keys;
@@ -63,14 +69,37 @@ Status MergeSources(Inputs inputs, MergedDictionary* merged) {
     for (const auto& [input, id] : in) {
       merged->source_ids[input][id] = static_cast<uint32_t>(merged->sources.size());
     }
-    merged->sources.push_back({identity.first, identity.second, std::move(in)});
+    merged->sources.push_back({identity.first, identity.second, std::move(in), false});
   }
   return Status::Ok();
 }
 
+// The files have the same keys under the same ids, as files of the same targets mostly do. False is
+// always right.
+bool SameKeys(const SegmentFile& a, const SegmentFile& b) {
+  if (a.version() != b.version()) return false;
+  for (const Section number : {Section::kSymbols, Section::kKeys}) {
+    const SectionPlace& x = a.footer().sections[static_cast<size_t>(number)];
+    const SectionPlace& y = b.footer().sections[static_cast<size_t>(number)];
+    if (x.length != y.length || x.raw_length != y.raw_length) return false;
+    const auto bytes = a.Bytes(x.offset, x.length);
+    const auto others = b.Bytes(y.offset, y.length);
+    if (!bytes || !others || *bytes != *others) return false;
+  }
+  return true;
+}
+
 Status MergeKeys(Inputs inputs, MergedDictionary* merged) {
   std::unordered_map<Labels, uint32_t, model::LabelsHash> ids;
+  const auto file = [inputs](size_t i) -> const SegmentFile& {
+    return static_cast<const SegmentFile&>(*inputs[i]);
+  };
   for (size_t i = 0; i < inputs.size(); ++i) {
+    if (i > 0 && inputs[i]->key_count() == inputs[i - 1]->key_count() &&
+        SameKeys(file(i - 1), file(i))) {
+      merged->key_ids.push_back(merged->key_ids.back());
+      continue;
+    }
     std::vector<uint32_t>& local = merged->key_ids.emplace_back(inputs[i]->key_count());
     for (uint32_t id = 0; id < inputs[i]->key_count(); ++id) {
       TOCSIN_ASSIGN_OR_RETURN_STATUS(Labels labels, inputs[i]->KeyLabels(id));
@@ -80,23 +109,10 @@ Status MergeKeys(Inputs inputs, MergedDictionary* merged) {
       local[id] = known->second;
     }
   }
-  std::vector<uint32_t> order(merged->keys.size());
-  for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [merged](uint32_t a, uint32_t b) {
-    return KeyOrder(merged->keys[a], merged->keys[b]);
-  });
-  std::vector<Labels> sorted(order.size());
-  std::vector<uint32_t> place(order.size());
-  for (uint32_t i = 0; i < order.size(); ++i) {
-    sorted[i] = std::move(merged->keys[order[i]]);
-    place[order[i]] = i;
-    const bool same =
-        i > 0 && MetricFamily(sorted[i - 1].MetricName()) == MetricFamily(sorted[i].MetricName());
-    merged->families.push_back(i == 0 ? 0 : merged->families.back() + (same ? 0 : 1));
-  }
-  merged->keys = std::move(sorted);
+  KeyPlaces places = SortKeys(&merged->keys);
+  merged->families = std::move(places.families);
   for (std::vector<uint32_t>& local : merged->key_ids) {
-    for (uint32_t& id : local) id = place[id];
+    for (uint32_t& id : local) id = places.place[id];
   }
   return Status::Ok();
 }
@@ -163,6 +179,8 @@ class SampleMerger {
   }
   // The view lives until the next call. `dropped` is raised, unless null.
   Column Merge(DroppedSamples* dropped);
+  // The same where the parts have floats at all of `rows`, one part behind the other.
+  Column MergeWhole(std::span<const Timestamp> rows);
 
  private:
   struct Sample {
@@ -173,7 +191,9 @@ class SampleMerger {
   };
   bool IsPlain() const;
   bool SameValue(const Sample& a, const Sample& b) const;
-  Column Concatenate();
+  void ClearMerged();
+  // Values and start timestamps of one part behind the other.
+  void Concatenate();
   void AppendFloat(const Column& part, size_t index);
   void AppendHistogram(const Column& part, size_t index);
   Column View() const;
@@ -201,11 +221,10 @@ bool SampleMerger::IsPlain() const {
   return true;
 }
 
-Column SampleMerger::Concatenate() {
+void SampleMerger::Concatenate() {
   const bool starts = std::any_of(parts_.begin(), parts_.end(),
                                   [](const Column& c) { return !c.start_timestamps.empty(); });
   for (const Column& part : parts_) {
-    timestamps_.insert(timestamps_.end(), part.timestamps.begin(), part.timestamps.end());
     values_.insert(values_.end(), part.values.begin(), part.values.end());
     if (!starts) continue;
     if (part.start_timestamps.empty()) {
@@ -214,7 +233,17 @@ Column SampleMerger::Concatenate() {
       starts_.insert(starts_.end(), part.start_timestamps.begin(), part.start_timestamps.end());
     }
   }
-  return View();
+}
+
+Column SampleMerger::MergeWhole(std::span<const Timestamp> rows) {
+  ClearMerged();
+  Column column = parts_[0];
+  if (parts_.size() > 1) {
+    Concatenate();
+    column = View();
+  }
+  column.timestamps = rows;
+  return column;
 }
 
 void SampleMerger::AppendFloat(const Column& part, size_t index) {
@@ -238,6 +267,8 @@ Column SampleMerger::View() const {
   column.histogram_timestamps = histogram_timestamps_;
   column.histograms = histograms_;
   column.histogram_start_timestamps = histogram_starts_;
+  column.may_hold_stale = std::any_of(parts_.begin(), parts_.end(),
+                                      [](const Column& part) { return part.may_hold_stale; });
   return column;
 }
 
@@ -249,15 +280,25 @@ bool SampleMerger::SameValue(const Sample& a, const Sample& b) const {
   return std::bit_cast<uint64_t>(x.values[a.index]) == std::bit_cast<uint64_t>(y.values[b.index]);
 }
 
-Column SampleMerger::Merge(DroppedSamples* dropped) {
+void SampleMerger::ClearMerged() {
   timestamps_.clear();
   values_.clear();
   starts_.clear();
   histogram_timestamps_.clear();
   histograms_.clear();
   histogram_starts_.clear();
+}
+
+Column SampleMerger::Merge(DroppedSamples* dropped) {
+  ClearMerged();
   if (parts_.size() == 1 && drops_[0].empty()) return parts_[0];
-  if (IsPlain()) return Concatenate();
+  if (IsPlain()) {
+    for (const Column& part : parts_) {
+      timestamps_.insert(timestamps_.end(), part.timestamps.begin(), part.timestamps.end());
+    }
+    Concatenate();
+    return View();
+  }
   std::vector<Sample> samples;
   for (uint32_t p = 0; p < parts_.size(); ++p) {
     const auto add = [&](std::span<const Timestamp> timestamps, bool is_histogram) {
@@ -291,7 +332,7 @@ Column SampleMerger::Merge(DroppedSamples* dropped) {
 }
 
 // All rows of a source in any input.
-Status MergeRows(const MergedDictionary::Source& source, std::vector<ColumnStream>& streams,
+Status MergeRows(MergedDictionary::Source& source, std::vector<ColumnStream>& streams,
                  std::vector<Timestamp>* rows) {
   std::vector<Timestamp> part;
   bool sorted = true;
@@ -300,6 +341,7 @@ Status MergeRows(const MergedDictionary::Source& source, std::vector<ColumnStrea
     if (!rows->empty() && !part.empty() && part.front() <= rows->back()) sorted = false;
     rows->insert(rows->end(), part.begin(), part.end());
   }
+  source.rows_apart = sorted && !rows->empty();
   if (!sorted) {
     std::sort(rows->begin(), rows->end());
     rows->erase(std::unique(rows->begin(), rows->end()), rows->end());
@@ -369,33 +411,113 @@ Status FindKept(Inputs inputs, const MergedDictionary& merged, const MergeOption
   return Status::Ok();
 }
 
-// Reads the column that is next in file order from every input that has it.
-Status MergeNextColumn(const MergedDictionary& merged, const MergeOptions& options,
-                       std::vector<ColumnStream>& streams, ColumnBatch* batch,
-                       size_t* samples_in_batch, SampleMerger* merger,
-                       std::tuple<uint32_t, uint32_t, uint32_t>* next) {
-  bool any = false;
-  for (ColumnStream& stream : streams) {
-    if (stream.done()) continue;
-    if (!any || stream.place() < *next) *next = stream.place();
-    any = true;
+// Merges the columns of all inputs, in file order.
+class ColumnMerge {
+ public:
+  ColumnMerge(const MergedDictionary& merged, const MergeOptions& options, const Kept& kept,
+              std::vector<ColumnStream>& streams, SegmentWriter& writer)
+      : merged_(merged), options_(options), kept_(kept), streams_(streams), writer_(writer) {}
+
+  bool done() const {
+    return std::all_of(streams_.begin(), streams_.end(),
+                       [](const ColumnStream& stream) { return stream.done(); });
   }
-  CHECK(any);
-  merger->Clear();
-  if (*samples_in_batch > kBatchSamples) {
-    batch->Clear();
-    *samples_in_batch = 0;
-    for (ColumnStream& stream : streams) stream.cursor().BatchCleared();
+  // Writes the series that is next.
+  Status Next();
+
+ private:
+  Status AddMerged(uint32_t source, uint32_t key);
+  bool IsConstant(const MergedDictionary::Source& source, double* value) const;
+
+  const MergedDictionary& merged_;
+  const MergeOptions& options_;
+  const Kept& kept_;
+  std::vector<ColumnStream>& streams_;
+  SegmentWriter& writer_;
+  std::vector<ColumnStream*> next_;  // that have the series which is next
+  ColumnBatch batch_;
+  size_t samples_in_batch_ = 0;
+  SampleMerger merger_;
+};
+
+// One value at every row of the source, so that no sample need be looked at: of real exporters two
+// columns in three.
+bool ColumnMerge::IsConstant(const MergedDictionary::Source& source, double* value) const {
+  if (!source.rows_apart || next_.size() != source.in.size() || !options_.filters.empty()) {
+    return false;
   }
-  for (ColumnStream& stream : streams) {
-    if (stream.done() || stream.place() != *next) continue;
+  std::optional<double> found;
+  for (const ColumnStream* stream : next_) {
+    if (stream->ref().flags != (kColumnFloats | kColumnConstant | kColumnFull)) return false;
+    const auto bytes = stream->file().Bytes(stream->ref().offset, stream->ref().length);
+    if (!bytes) return false;
+    ByteReader in(*bytes);
+    const double its = ReadPackedDouble(&in);
+    if (!in.ok() || !in.at_end() || model::IsStale(its)) return false;
+    if (found && std::bit_cast<uint64_t>(*found) != std::bit_cast<uint64_t>(its)) return false;
+    found = its;
+  }
+  *value = *found;
+  return true;
+}
+
+Status ColumnMerge::AddMerged(uint32_t source, uint32_t key) {
+  const MergedDictionary::Source& of = merged_.sources[source];
+  const uint32_t source_id = kept_.source_ids[source];
+  const uint32_t key_id = kept_.key_ids[key];
+  if (double value = 0; IsConstant(of, &value)) {
+    writer_.AddConstant(source_id, key_id, value);
+    return Status::Ok();
+  }
+  if (samples_in_batch_ > kBatchSamples) {
+    batch_.Clear();
+    samples_in_batch_ = 0;
+    for (ColumnStream& stream : streams_) stream.cursor().BatchCleared();
+  }
+  merger_.Clear();
+  bool whole = of.rows_apart && next_.size() == of.in.size();
+  for (ColumnStream* stream : next_) {
+    const ColumnRef& ref = stream->ref();
     Column column;
-    TOCSIN_RETURN_IF_ERROR(stream.cursor().Read(stream.ref(), TimeRange(), batch, &column));
-    *samples_in_batch += column.timestamps.size() + column.histogram_timestamps.size();
-    const auto [family, source, key] = *next;
-    merger->Add(column, DroppedRanges(merged, options, stream.file(), source, key));
-    TOCSIN_RETURN_IF_ERROR(stream.Next());
+    TOCSIN_RETURN_IF_ERROR(stream->cursor().Read(ref, TimeRange(), &batch_, &column));
+    samples_in_batch_ += column.timestamps.size() + column.histogram_timestamps.size();
+    std::vector<TimeRange> dropped = DroppedRanges(merged_, options_, stream->file(), source, key);
+    whole &= dropped.empty() && (ref.flags & kColumnFull) != 0 &&
+             (ref.flags & (kColumnHistograms | kColumnOwnAxis)) == 0;
+    merger_.Add(column, std::move(dropped));
   }
+  Column column;
+  if (whole) {
+    const std::span<const Timestamp> rows = writer_.RowsOf(source_id);
+    column = merger_.MergeWhole(rows);
+    if (column.values.size() != rows.size()) {
+      const ColumnStream& first = *next_.front();
+      return first.file().Damaged(first.ref().offset, "a column of other rows than its source's");
+    }
+  } else {
+    column = merger_.Merge(options_.dropped);
+  }
+  if (column.values.empty() && column.histograms.empty()) return Status::Ok();
+  writer_.AddColumn(source_id, key_id, column);
+  return Status::Ok();
+}
+
+Status ColumnMerge::Next() {
+  next_.clear();
+  std::tuple<uint32_t, uint32_t, uint32_t> place;
+  for (ColumnStream& stream : streams_) {
+    if (stream.done()) continue;
+    const auto its = stream.place();
+    if (next_.empty() || its < place) {
+      place = its;
+      next_.clear();
+    }
+    if (its == place) next_.push_back(&stream);
+  }
+  CHECK(!next_.empty());
+  const auto [family, source, key] = place;
+  TOCSIN_RETURN_IF_ERROR(AddMerged(source, key));
+  for (ColumnStream* stream : next_) TOCSIN_RETURN_IF_ERROR(stream->Next());
   return Status::Ok();
 }
 
@@ -436,24 +558,12 @@ Result<SegmentMeta> MergeSegments(Env& env, Inputs inputs, const std::string& pa
   for (size_t k = 0; k < merged.keys.size(); ++k) {
     if (kept.keys[k]) kept.key_ids[k] = writer.AddKey(merged.keys[k]);
   }
-  ColumnBatch batch;
-  size_t samples_in_batch = 0;
-  SampleMerger merger;
-  std::tuple<uint32_t, uint32_t, uint32_t> place;
-  const auto more = [&streams] {
-    return std::any_of(streams.begin(), streams.end(),
-                       [](const ColumnStream& stream) { return !stream.done(); });
-  };
-  while (more()) {
+  ColumnMerge columns(merged, options, kept, streams, writer);
+  while (!columns.done()) {
     if (options.cancelled && options.cancelled()) {
       return Error(Code::kCancelled, "merge stopped");
     }
-    TOCSIN_TRY(
-        MergeNextColumn(merged, options, streams, &batch, &samples_in_batch, &merger, &place));
-    const Column column = merger.Merge(options.dropped);
-    if (column.values.empty() && column.histograms.empty()) continue;
-    const auto [family, source, key] = place;
-    writer.AddColumn(kept.source_ids[source], kept.key_ids[key], column);
+    TOCSIN_TRY(columns.Next());
   }
   return writer.Finish();
 }

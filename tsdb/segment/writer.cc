@@ -17,6 +17,7 @@
 #include "base/env.h"
 #include "tsdb/codec/values.h"
 #include "tsdb/segment/column_codec.h"
+#include "tsdb/segment/directory_writer.h"
 #include "tsdb/segment/facts.h"
 #include "tsdb/segment/format.h"
 #include "tsdb/segment/index_writer.h"
@@ -67,32 +68,10 @@ bool FindPlaces(std::span<const Timestamp> timestamps, std::span<const Timestamp
 
 }  // namespace
 
-std::string_view MetricFamily(std::string_view name) {
-  for (const std::string_view suffix : {"_bucket", "_sum", "_count"}) {
-    if (name.size() > suffix.size() && name.ends_with(suffix)) {
-      return name.substr(0, name.size() - suffix.size());
-    }
-  }
-  return name;
-}
-
-bool KeyOrder(const Labels& a, const Labels& b) {
-  const std::string_view family_a = MetricFamily(a.MetricName());
-  const std::string_view family_b = MetricFamily(b.MetricName());
-  if (family_a != family_b) return family_a < family_b;
-  return a < b;
-}
-
-bool SourceOrder(const Labels& a, const model::Origin& origin_a, const Labels& b,
-                 const model::Origin& origin_b) {
-  const int order = Labels::Compare(a, b);
-  if (order != 0) return order < 0;
-  return std::tie(origin_a.kind, origin_a.id) < std::tie(origin_b.kind, origin_b.id);
-}
-
 struct SegmentWriter::Impl {
   struct Source {
     std::span<const Timestamp> rows;  // unless Options::rows_of
+    model::TimeRange range;           // of the rows
     // Own axes by content; number 0 is the rows.
     std::unordered_map<uint64_t, uint32_t> own_axes;
     std::vector<uint64_t> axis_rows;
@@ -108,7 +87,7 @@ struct SegmentWriter::Impl {
   Impl(Env& e, std::string p, SegmentMeta m, Options o)
       : env(e), path(std::move(p)), meta(std::move(m)), options(o) {}
 
-  void CountSamples(const Column& column);
+  void CountSamples(uint64_t samples, model::TimeRange range);
   std::span<const Timestamp> RowsOf(uint32_t source);
   // The axis of `timestamps` in the source, written first if need be.
   uint32_t PlaceOnAxis(uint32_t source, std::span<const Timestamp> timestamps, RowPlaces* places);
@@ -125,7 +104,6 @@ struct SegmentWriter::Impl {
   void EncodeHistograms(uint32_t source, const Column& column, std::string* out);
   // Directory and data of the next column in file order.
   void WriteColumn(uint32_t source, uint32_t key, uint8_t flags, std::string_view bytes);
-  void EndDirectoryBlock();
   void SortKeys();
   void SortSources();
   void SortColumns();
@@ -160,19 +138,8 @@ struct SegmentWriter::Impl {
   FactsWriter facts;
   Footer footer;
   std::map<uint32_t, std::string> extra;
-  std::string directory;
-  std::string directory_blocks;
-  std::vector<bool> source_used;  // have a column; by final id
-  std::vector<bool> key_used;
-  struct Block {
-    uint32_t count = 0;
-    uint64_t data_offset = 0;
-    uint64_t data_end = 0;
-    uint64_t directory_offset = 0;
-    uint32_t key_min = 0, key_max = 0, source_min = 0, source_max = 0;
-    uint32_t source = 0, key = 0;  // of the last column
-    uint8_t flags = 0;
-  } block;
+  DirectoryWriter directory;
+  std::tuple<uint32_t, uint32_t, uint32_t> last_column;  // family, source, key
 };
 
 SegmentWriter::SegmentWriter(Env& env, std::string path, SegmentMeta meta, Options options)
@@ -206,6 +173,9 @@ uint32_t SegmentWriter::AddSource(const model::Origin& origin, const Labels& lab
   CHECK(!d.SortedDictionary() || d.records.empty() ||
         SourceOrder(d.records.back().labels, d.records.back().origin, labels, origin));
   d.sources.push_back({d.options.rows_of ? std::span<const Timestamp>() : row_timestamps,
+                       row_timestamps.empty()
+                           ? model::TimeRange{1, 0}
+                           : model::TimeRange{row_timestamps.front(), row_timestamps.back()},
                        {},
                        {row_timestamps.size()}});
   d.scratch.clear();
@@ -217,29 +187,30 @@ uint32_t SegmentWriter::AddSource(const model::Origin& origin, const Labels& lab
 
 uint32_t SegmentWriter::AddKey(const Labels& labels) {
   Impl& d = *impl_;
-  const auto [known, fresh] = d.key_ids.try_emplace(labels, static_cast<uint32_t>(d.keys.size()));
-  if (!fresh) return known->second;
-  if (d.SortedDictionary()) {
-    const bool same_family = !d.keys.empty() && MetricFamily(d.keys.back().MetricName()) ==
-                                                    MetricFamily(labels.MetricName());
-    CHECK(d.keys.empty() || KeyOrder(d.keys.back(), labels));
-    d.families.push_back(d.families.empty() ? 0 : d.families.back() + (same_family ? 0 : 1));
+  const auto id = static_cast<uint32_t>(d.keys.size());
+  if (!d.SortedDictionary()) {
+    const auto [known, fresh] = d.key_ids.try_emplace(labels, id);
+    if (fresh) d.keys.push_back(labels);
+    return known->second;
   }
+  if (id > 0 && d.keys.back() == labels) return id - 1;
+  CHECK(id == 0 || KeyOrder(d.keys.back(), labels));
+  const bool same_family =
+      id > 0 && MetricFamily(d.keys.back().MetricName()) == MetricFamily(labels.MetricName());
+  d.families.push_back(id == 0 ? 0 : d.families.back() + (same_family ? 0 : 1));
   d.keys.push_back(labels);
-  return known->second;
+  return id;
 }
 
 size_t SegmentWriter::buffered_bytes() const {
   return impl_->encoded.size() + impl_->waiting.size() * sizeof(Impl::Waiting);
 }
 
-void SegmentWriter::Impl::CountSamples(const Column& column) {
-  for (const auto timestamps : {column.timestamps, column.histogram_timestamps}) {
-    if (timestamps.empty()) continue;
-    meta.sample_count += timestamps.size();
-    meta.range.min_ms = std::min(meta.range.min_ms, timestamps.front());
-    meta.range.max_ms = std::max(meta.range.max_ms, timestamps.back());
-  }
+void SegmentWriter::Impl::CountSamples(uint64_t samples, model::TimeRange range) {
+  if (samples == 0) return;
+  meta.sample_count += samples;
+  meta.range.min_ms = std::min(meta.range.min_ms, range.min_ms);
+  meta.range.max_ms = std::max(meta.range.max_ms, range.max_ms);
 }
 
 void SegmentWriter::Impl::EncodeAxisChecked(std::span<const Timestamp> timestamps,
@@ -311,10 +282,11 @@ uint8_t SegmentWriter::Impl::EncodeFloats(uint32_t source, uint32_t key, const C
   const uint32_t axis = PlaceOnAxis(source, column.timestamps, &places);
   const bool constant = AllSameBits(column.values);
   const bool starts = AnySet(column.start_timestamps);
-  const bool stale = std::any_of(
-      column.values.begin(),
-      column.values.begin() + (constant ? 1 : static_cast<ptrdiff_t>(column.values.size())),
-      [](double v) { return model::IsStale(v); });
+  const bool stale = column.may_hold_stale &&
+                     std::any_of(column.values.begin(),
+                                 column.values.begin() +
+                                     (constant ? 1 : static_cast<ptrdiff_t>(column.values.size())),
+                                 [](double v) { return model::IsStale(v); });
   if (axis != 0) PutVarint(*out, axis);
   const PartInput part{.axis_rows = sources[source].axis_rows[axis],
                        .places = &places,
@@ -363,7 +335,10 @@ void SegmentWriter::AddColumn(uint32_t source, uint32_t key, const Column& colum
   DCHECK(source < d.sources.size() && key < d.keys.size());
   DCHECK(column.timestamps.size() == column.values.size());
   DCHECK(column.histogram_timestamps.size() == column.histograms.size());
-  d.CountSamples(column);
+  for (const auto timestamps : {column.timestamps, column.histogram_timestamps}) {
+    if (timestamps.empty()) continue;
+    d.CountSamples(timestamps.size(), {timestamps.front(), timestamps.back()});
+  }
   uint8_t flags = 0;
   d.scratch.clear();
   d.candidate.reset();
@@ -397,6 +372,19 @@ void SegmentWriter::AddColumn(uint32_t source, uint32_t key, const Column& colum
   d.encoded += d.scratch;
 }
 
+std::span<const Timestamp> SegmentWriter::RowsOf(uint32_t source) { return impl_->RowsOf(source); }
+
+void SegmentWriter::AddConstant(uint32_t source, uint32_t key, double value) {
+  Impl& d = *impl_;
+  DCHECK(d.options.sorted_input && !model::IsStale(value));
+  const Impl::Source& rows = d.sources[source];
+  d.CountSamples(rows.axis_rows[0], rows.range);
+  d.scratch.clear();
+  PutPackedDouble(d.scratch, value);
+  if (d.options.facts) d.facts.AddConstant();
+  d.WriteColumn(source, key, kColumnFloats | kColumnConstant | kColumnFull, d.scratch);
+}
+
 void SegmentWriter::AddEncodedColumn(uint32_t source, uint32_t key, uint8_t flags,
                                      std::string_view bytes, uint64_t samples,
                                      model::TimeRange range) {
@@ -406,67 +394,18 @@ void SegmentWriter::AddEncodedColumn(uint32_t source, uint32_t key, uint8_t flag
     d.status = Status(Code::kResourceExhausted, "a column of more than 4 GiB");
     return;
   }
-  d.meta.sample_count += samples;
-  d.meta.range.min_ms = std::min(d.meta.range.min_ms, range.min_ms);
-  d.meta.range.max_ms = std::max(d.meta.range.max_ms, range.max_ms);
+  d.CountSamples(samples, range);
   d.WriteColumn(source, key, flags, bytes);
-}
-
-void SegmentWriter::Impl::EndDirectoryBlock() {
-  if (block.count == 0) return;
-  PutFixed64(directory_blocks, block.data_offset);
-  PutFixed64(directory_blocks, block.directory_offset);
-  PutFixed32(directory_blocks, block.count);
-  PutFixed32(directory_blocks, block.key_min);
-  PutFixed32(directory_blocks, block.key_max);
-  PutFixed32(directory_blocks, block.source_min);
-  PutFixed32(directory_blocks, block.source_max);
-  block = Block();
 }
 
 void SegmentWriter::Impl::WriteColumn(uint32_t source, uint32_t key, uint8_t flags,
                                       std::string_view bytes) {
-  DCHECK(block.count == 0 || std::tuple(families[block.key], block.source, block.key) <
-                                 std::tuple(families[key], source, key));
-  // A block's columns lie end to end: an axis written in between starts a new one.
+  DCHECK(meta.column_count == 0 || last_column < std::tuple(families[key], source, key));
+  last_column = {families[key], source, key};
   const uint64_t offset = sink->offset();
-  if (block.count == kDirectoryBlockColumns || (block.count > 0 && block.data_end != offset)) {
-    EndDirectoryBlock();
-  }
-  if (block.count == 0) {
-    block.data_offset = offset;
-    block.directory_offset = directory.size();
-    block.key_min = block.key_max = key;
-    block.source_min = block.source_max = source;
-  }
-  DirectoryStep step = DirectoryStep::kExplicit;
-  if (block.count > 0 && source == block.source && key == block.key + 1) {
-    step = DirectoryStep::kNextKey;
-  } else if (block.count > 0 && source == block.source + 1 && key == block.key) {
-    step = DirectoryStep::kNextSource;
-  }
-  const bool new_flags = block.count == 0 || flags != block.flags;
-  PutVarint(directory,
-            uint64_t{bytes.size()} << 3 | (new_flags ? 4 : 0) | static_cast<uint64_t>(step));
-  if (new_flags) PutFixed8(directory, flags);
-  if (step == DirectoryStep::kExplicit) {
-    PutSignedVarint(directory, int64_t{source} - block.source);
-    PutSignedVarint(directory, int64_t{key} - block.key);
-  }
-  block.source = source;
-  block.key = key;
-  block.flags = flags;
-  block.key_min = std::min(block.key_min, key);
-  block.key_max = std::max(block.key_max, key);
-  block.source_min = std::min(block.source_min, source);
-  block.source_max = std::max(block.source_max, source);
-  if (source >= source_used.size()) source_used.resize(source + 1);
-  if (key >= key_used.size()) key_used.resize(key + 1);
-  source_used[source] = key_used[key] = true;
-  ++block.count;
-  ++meta.column_count;
   sink->Append(bytes);
-  block.data_end = sink->offset();
+  directory.Add(source, key, flags, offset, bytes.size());
+  ++meta.column_count;
 }
 
 // The next three give sources, keys and waiting columns their places in the file.
@@ -487,22 +426,9 @@ void SegmentWriter::Impl::SortSources() {
 }
 
 void SegmentWriter::Impl::SortKeys() {
-  std::vector<uint32_t> order(keys.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(),
-            [this](uint32_t a, uint32_t b) { return KeyOrder(keys[a], keys[b]); });
-  std::vector<uint32_t> final_id(keys.size());
-  std::vector<Labels> sorted(keys.size());
-  families.clear();
-  for (uint32_t i = 0; i < order.size(); ++i) {
-    final_id[order[i]] = i;
-    sorted[i] = std::move(keys[order[i]]);
-    const bool same_family =
-        i > 0 && MetricFamily(sorted[i - 1].MetricName()) == MetricFamily(sorted[i].MetricName());
-    families.push_back(i == 0 ? 0 : families.back() + (same_family ? 0 : 1));
-  }
-  keys = std::move(sorted);
-  for (Waiting& column : waiting) column.key = final_id[column.key];
+  KeyPlaces places_of_keys = tsdb::SortKeys(&keys);
+  families = std::move(places_of_keys.families);
+  for (Waiting& column : waiting) column.key = places_of_keys.place[column.key];
 }
 
 void SegmentWriter::Impl::SortColumns() {
@@ -528,12 +454,16 @@ void SegmentWriter::WriteWaiting() {
 }
 
 void SegmentWriter::Impl::WriteIndex() {
+  std::vector<bool> source_used = directory.sources();
+  std::vector<bool> key_used = directory.keys();
+  source_used.resize(records.size());
+  key_used.resize(keys.size());
   const IndexWriter index(records, keys, meta.fingerprint_seed, std::move(source_used),
                           std::move(key_used));
   // By Section.
   const std::array<std::string, kSectionCount> sections = {
-      index.Symbols(),     index.Sources(), index.Keys(),    index.SourcePostings(),
-      index.KeyPostings(), directory,       directory_blocks};
+      index.Symbols(),     index.Sources(),     index.Keys(),      index.SourcePostings(),
+      index.KeyPostings(), directory.columns(), directory.blocks()};
   uint64_t total = 0;
   for (const std::string& bytes : sections) {
     total += bytes.size();
@@ -556,9 +486,7 @@ Status SegmentWriter::Impl::WriteEnd() {
     SortKeys();
   }
   WriteWaiting();
-  EndDirectoryBlock();
-  source_used.resize(records.size());
-  key_used.resize(keys.size());
+  directory.Finish();
   meta.source_count = records.size();
   meta.key_count = keys.size();
   if (meta.sample_count == 0) meta.range = {1, 0};

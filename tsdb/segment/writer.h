@@ -35,6 +35,7 @@
 #include "model/sample.h"
 #include "model/storage.h"
 #include "tsdb/segment/meta.h"
+#include "tsdb/segment/order.h"
 #include "tsdb/types.h"
 
 namespace tocsin {
@@ -44,15 +45,6 @@ class Env;
 namespace tocsin::tsdb {
 
 enum class ExtraSection : uint32_t;  // format.h
-
-// The metric a series belongs to: the name without _bucket, _sum or _count. Families are kept
-// together so that the columns of one histogram of one source are neighbours.
-std::string_view MetricFamily(std::string_view metric_name);
-// Orders of a file's keys, by family, then by label set, and of its sources, by label set, then by
-// origin. The same in every file: that is what lets a merge stream.
-bool KeyOrder(const model::Labels& a, const model::Labels& b);
-bool SourceOrder(const model::Labels& a, const model::Origin& origin_a, const model::Labels& b,
-                 const model::Origin& origin_b);
 
 class SegmentWriter {
  public:
@@ -87,6 +79,12 @@ class SegmentWriter {
   uint32_t AddKey(const model::Labels& labels);
   // At most once per (source, key). A column without samples is left out.
   void AddColumn(uint32_t source, uint32_t key, const model::Column& column);
+  // The rows of a source, until those of another one are asked for. A column that has a sample at
+  // each had better have this very span.
+  std::span<const model::Timestamp> RowsOf(uint32_t source);
+  // A column of `value`, no staleness marker, at every row of its source, which has some. Only with
+  // sorted input.
+  void AddConstant(uint32_t source, uint32_t key, double value);
 
   // Writes the columns that wait. Those of the metric families written are complete; what comes
   // later is behind them in file order. Only with sorted_dictionary.
