@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "tsdb/codec/bits.h"
 #include "tsdb/codec/integers.h"
+#include "tsdb/codec/scratch.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -134,7 +135,8 @@ bool ApplyExceptions(ByteReader exceptions, size_t count, double* out) {
 
 struct Mantissas {
   unsigned exponent = 0;
-  std::vector<int64_t> values;
+  Scratch<int64_t> memory;
+  std::span<int64_t> values;
   Exceptions exceptions;
   size_t exception_count = 0;
 };
@@ -174,7 +176,7 @@ bool FindMantissas(std::span<const double> values, Mantissas* found) {
   const std::optional<unsigned> probed = ProbeExponent(values);
   if (!probed) return false;
   unsigned exponent = *probed;
-  found->values.resize(values.size());
+  found->values = found->memory.Take(values.size());
   const size_t allowed = values.size() / kExceptionShare;
   size_t one_by_one_end = 0;
   for (size_t i = 0; i < values.size();) {
@@ -375,8 +377,10 @@ bool EncodeScaled(std::span<const double> values, Effort effort, std::string* ou
   const std::optional<Scale> scale = ProbeScale(values);
   if (!scale) return false;
   const auto [exponent, way] = *scale;
-  std::vector<int64_t> mantissas(values.size());
-  std::vector<int64_t> ulps(values.size());
+  Scratch<int64_t> mantissas_memory;
+  Scratch<int64_t> ulps_memory;
+  const std::span<int64_t> mantissas = mantissas_memory.Take(values.size());
+  const std::span<int64_t> ulps = ulps_memory.Take(values.size());
   Exceptions exceptions;
   size_t allowed = values.size() / kExceptionShare;
   bool any_ulps = false;

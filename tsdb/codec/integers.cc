@@ -9,6 +9,7 @@
 
 #include "tsdb/codec/bits.h"
 #include "tsdb/codec/entropy.h"
+#include "tsdb/codec/scratch.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -24,25 +25,8 @@ constexpr unsigned kOutliersMax = kIntegerBlock / 4;
 // Decoding entropy-coded numbers takes twice as long: not for less than 7 % of the bytes.
 constexpr uint64_t kEntropyPercentMax = 93;
 
-// Columns come in chunks of 1,024 rows: those need no memory of their own.
-constexpr size_t kUsualCount = 1024;
-
 uint64_t AsUnsigned(int64_t v) { return static_cast<uint64_t>(v); }
 int64_t AsSigned(uint64_t v) { return static_cast<int64_t>(v); }
-
-template <typename T>
-class Scratch {
- public:
-  std::span<T> Take(size_t count) {
-    if (count <= kUsualCount) return {usual_.data(), count};
-    large_.resize(count);
-    return large_;
-  }
-
- private:
-  std::array<T, kUsualCount> usual_;
-  std::vector<T> large_;
-};
 
 using Histogram = std::array<uint16_t, 65>;  // residuals of a block by their width
 

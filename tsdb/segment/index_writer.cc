@@ -1,5 +1,7 @@
 #include "tsdb/segment/index_writer.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -43,7 +45,8 @@ IndexWriter::IndexWriter(const std::vector<SourceRecord>& sources,
       seed_(fingerprint_seed),
       source_used_(std::move(source_used)),
       key_used_(std::move(key_used)) {
-  std::unordered_map<std::string_view, uint32_t> known;
+  const auto hash = [](std::string_view text) { return XXH3_64bits(text.data(), text.size()); };
+  std::unordered_map<std::string_view, uint32_t, decltype(hash)> known(2 * keys.size(), hash);
   std::vector<std::string_view> texts;  // as they come
   const auto number_of = [&](std::string_view text) {
     const auto [at, fresh] = known.try_emplace(text, static_cast<uint32_t>(texts.size()));

@@ -32,36 +32,50 @@ bool SameBits(std::span<const double> a, std::span<const double> b) {
 // Differences between neighbours, at evenly spread places; in units of the smallest, in bits.
 class DifferenceSample {
  public:
-  explicit DifferenceSample(std::span<const double> values) : values_(values) {
-    step_ = std::max<size_t>(1, values.size() / kSampledDifferences);
-    unit_ = std::numeric_limits<double>::infinity();
+  explicit DifferenceSample(std::span<const double> values)
+      : values_(values), step_(std::max<size_t>(1, values.size() / kSampledDifferences)) {
+    double unit = std::numeric_limits<double>::infinity();
     for (size_t i = 1; i < values.size(); i += step_) {
       const double d = std::fabs(values[i] - values[i - 1]);
-      if (d > 0 && d < unit_) unit_ = d;
+      if (d > 0 && d < unit) unit = d;
     }
+    per_unit_ = 1 / unit;
   }
-  double Bits(std::span<const double> reference) const {
-    double bits = 0;
-    for (size_t i = 1; i < values_.size(); i += step_) {
-      double d = values_[i] - values_[i - 1];
-      if (!reference.empty()) d -= reference[i] - reference[i - 1];
-      const double units = std::fabs(d) / unit_;
-      // Written so that NaN counts most.
-      bits += units < 0x1p62 ? static_cast<double>(std::bit_width(static_cast<uint64_t>(units * 2)))
-                             : 64.0;
-    }
-    return bits;
+  uint64_t Bits() const {
+    return Sum([this](size_t i) { return values_[i] - values_[i - 1]; });
+  }
+  uint64_t Bits(std::span<const double> reference) const {
+    return Sum([this, reference](size_t i) {
+      return (values_[i] - values_[i - 1]) - (reference[i] - reference[i - 1]);
+    });
   }
 
  private:
+  template <typename Difference>
+  uint64_t Sum(Difference difference) const {
+    uint64_t bits = 0;
+    for (size_t i = 1; i < values_.size(); i += step_) bits += Width(difference(i) * per_unit_);
+    return bits;
+  }
+  // Bits of twice the magnitude, rounded down to whole; of what is not a number, 64.
+  static uint64_t Width(double units) {
+    const auto exponent =
+        static_cast<int64_t>(std::bit_cast<uint64_t>(std::fabs(units)) >> kMantissaBits);
+    return static_cast<uint64_t>(std::clamp<int64_t>(exponent - kExponentOfHalf + 1, 0, 64));
+  }
+  static constexpr unsigned kMantissaBits = 52;
+  static constexpr int64_t kExponentOfHalf = 1022;  // biased
+
   std::span<const double> values_;
   size_t step_;
-  double unit_;
+  double per_unit_;
 };
 
 using Steps = ReferenceChooser::Steps;
 
-Steps StepsOf(std::span<const double> values) {
+}  // namespace
+
+ReferenceChooser::Steps ReferenceChooser::StepsOf(std::span<const double> values) {
   Steps steps{};
   if (values.size() < 2) return steps;
   for (size_t i = 0; i < steps.size(); ++i) {
@@ -72,6 +86,8 @@ Steps StepsOf(std::span<const double> values) {
   }
   return steps;
 }
+
+namespace {
 
 // How much of the steps `a` the steps `b`, or their negatives, leave: |a ∓ b| as a part of |a|, at
 // most 1, summed up. So a few leaps, as of garbage collections, do not hide what is equal between
@@ -169,7 +185,7 @@ void ReferenceChooser::PickFromFamily(const Candidate& column, std::vector<Pick>
 }
 
 void ReferenceChooser::PickFromSource(const Candidate& column, std::vector<Pick>* picks) const {
-  const Steps steps = StepsOf(column.values);
+  const Steps& steps = column.steps;
   const auto moves = static_cast<size_t>(
       std::count_if(steps.begin(), steps.end(), [](float step) { return step != 0; }));
   if (moves < kMovesMin) return;
@@ -181,7 +197,7 @@ void ReferenceChooser::PickFromSource(const Candidate& column, std::vector<Pick>
       const Candidate& c = columns_[i];
       if (c.source != column.source) continue;
       --left;
-      if (c.decodes < kFarReferencesMax && Fits(c, column)) look(c, steps_[i]);
+      if (c.decodes < kFarReferencesMax && Fits(c, column)) look(c, c.steps);
     }
   };
   Pick one;
@@ -239,10 +255,10 @@ ReferenceChooser::Choice ReferenceChooser::Choose(const Candidate& column) {
   PickFromSource(column, &picks);
   if (picks.empty()) return {};
   const DifferenceSample sample(column.values);
-  double least = sample.Bits({}) * kGainMin;
+  double least = static_cast<double>(sample.Bits()) * kGainMin;
   const Pick* best = nullptr;
   for (const Pick& pick : picks) {
-    const double bits = sample.Bits(ValuesOf(pick, &trial_));
+    const auto bits = static_cast<double>(sample.Bits(ValuesOf(pick, &trial_)));
     if (bits >= least) continue;
     least = bits;
     best = &pick;
@@ -254,7 +270,6 @@ ReferenceChooser::Choice ReferenceChooser::Choose(const Candidate& column) {
 void ReferenceChooser::Add(Candidate candidate) {
   bytes_ += candidate.values.size() * sizeof(double);
   newest_[candidate.hash] = first_ + columns_.size();
-  steps_.push_back(StepsOf(candidate.values));
   columns_.push_back(std::move(candidate));
   while (bytes_ > kReferenceBytesMax) {
     const Candidate& oldest = columns_.front();
@@ -262,7 +277,6 @@ void ReferenceChooser::Add(Candidate candidate) {
     const auto known = newest_.find(oldest.hash);
     if (known->second == first_) newest_.erase(known);
     columns_.pop_front();
-    steps_.pop_front();
     ++first_;
   }
 }

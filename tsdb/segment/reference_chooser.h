@@ -51,9 +51,11 @@ class ReferenceChooser {
     RowPlaces places;
     std::vector<double> values;
     uint64_t hash = 0;  // HashOf
+    Steps steps{};      // StepsOf
   };
   // Of a column's values and source.
   static uint64_t HashOf(uint32_t source, std::span<const double> values);
+  static Steps StepsOf(std::span<const double> values);
 
   struct Choice {
     std::span<const double> values;  // that tell; empty: none
@@ -80,7 +82,6 @@ class ReferenceChooser {
 
   size_t bytes_ = 0;
   std::deque<Candidate> columns_;                  // in file order
-  std::deque<Steps> steps_;                        // of each
   uint64_t first_ = 0;                             // number of the first one
   std::unordered_map<uint64_t, uint64_t> newest_;  // by hash: number of the last such column
   std::vector<double> combined_;

@@ -263,6 +263,7 @@ bool SegmentWriter::Impl::EncodeFloatPart(ReferenceChooser::Candidate column, Pa
   column.places = *part.places;
   column.values.assign(part.values.begin(), part.values.end());
   column.hash = ReferenceChooser::HashOf(column.source, part.values);
+  column.steps = ReferenceChooser::StepsOf(part.values);
   const ReferenceChooser::Choice choice = chooser.Choose(column);
   part.reference = choice.values;
   std::string body;
@@ -471,9 +472,10 @@ void SegmentWriter::Impl::WriteIndex() {
       status = Status(Code::kResourceExhausted, "an index section of more than 4 GiB");
     }
   }
+  SectionPacker packer(meta.level > 0);
   std::string packed;
   for (size_t s = 0; s < kSectionCount; ++s) {
-    const bool pack = total <= kPackedIndexMax && PackSection(sections[s], &packed);
+    const bool pack = total <= kPackedIndexMax && packer.Pack(sections[s], &packed);
     const std::string& bytes = pack ? packed : sections[s];
     footer.sections[s] = {sink->offset(), bytes.size(), pack ? sections[s].size() : 0};
     sink->Append(bytes);
