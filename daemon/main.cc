@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/env.h"
+#include "base/malloc_conf.h"
 #include "daemon/serve.h"
 #include "daemon/tools/check.h"
 #include "daemon/tools/promql.h"
@@ -37,13 +38,6 @@ int Finish(int exit_code) {
 }
 
 }  // namespace
-
-// How jemalloc is to run: few arenas, since threads mostly live off their own caches, and what was
-// freed goes back to the system at once and not after ten seconds. Overridden by $MALLOC_CONF.
-extern "C" {
-extern const char* malloc_conf;
-const char* malloc_conf = "narenas:4,dirty_decay_ms:200,muzzy_decay_ms:0";
-}
 
 int main(int argc, char** argv) {
   using namespace tocsin::daemon;  // NOLINT(google-build-using-namespace): the commands of this

@@ -7,7 +7,8 @@
 //   engine N    N series of 1,000 a source through the whole engine: 480 rows of 15 s, windows
 //               sealed as time goes by (two simulated hours), log on
 //   churn D     50 targets x 100 series, a tenth of them replaced every 10 minutes for D simulated
-//               days, 90 days of retention: slope of the resident memory
+//               days, 90 days of retention: slope of the resident memory; descriptors, mapped
+//               regions and files of each day
 //
 // Usage: tsdb_memory_bench WORKLOAD NUMBER [directory = a new one under /tmp]
 #include <sys/resource.h>
@@ -23,6 +24,7 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "base/malloc_conf.h"
 #include "model/matcher.h"
 #include "tests/support/forwarding_env.h"
 #include "tsdb/database.h"
@@ -61,6 +63,27 @@ double ResidentBytes(bool with_files) {
   if (file != nullptr) std::fclose(file);
   return static_cast<double>(with_files ? resident : resident - shared) *
          static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+// Lines of /proc/self/maps.
+size_t MappedRegions() {
+  std::FILE* file = std::fopen("/proc/self/maps", "r");
+  size_t lines = 0;
+  for (int c = 0; file != nullptr && (c = std::fgetc(file)) != EOF;) lines += c == '\n' ? 1 : 0;
+  if (file != nullptr) std::fclose(file);
+  return lines;
+}
+
+size_t EntriesOf(const std::string& directory) {
+  const auto names = Env::Default().ListDir(directory);
+  return names ? names->size() : 0;
+}
+
+// Peak of the resident bytes so far.
+double PeakResidentBytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
 // The process' own files, and a clock that is set by hand.
@@ -313,9 +336,12 @@ void BenchChurn(const std::string& directory, int days) {
       if (t % kDayMs == 0) {
         const DatabaseSizes sizes = db->sizes();
         std::printf(
-            "{\"day\":%.0f,\"anonymous_mib\":%.1f,\"rss_mib\":%.1f,\"index_mib\":%.2f,"
+            "{\"day\":%.0f,\"anonymous_mib\":%.1f,\"rss_mib\":%.1f,\"peak_rss_mib\":%.1f,"
+            "\"descriptors\":%zu,\"mapped_regions\":%zu,\"files\":%zu,\"index_mib\":%.2f,"
             "\"head_mib\":%.2f,\"segments\":%llu,\"segment_mib\":%.1f,\"series\":%llu}\n",
             day, ResidentBytes(false) / 1048576, ResidentBytes(true) / 1048576,
+            PeakResidentBytes() / 1048576, EntriesOf("/proc/self/fd"), MappedRegions(),
+            EntriesOf(directory + "/segments") + EntriesOf(directory + "/wal"),
             static_cast<double>(sizes.index_bytes) / 1048576,
             static_cast<double>(sizes.head_bytes) / 1048576,
             static_cast<unsigned long long>(sizes.segments),

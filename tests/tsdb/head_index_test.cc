@@ -472,6 +472,142 @@ BOOST_AUTO_TEST_CASE(ASlotThatASourceKeepsIsNeverMissedWhileItsPageChangesHands)
   BOOST_TEST(missed == 0u);
 }
 
+// Fleets of almost equal sources whose slots come, change and go: whatever pages they share then, a
+// selection shows what each source has.
+BOOST_AUTO_TEST_CASE(AnyHistoryOfSlotsSelectsAsItWasWritten) {
+  const uint64_t seed = std::random_device()();
+  BOOST_TEST_CONTEXT("seed " << seed) {
+    Random random(seed);
+    HeadIndex index(kSeed, 1);
+    std::map<SourceId, std::vector<KeyId>> want;
+    std::vector<SourceId> sources;
+    std::map<KeyId, uint32_t> kinds;
+    const auto add_key = [&](const std::string& name) {
+      const uint32_t kind = random.Below(12);
+      const KeyId key =
+          index.AddKey(Labels::FromPairs({{"__name__", name}, {"kind", std::to_string(kind)}}));
+      kinds[key] = kind;
+      return key;
+    };
+    std::vector<KeyId> fleet;
+    for (int k = 0; k < 120; ++k) fleet.push_back(add_key("m" + std::to_string(k)));
+    uint32_t own = 0;
+    const auto own_key = [&] { return add_key("own" + std::to_string(own++)); };
+    const auto add_slot = [&](SourceId source) {
+      std::vector<KeyId>& keys = want[source];
+      const bool of_fleet = keys.size() < fleet.size() && random.Below(25) > 0;
+      keys.push_back(of_fleet ? fleet[keys.size()] : own_key());
+      if (index.FindSlot(source, keys.back()) != model::kNoSlot) keys.back() = own_key();
+      index.AddSlot(source, keys.back());
+    };
+    const auto check = [&](const HeadIndex::Pin& pin, uint32_t kind) {
+      const auto selection = pin.Select({Match(MatchType::kEqual, "kind", std::to_string(kind))});
+      std::map<SourceId, std::map<uint32_t, KeyId>> found;
+      SourceId last = 0;
+      for (const HeadSelection::Entry& entry : selection->entries) {
+        BOOST_TEST(entry.source >= last);
+        last = entry.source;
+        for (const SlotKey& slot : selection->lists[entry.list])
+          found[entry.source][entry.slot_base + slot.slot] = slot.key;
+      }
+      std::map<SourceId, std::map<uint32_t, KeyId>> expected;
+      for (const auto& [source, keys] : want) {
+        for (uint32_t s = 0; s < keys.size(); ++s) {
+          if (keys[s] != kNoId && kinds[keys[s]] == kind) expected[source][s] = keys[s];
+        }
+      }
+      BOOST_REQUIRE((found == expected));
+    };
+    for (int step = 0; step < 4000; ++step) {
+      const uint32_t what = sources.empty() ? 0 : random.Below(40);
+      if (what == 0 || sources.size() < 3) {
+        sources.push_back(index.AddSource({OriginKind::kScrape, std::to_string(step)}, Labels()));
+        for (uint32_t left = random.Below(150); left > 0; --left) add_slot(sources.back());
+      } else if (what == 1 && sources.size() > 20) {
+        const size_t gone = random.Below(static_cast<uint32_t>(sources.size()));
+        index.RemoveSource(sources[gone]);
+        want.erase(sources[gone]);
+        sources.erase(sources.begin() + static_cast<ptrdiff_t>(gone));
+      } else if (what < 20) {
+        add_slot(random.Pick(sources));
+      } else {
+        const SourceId source = random.Pick(sources);
+        std::vector<KeyId>& keys = want[source];
+        if (keys.empty()) continue;
+        const uint32_t slot = random.Below(static_cast<uint32_t>(keys.size()));
+        keys[slot] = random.Below(2) == 0 ? kNoId : own_key();
+        index.ReplaceSlot(source, slot, keys[slot]);
+      }
+      if (step % 3 == 0) check(index.NewPin(), random.Below(12));
+    }
+  }
+}
+
+// Sources come and go that hide a slot of the page which all of them follow: one that shows it is
+// never missed, one that hides it never shows it.
+BOOST_AUTO_TEST_CASE(ASharedListHoldsForEachSourceWhileOthersComeAndGo) {
+  constexpr uint32_t kSlots = 200;
+  constexpr uint32_t kWanted = 9;
+  HeadIndex index(kSeed, 1);
+  const auto add_key = [&index](const std::string& name, uint32_t slot) {
+    return index.AddKey(Labels::FromPairs(
+        {{"__name__", name + std::to_string(slot)}, {"kind", slot == kWanted ? "w" : "o"}}));
+  };
+  const auto add_source = [&](const std::string& name, const std::string& job, bool hides) {
+    const SourceId source =
+        index.AddSource({OriginKind::kScrape, name}, Labels::FromPairs({{"job", job}}));
+    for (uint32_t k = 0; k < kSlots; ++k) {
+      const bool own = job != "first" && k % 20 == 3;
+      const KeyId key =
+          hides && k == kWanted
+              ? index.AddKey(Labels::FromPairs({{"__name__", "hides"}, {"kind", "o"}}))
+              : add_key(own ? name : "m", k);
+      index.AddSlot(source, key);
+    }
+    return source;
+  };
+  add_source("first", "first", false);
+  add_source("shows", "shows", false);
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> missed{0};
+  std::atomic<uint64_t> wrong{0};
+  std::atomic<uint64_t> rounds{0};
+  const MatcherSet wanted = {Match(MatchType::kEqual, "kind", "w"),
+                             Match(MatchType::kNotEqual, "job", "first")};
+  std::vector<Thread> readers;
+  for (int r = 0; r < 2; ++r) {
+    readers.emplace_back("query-test", [&] {
+      do {
+        const HeadIndex::Pin pin = index.NewPin();
+        const Result<HeadSelection> selection = pin.Select(wanted);
+        bool shown = false;
+        for (const HeadSelection::Entry& entry : selection->entries) {
+          const auto labels = pin.SourceLabels(entry.source);
+          shown = shown || labels.Get("job") == "shows";
+          if (labels.Get("job") == "hides") ++wrong;
+        }
+        if (!shown) ++missed;
+        ++rounds;
+      } while (!stop);
+    });
+  }
+  // On a busy machine until the readers had their turn.
+  for (int round = 0; round < 300 || (rounds < 100 && round < 10000); ++round) {
+    const std::string name = std::to_string(round);
+    const SourceId hides = add_source("h" + name, "hides", true);
+    const SourceId other = add_source("o" + name, "shows as well", false);
+    if (round % 3 == 0) index.ReplaceSlot(other, kWanted, kNoId);
+    index.RemoveSource(hides);
+    index.RemoveSource(other);
+    if (round % 7 == 0) index.Sweep();
+  }
+  stop = true;
+  for (Thread& reader : readers) reader.Join();
+  BOOST_TEST(rounds > 0u);
+  BOOST_TEST(missed == 0u);
+  BOOST_TEST(wrong == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(FingerprintsAddUpWhateverTheSplit) {
   const Labels all = Labels::FromPairs({{"__name__", "up"}, {"instance", "i"}, {"job", "j"}});
   const Labels a = Labels::FromPairs({{"instance", "i"}, {"job", "j"}});

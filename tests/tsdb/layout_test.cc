@@ -16,7 +16,7 @@ namespace {
 struct Fixture {
   std::map<KeyId, int> held;
   EpochDomain domain{1};
-  LayoutStore store{domain, [this](KeyId key, int change) {
+  LayoutStore store{domain, [this](KeyId key, int change, bool) {
                       held[key] += change;
                       if (held[key] == 0) held.erase(key);
                     }};

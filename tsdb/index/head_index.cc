@@ -12,6 +12,7 @@
 #include "tsdb/index/id_table.h"
 #include "tsdb/index/label_index.h"
 #include "tsdb/index/layout.h"
+#include "tsdb/index/pair_walk.h"
 #include "tsdb/index/symbols.h"
 
 namespace tocsin::tsdb {
@@ -33,9 +34,17 @@ struct Key {
   Fingerprint fingerprint;
   uint32_t schema;
   uint32_t value_count;
-  // The writer's.
-  uint32_t layout_pages = 0;  // that hold it
-  uint32_t last_wanted = 0;   // number of the sweep before which it was last asked for
+  // Twice the number of layout pages that hold it; odd once one did that follows another.
+  std::atomic<uint32_t> holders{0};
+  uint32_t last_wanted = 0;  // the writer's: the sweep before which it was last asked for
+
+  bool held() const { return holders.load(std::memory_order_relaxed) > 1; }
+  bool may_be_own() const { return holders.load(std::memory_order_relaxed) % 2 != 0; }
+  void Hold(int change, bool own) {
+    const uint32_t was = holders.load(std::memory_order_relaxed);
+    holders.store((was + 2 * static_cast<uint32_t>(change)) | (own ? 1 : 0),
+                  std::memory_order_relaxed);
+  }
 
   uint64_t table_hash() const { return fingerprint.low; }
   const SymbolId* values() const { return reinterpret_cast<const SymbolId*>(this + 1); }
@@ -112,10 +121,11 @@ struct HeadIndex::Impl {
             matcher_cache, kKeySide),
         sources(domain),
         keys(domain),
-        layouts(domain, [this](KeyId key, int change) NO_THREAD_SAFETY_ANALYSIS {
+        shapes(domain),
+        layouts(domain, [this](KeyId key, int change, bool own) NO_THREAD_SAFETY_ANALYSIS {
           Key& k = *keys.Get(key);
-          k.layout_pages += static_cast<uint32_t>(change);
-          if (k.layout_pages == 0) idle_keys.push_back(key);
+          k.Hold(change, own);
+          if (!k.held()) idle_keys.push_back(key);
         }) {}
   ~Impl() {
     for (SourceId id = 0; id < sources.end(); ++id) {
@@ -145,8 +155,6 @@ struct HeadIndex::Impl {
   }
   // Unlinks keys that nobody holds; their ids, ascending.
   IdList UnlinkDeadKeys(std::vector<LabelIndex::Entry>* entries) REQUIRES(mu);
-  class PairWalk;
-  void SelectPairs(const SelectedProduct& product, HeadSelection* out) const;
 
   const uint64_t seed;
   mutable Mutex mu;  // serialises writing
@@ -159,6 +167,7 @@ struct HeadIndex::Impl {
   LabelIndex key_index;
   IdArray<Source> sources;
   IdArray<Key> keys;
+  IdValues<LayoutShape> shapes;  // by source
   LayoutStore layouts;
 
   IdTable source_table GUARDED_BY(mu);
@@ -173,6 +182,26 @@ struct HeadIndex::Impl {
   KeyId first_unswept_key GUARDED_BY(mu) = 0;
   uint32_t sweeps GUARDED_BY(mu) = 0;
 };
+
+SlotKey* HeadSelection::NewSlots(size_t count) {
+  static constexpr size_t kFirstBlock = 256;
+  static constexpr size_t kBlockMax = 8 * kLayoutPageSlots;
+  if (count > room_slots_) {
+    block_slots_ = std::clamp(2 * block_slots_, std::max(count, kFirstBlock), kBlockMax);
+    blocks_.push_back(std::make_unique_for_overwrite<SlotKey[]>(block_slots_));
+    room_ = blocks_.back().get();
+    room_slots_ = block_slots_;
+  }
+  return room_;
+}
+
+void HeadSelection::AddList(std::span<const SlotKey> list) {
+  if (!list.empty()) {
+    room_ += list.size();
+    room_slots_ -= list.size();
+  }
+  lists.push_back(list);
+}
 
 HeadIndex::HeadIndex(uint64_t fingerprint_seed, size_t collect_bytes)
     : impl_(std::make_unique<Impl>(fingerprint_seed, collect_bytes)) {}
@@ -195,6 +224,8 @@ SourceId HeadIndex::AddSource(const model::Origin& origin, const model::Labels& 
   const SourceId id = d.sources.next_id();
   // Listed before it is reachable by id: a reader of a list skips what it cannot reach yet.
   source->labels = d.source_index.Add(id, labels);
+  d.shapes.Append({});
+  source->layout.TellShape(d.shapes.Place(id));
   d.sources.Append(source);
   d.source_table.Insert(source->table_hash(), id,
                         [&](uint32_t other) { return d.sources.Get(other)->table_hash(); });
@@ -267,6 +298,7 @@ void HeadIndex::RemoveSource(SourceId id) {
   // Out of reach first, then its pages: what is retired must not be found any more.
   d.sources.Erase(id);
   d.layouts.Release(source->layout);
+  d.shapes.Erase(id);
   --d.source_count;
   const size_t bytes = sizeof(Source) + source->origin.id.size() +
                        source->labels.values.size() * sizeof(SymbolId) + 3 * kAllocationBytes;
@@ -279,13 +311,13 @@ IdList HeadIndex::Impl::UnlinkDeadKeys(std::vector<LabelIndex::Entry>* entries) 
   IdList waiting;
   for (KeyId id = first_unswept_key; id < keys.end(); ++id) {
     const Key* key = keys.Get(id);
-    if (key != nullptr && key->layout_pages == 0) idle_keys.push_back(id);
+    if (key != nullptr && !key->held()) idle_keys.push_back(id);
   }
   first_unswept_key = keys.end();
   SortUnique(&idle_keys);
   for (const KeyId id : idle_keys) {
     Key* key = keys.Get(id);
-    if (key->layout_pages > 0) continue;
+    if (key->held()) continue;
     // Somebody may be about to put it into a layout.
     if (key->last_wanted == sweeps) {
       waiting.push_back(id);
@@ -376,10 +408,10 @@ size_t HeadIndex::series_count() const {
 size_t HeadIndex::memory_bytes() const {
   const Impl& d = *impl_;
   MutexLock lock(d.mu);
-  // Pointers by id: 8 bytes a live entry.
-  return d.item_bytes + (d.source_count + d.key_count) * sizeof(void*) + d.symbols.memory_bytes() +
-         d.source_index.memory_bytes() + d.key_index.memory_bytes() + d.layouts.memory_bytes() +
-         d.source_table.memory_bytes() + d.key_table.memory_bytes() +
+  // Pointers by id: 8 bytes a live entry; of sources their shapes, too.
+  return d.item_bytes + (2 * d.source_count + d.key_count) * sizeof(void*) +
+         d.symbols.memory_bytes() + d.source_index.memory_bytes() + d.key_index.memory_bytes() +
+         d.layouts.memory_bytes() + d.source_table.memory_bytes() + d.key_table.memory_bytes() +
          d.matcher_cache.figures().bytes;
 }
 
@@ -401,130 +433,22 @@ HeadIndex::Pin HeadIndex::NewPin() const {
   return Pin(std::make_unique<Pin::State>(Pin::State{impl_.get(), impl_->domain.NewPin()}));
 }
 
-// Walks the layouts of one product. What was found for a page is found once, for all sources that
-// share it, and, but for the slots where they differ, for those whose pages follow it.
-class HeadIndex::Impl::PairWalk {
- public:
-  PairWalk(const SelectedProduct& product, HeadSelection* out)
-      : keys_(product.keys), wanted_(product.keys), out_(*out) {}
-
-  void Visit(SourceId source, const Layout& layout, Layout::PageView view) {
-    uint32_t list = ListOf(view);
-    while (!layout.Holds(view)) {
-      pages_.clear();
-      last_ = nullptr;
-      view = layout.ViewAt(view.slot_base, view.length);
-      list = ListOf(view);
-    }
-    const size_t size = out_.lists[list].size();
-    if (size == 0) return;
-    out_.entries.push_back({source, view.slot_base, list});
-    out_.series_count += size;
-  }
-
- private:
-  struct Page {
-    const LayoutPage* page;
-    uint32_t length;
-    uint32_t list;
-    std::vector<uint64_t> slots;  // of the list, a bit each
-  };
-
-  uint32_t ListOf(const Layout::PageView& view) {
-    LayoutPage::Difference own = view.own;
-    if (own.base == nullptr) return Found(view.page, view.length).list;
-    const Page& base = Found(own.base, view.length);
-    while (!own.slots.empty() && own.slots.back() >= view.length)
-      own.slots = own.slots.first(own.slots.size() - 1);
-    return MayHold(*view.page) || Hides(base, own.slots) ? Merge(base.list, own) : base.list;
-  }
-
-  // Keys of a source's own were added one after another: most of its pages have none of few.
-  bool MayHold(const LayoutPage& page) const {
-    const auto first = std::lower_bound(keys_.begin(), keys_.end(), page.lowest_key());
-    return first != keys_.end() && *first <= page.highest_key();
-  }
-
-  const Page& Found(const LayoutPage* page, uint32_t length) {
-    if (last_ != nullptr && last_->page == page && last_->length == length) return *last_;
-    const auto [found, fresh] = pages_.try_emplace({page, length});
-    last_ = &found->second;
-    if (!fresh) return *last_;
-    Page& entry = found->second;
-    entry = {page, length, static_cast<uint32_t>(out_.lists.size()), {}};
-    entry.slots.resize(length / 64 + 1);
-    std::vector<SlotKey>& list = out_.lists.emplace_back();
-    const bool any = MayHold(*page);
-    // A follower may be longer than its base: its own slots are all that it has there.
-    for (uint32_t s = 0; any && s < std::min(length, page->size()); ++s) {
-      const KeyId key = page->KeyAt(s);
-      if (!wanted_.Contains(key)) continue;
-      list.push_back({s, key});
-      entry.slots[s / 64] |= uint64_t{1} << (s % 64);
-    }
-    return entry;
-  }
-
-  static bool Hides(const Page& base, std::span<const uint16_t> slots) {
-    uint64_t hidden = 0;
-    for (const uint16_t slot : slots) hidden |= base.slots[slot / 64] >> (slot % 64);
-    return (hidden & 1) != 0;
-  }
-
-  // The base's list, but for the slots of `own`, and those of `own` that are wanted.
-  uint32_t Merge(uint32_t base, const LayoutPage::Difference& own) {
-    std::vector<SlotKey> list;
-    size_t next = 0;
-    const auto take_own = [&](uint32_t below) {
-      for (; next < own.slots.size() && own.slots[next] < below; ++next) {
-        const KeyId key = own.keys[next].load(std::memory_order_relaxed);
-        if (wanted_.Contains(key)) list.push_back({own.slots[next], key});
-      }
-    };
-    for (const SlotKey& slot : out_.lists[base]) {
-      take_own(slot.slot);
-      if (next == own.slots.size() || own.slots[next] != slot.slot) list.push_back(slot);
-    }
-    take_own(kLayoutPageSlots);
-    out_.lists.push_back(std::move(list));
-    return static_cast<uint32_t>(out_.lists.size() - 1);
-  }
-
-  const IdList& keys_;
-  const IdSet wanted_;
-  HeadSelection& out_;
-  std::map<std::pair<const LayoutPage*, uint32_t>, Page> pages_;
-  const Page* last_ = nullptr;
-};
-
-void HeadIndex::Impl::SelectPairs(const SelectedProduct& product, HeadSelection* out) const {
-  // Four places to wait for memory at; each is asked for this many sources ahead of the next.
-  static constexpr size_t kAhead = 4;
-  PairWalk walk(product, out);
-  const IdList& ids = product.sources;
-  const auto ahead = [&](size_t i, auto prefetch) {
-    if (i >= ids.size()) return;
-    if (const Source* source = sources.Get(ids[i])) prefetch(source->layout);
-  };
-  out->entries.reserve(out->entries.size() + ids.size());
-  for (size_t i = 0; i < ids.size(); ++i) {
-    ahead(i + 4 * kAhead, [](const Layout& layout) { __builtin_prefetch(&layout); });
-    ahead(i + 3 * kAhead, [](const Layout& layout) { layout.PrefetchList(); });
-    ahead(i + 2 * kAhead, [](const Layout& layout) { layout.PrefetchPage(); });
-    ahead(i + kAhead, [](const Layout& layout) { layout.PrefetchDifference(); });
-    const Source* source = sources.Get(ids[i]);
-    if (source == nullptr) continue;  // removed, or not published yet
-    source->layout.ForEachPage(
-        [&](const Layout::PageView& view) { walk.Visit(ids[i], source->layout, view); });
-  }
-}
-
 Result<HeadSelection> HeadIndex::Pin::Select(const model::MatcherSet& matchers) const {
   const Impl& d = *state_->index;
   TOCSIN_ASSIGN_OR_RETURN(const std::vector<SelectedProduct> products,
                           SelectProducts(d.source_index, d.key_index, matchers));
   HeadSelection selection;
-  for (const SelectedProduct& product : products) d.SelectPairs(product, &selection);
+  const WalkedIndex walked{d.shapes,
+                           [&d](SourceId id) {
+                             const Source* source = d.sources.Get(id);
+                             return source == nullptr ? nullptr : &source->layout;
+                           },
+                           [&d](KeyId id) {
+                             const Key* key = d.keys.Get(id);
+                             return key != nullptr && key->may_be_own();
+                           }};
+  for (const SelectedProduct& product : products)
+    PairWalk(walked, product, &selection).Run(product.sources);
   if (products.size() > 1) {
     std::sort(selection.entries.begin(), selection.entries.end(), [](const auto& a, const auto& b) {
       return std::pair(a.source, a.slot_base) < std::pair(b.source, b.slot_base);

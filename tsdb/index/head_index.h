@@ -54,9 +54,19 @@ struct HeadSelection {
     uint32_t slot_base;  // added to every slot of the list
     uint32_t list;       // index into `lists`
   };
-  std::vector<Entry> entries;               // ascending by source, then slot_base
-  std::vector<std::vector<SlotKey>> lists;  // each ascending by slot
-  size_t series_count = 0;                  // sum of the lists' sizes over entries
+  std::vector<Entry> entries;                   // ascending by source, then slot_base
+  std::vector<std::span<const SlotKey>> lists;  // each ascending by slot; in memory of this
+  size_t series_count = 0;                      // sum of the lists' sizes over entries
+
+  // Room for the next list; AddList says how much of it that one took.
+  SlotKey* NewSlots(size_t count);
+  void AddList(std::span<const SlotKey> list);
+
+ private:
+  std::vector<std::unique_ptr<SlotKey[]>> blocks_;
+  SlotKey* room_ = nullptr;  // in the last block
+  size_t room_slots_ = 0;
+  size_t block_slots_ = 0;
 };
 
 class HeadIndex {

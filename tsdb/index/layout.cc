@@ -26,7 +26,7 @@ LayoutPage::Patch* LayoutPage::Patch::New(LayoutPage* base, uint32_t capacity) {
   return patch;
 }
 
-LayoutStore::LayoutStore(EpochDomain& domain, std::function<void(KeyId, int)> count_key)
+LayoutStore::LayoutStore(EpochDomain& domain, CountKey count_key)
     : domain_(domain), count_key_(std::move(count_key)) {}
 
 LayoutStore::~LayoutStore() = default;
@@ -80,16 +80,21 @@ void LayoutStore::Drop(LayoutPage* page) {
   --page_count_;
   size_t bytes = page->capacity_ * sizeof(KeyId);
   if (const auto* patch = page->patch_.load(std::memory_order_relaxed)) {
-    CountOwn(*patch, -1);
+    {
+      const LayoutPage::Change change(patch->base);
+      CountOwn(*patch, -1);
+    }
     Unfollow(page, *patch);
     bytes += LayoutPage::Patch::Bytes(patch->capacity);
   } else {
     for (uint32_t i = 0; i < page->size(); ++i) {
       const KeyId key = page->KeyAt(i);
-      if (key != kNoId) count_key_(key, -1);
+      if (key != kNoId) count_key_(key, -1, false);
     }
   }
-  memory_bytes_ -= kPageBytes + bytes + page->covered_.capacity() * sizeof(uint32_t);
+  if (const auto* followed = page->followed_.load(std::memory_order_relaxed))
+    bytes += followed->memory_bytes();
+  memory_bytes_ -= kPageBytes + bytes;
   DropSlotTable(page);
   domain_.Retire(page, kPageBytes + bytes, &DeletePage);
 }
@@ -104,6 +109,7 @@ void LayoutStore::DeletePage(void* memory) {
   auto* page = static_cast<LayoutPage*>(memory);
   delete[] page->keys_.load(std::memory_order_relaxed);
   LayoutPage::Patch::Delete(page->patch_.load(std::memory_order_relaxed));
+  delete page->followed_.load(std::memory_order_relaxed);
   delete page;
 }
 
@@ -136,22 +142,54 @@ void LayoutStore::AppendKey(LayoutPage* page, KeyId key) {
   keys[page->size()].store(key, std::memory_order_relaxed);
   page->size_.store(page->size() + 1, std::memory_order_release);
   if (page->followers_ > 0) {
-    memory_bytes_ -= page->covered_.capacity() * sizeof(uint32_t);
-    page->covered_.push_back(page->followers_);
-    memory_bytes_ += page->covered_.capacity() * sizeof(uint32_t);
+    LayoutPage::Followed& followed = FollowedOf(page);
+    memory_bytes_ -= followed.memory_bytes();
+    followed.covered.push_back(page->followers_);
+    memory_bytes_ += followed.memory_bytes();
   }
-  if (key != kNoId) count_key_(key, 1);
+  if (key != kNoId) count_key_(key, 1, false);
   PutInSlotTable(page, page->size() - 1);
 }
 
 // ----------------------------------------------------------------------------------------------------------
 // pages that follow others
 
+LayoutPage::Followed& LayoutStore::FollowedOf(LayoutPage* page) {
+  LayoutPage::Followed* followed = page->followed_.load(std::memory_order_relaxed);
+  if (followed == nullptr) {
+    followed = new LayoutPage::Followed();
+    memory_bytes_ += followed->memory_bytes();
+    page->followed_.store(followed, std::memory_order_release);
+  }
+  return *followed;
+}
+
+void LayoutStore::NoteOwn(LayoutPage* base, uint32_t slot, KeyId key, int change) {
+  LayoutPage::Followed& followed = *base->followed_.load(std::memory_order_relaxed);
+  std::atomic<uint64_t>& hidden = followed.hidden[slot / 64];
+  const uint64_t word = hidden.load(std::memory_order_relaxed);
+  const uint64_t bit = uint64_t{1} << (slot % 64);
+  followed.own[slot] += static_cast<uint32_t>(change);
+  hidden.store(followed.own[slot] > 0 ? word | bit : word & ~bit, std::memory_order_relaxed);
+  if (change < 0 || key == kNoId) return;
+  if (key < followed.lowest_key.load(std::memory_order_relaxed))
+    followed.lowest_key.store(key, std::memory_order_relaxed);
+  if (key > followed.highest_key.load(std::memory_order_relaxed))
+    followed.highest_key.store(key, std::memory_order_relaxed);
+}
+
 void LayoutStore::CountOwn(const LayoutPage::Patch& patch, int change) {
   const LayoutPage::Difference own = patch.view();
+  LayoutPage::Followed& followed = *patch.base->followed_.load(std::memory_order_relaxed);
+  if (!own.slots.empty() && own.slots.back() >= followed.own.size()) {
+    memory_bytes_ -= followed.memory_bytes();
+    followed.own.resize(own.slots.back() + 1);
+    memory_bytes_ += followed.memory_bytes();
+  }
   for (size_t i = 0; i < own.slots.size(); ++i) {
     const KeyId key = own.keys[i].load(std::memory_order_relaxed);
-    if (key != kNoId) count_key_(key, change);
+    NoteOwn(patch.base, own.slots[i], key, change);
+    if (key != kNoId) count_key_(key, change, true);
   }
 }
 
@@ -163,13 +201,15 @@ bool LayoutStore::Follow(LayoutPage* page, LayoutPage* base, const std::vector<K
   for (uint32_t s = 0; s < size; ++s) own += differs(s) ? 1 : 0;
   if (own > OwnMax(size)) return false;
   auto* patch = LayoutPage::Patch::New(base, std::max(own, kFirstCapacity));
+  LayoutPage::Followed& followed = FollowedOf(base);
   if (base->followers_++ == 0) {
-    memory_bytes_ -= base->covered_.capacity() * sizeof(uint32_t);
-    base->covered_.assign(base->size(), 0);
-    memory_bytes_ += base->covered_.capacity() * sizeof(uint32_t);
+    memory_bytes_ -= followed.memory_bytes();
+    followed.covered.assign(base->size(), 0);
+    memory_bytes_ += followed.memory_bytes();
   }
   ++base->users_;
-  for (uint32_t s = 0; s < base->size(); ++s) base->covered_[s] += s >= size || differs(s) ? 1 : 0;
+  for (uint32_t s = 0; s < base->size(); ++s)
+    followed.covered[s] += s >= size || differs(s) ? 1 : 0;
   own = 0;
   for (uint32_t s = 0; s < size; ++s) {
     if (!differs(s)) continue;
@@ -177,22 +217,26 @@ bool LayoutStore::Follow(LayoutPage* page, LayoutPage* base, const std::vector<K
     WidenKeys(page, keys[s]);
   }
   patch->count.store(own, std::memory_order_release);
-  CountOwn(*patch, 1);
+  {
+    const LayoutPage::Change change(base);
+    CountOwn(*patch, 1);
+  }
   page->size_.store(size, std::memory_order_release);
   memory_bytes_ += LayoutPage::Patch::Bytes(patch->capacity);
   page->patch_.store(patch, std::memory_order_release);
   return true;
 }
 
-// `patch`: the page's, maybe out of readers' reach already, as the base may be after this.
+// The base may be out of readers' reach after this.
 void LayoutStore::Unfollow(LayoutPage* page, const LayoutPage::Patch& patch) {
   const std::span<const uint16_t> own = patch.view().slots;
   LayoutPage* base = patch.base;
+  LayoutPage::Followed& followed = FollowedOf(base);
   size_t next = 0;
   for (uint32_t s = 0; s < base->size(); ++s) {
     const bool is_own = next < own.size() && own[next] == s;
     if (is_own) ++next;
-    if (is_own || s >= page->size()) --base->covered_[s];
+    if (is_own || s >= page->size()) --followed.covered[s];
   }
   --base->followers_;
   Drop(base);
@@ -219,81 +263,78 @@ LayoutPage::Patch* LayoutStore::GrowPatch(LayoutPage* page, uint32_t at) {
   return patch;
 }
 
+bool LayoutStore::RoomFor(const LayoutPage& page, uint32_t slot, KeyId key) {
+  const LayoutPage::Difference own = page.difference();
+  if (own.base == nullptr) return true;
+  const uint32_t at = LayoutPage::PlaceOf(own.slots, slot);
+  if (at < own.slots.size() && own.slots[at] == slot) return true;
+  if (slot == page.size() && slot < own.base->size() && own.base->KeyAt(slot) == key) return true;
+  return own.slots.size() + 1 <= OwnMax(std::max(page.size(), slot + 1));
+}
+
+// Precondition: RoomFor the key.
 void LayoutStore::AppendToFollower(LayoutPage* page, KeyId key) {
   LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed);
   const uint32_t slot = page->size();
   LayoutPage* base = patch->base;
   if (slot < base->size() && base->KeyAt(slot) == key) {
-    --base->covered_[slot];
+    --FollowedOf(base).covered[slot];
     page->size_.store(page->size() + 1, std::memory_order_release);
     return;
   }
-  const uint32_t count = patch->count.load(std::memory_order_relaxed);
-  if (count + 1 > OwnMax(slot + 1)) {
-    Detach(page);
-    return AppendKey(page, key);
-  }
-  WidenKeys(page, key);
-  LayoutPage::Patch* larger = GrowPatch(page, count);
-  larger->Set(count, slot, key);
-  larger->count.store(count + 1, std::memory_order_release);
-  if (larger != patch) SetPatch(page, larger);
+  PutOwn(page, patch->count.load(std::memory_order_relaxed), slot, key);
   page->size_.store(page->size() + 1, std::memory_order_release);
-  if (key != kNoId) count_key_(key, 1);
 }
 
-// Precondition: nobody else uses the page.
+// Precondition: nobody else uses the page, and RoomFor the key.
 void LayoutStore::ReplaceInFollower(LayoutPage* page, uint32_t slot, KeyId key) {
   LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed);
+  LayoutPage* base = patch->base;
   const std::span<const uint16_t> own = patch->view().slots;
   const uint32_t at = LayoutPage::PlaceOf(own, slot);
-  WidenKeys(page, key);
-  if (key != kNoId) count_key_(key, 1);
   if (at < own.size() && own[at] == slot) {
+    const LayoutPage::Change change(base);
+    WidenKeys(page, key);
+    NoteOwn(base, slot, key, 1);
+    if (key != kNoId) count_key_(key, 1, true);
     const KeyId old = patch->keys()[at].exchange(key, std::memory_order_release);
-    if (old != kNoId) count_key_(old, -1);
+    NoteOwn(base, slot, old, -1);
+    if (old != kNoId) count_key_(old, -1, true);
     return;
   }
-  const auto count = static_cast<uint32_t>(own.size());
-  LayoutPage* base = patch->base;
+  PutOwn(page, at, slot, key);
+  ++FollowedOf(base).covered[slot];
+  ForgetUnseen(base);
+}
+
+void LayoutStore::PutOwn(LayoutPage* page, uint32_t at, uint32_t slot, KeyId key) {
+  LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed);
+  LayoutPage::Followed& followed = FollowedOf(patch->base);
+  if (slot >= followed.own.size()) {
+    memory_bytes_ -= followed.memory_bytes();
+    followed.own.resize(slot + 1);
+    memory_bytes_ += followed.memory_bytes();
+  }
+  const LayoutPage::Change change(patch->base);
+  WidenKeys(page, key);
+  NoteOwn(patch->base, slot, key, 1);
+  if (key != kNoId) count_key_(key, 1, true);
+  const uint32_t count = patch->count.load(std::memory_order_relaxed);
   LayoutPage::Patch* larger = GrowPatch(page, at);
   larger->Set(at, slot, key);
   larger->count.store(count + 1, std::memory_order_release);
   if (larger != patch) SetPatch(page, larger);
-  ++base->covered_[slot];
-  ForgetUnseen(base);
-  if (count + 1 > OwnMax(page->size())) Detach(page);
-}
-
-void LayoutStore::Detach(LayoutPage* page) {
-  const uint32_t size = page->size();
-  uint32_t capacity = kFirstCapacity;
-  while (capacity < size) capacity *= 2;
-  auto* keys = new LayoutPage::Keys[capacity];
-  for (uint32_t s = 0; s < size; ++s) {
-    const KeyId key = page->KeyAt(s);
-    keys[s].store(key, std::memory_order_relaxed);
-    WidenKeys(page, key);
-    if (key != kNoId) count_key_(key, 1);
-  }
-  LayoutPage::Patch* patch = page->patch_.load(std::memory_order_relaxed);
-  CountOwn(*patch, -1);
-  page->capacity_ = capacity;
-  page->keys_.store(keys, std::memory_order_release);
-  page->patch_.store(nullptr, std::memory_order_release);
-  memory_bytes_ += capacity * sizeof(KeyId);
-  memory_bytes_ -= LayoutPage::Patch::Bytes(patch->capacity);
-  Unfollow(page, *patch);
-  domain_.Retire(patch, LayoutPage::Patch::Bytes(patch->capacity), &LayoutPage::Patch::Delete);
 }
 
 void LayoutStore::ForgetUnseen(LayoutPage* page) {
   if (page->followers_ == 0 || page->users_ > page->followers_) return;
   LayoutPage::Keys* keys = page->keys_.load(std::memory_order_relaxed);
+  const LayoutPage::Followed& followed = FollowedOf(page);
+  const LayoutPage::Change change(page);
   for (uint32_t s = 0; s < page->size(); ++s) {
-    if (page->covered_[s] < page->followers_) continue;
+    if (followed.covered[s] < page->followers_) continue;
     const KeyId key = keys[s].exchange(kNoId, std::memory_order_release);
-    if (key != kNoId) count_key_(key, -1);
+    if (key != kNoId) count_key_(key, -1, false);
   }
 }
 
@@ -308,7 +349,18 @@ void LayoutStore::SetPage(Layout& layout, uint32_t index, LayoutPage* page) {
   list->pages()[index] = page;
   memory_bytes_ += (list->count - count) * sizeof(LayoutPage*);
   layout.pages_.store(list, std::memory_order_release);
+  TellShape(layout);
   if (old != nullptr) domain_.Retire(old, sizeof(*old), &Layout::PageList::Delete);
+}
+
+// Before others may write in place to a page that the layout has left.
+void LayoutStore::TellShape(Layout& layout) {
+  if (layout.shape_ == nullptr) return;
+  const uint32_t count = layout.slot_count_.load(std::memory_order_relaxed);
+  const Layout::PageList* list = layout.pages_.load(std::memory_order_relaxed);
+  const bool one = count > 0 && list->count == 1;
+  layout.shape_->store(one ? LayoutShape::Of(*list->pages()[0], count) : LayoutShape(),
+                       std::memory_order_release);
 }
 
 uint32_t LayoutStore::AddSlot(Layout& layout, KeyId key) {
@@ -319,9 +371,10 @@ uint32_t LayoutStore::AddSlot(Layout& layout, KeyId key) {
     SetPage(layout, index, Acquire({key}, nullptr));
   } else {
     LayoutPage* page = layout.pages_.load(std::memory_order_relaxed)->pages()[index];
-    if (length == page->size()) {
+    const bool at_end = length == page->size();
+    if (at_end && RoomFor(*page, length, key)) {
       AppendKey(page, key);
-    } else if (page->KeyAt(length) != key) {
+    } else if (at_end || page->KeyAt(length) != key) {
       std::vector<KeyId> keys = Prefix(*page, length);
       keys.push_back(key);
       SetPage(layout, index, Acquire(keys, page));
@@ -329,6 +382,7 @@ uint32_t LayoutStore::AddSlot(Layout& layout, KeyId key) {
     }
   }
   layout.slot_count_.store(slot + 1, std::memory_order_release);
+  TellShape(layout);
   return slot;
 }
 
@@ -340,15 +394,17 @@ void LayoutStore::ReplaceSlot(Layout& layout, uint32_t slot, KeyId key) {
   LayoutPage* page = layout.pages_.load(std::memory_order_relaxed)->pages()[index];
   const KeyId old = page->KeyAt(position);
   if (old == key) return;
-  if (page->users_ == 1 && page->patch_.load(std::memory_order_relaxed) != nullptr) {
+  const bool follows = page->patch_.load(std::memory_order_relaxed) != nullptr;
+  if (page->users_ == 1 && follows && RoomFor(*page, position, key)) {
     ReplaceInFollower(page, position, key);
     return;
   }
-  if (page->users_ == 1) {
+  if (page->users_ == 1 && !follows) {
+    const LayoutPage::Change change(page);
     WidenKeys(page, key);
     page->keys_.load(std::memory_order_relaxed)[position].store(key, std::memory_order_release);
-    if (old != kNoId) count_key_(old, -1);
-    if (key != kNoId) count_key_(key, 1);
+    if (old != kNoId) count_key_(old, -1, false);
+    if (key != kNoId) count_key_(key, 1, false);
     PutInSlotTable(page, position);  // the old key's entry is passed over
     return;
   }
@@ -424,6 +480,8 @@ uint32_t LayoutStore::FindSlot(const Layout& layout, KeyId key) {
 void LayoutStore::Release(Layout& layout) {
   Layout::PageList* list = layout.pages_.load(std::memory_order_relaxed);
   if (list == nullptr) return;
+  if (layout.shape_ != nullptr) layout.shape_->store(LayoutShape(), std::memory_order_release);
+  layout.shape_ = nullptr;
   for (size_t i = 0; i < list->count; ++i) Drop(list->pages()[i]);
   memory_bytes_ -= list->count * sizeof(LayoutPage*);
   layout.slot_count_.store(0, std::memory_order_release);

@@ -12,8 +12,12 @@
 //   page'     follows; slot 3: k9     found by hash by the next source of that kind
 //   source C  -- k2 k9 k4|            length 5
 //
-// A page that is followed never follows another. When no source has it any more, but followers do,
-// it forgets the keys that none of them shows.
+// A page that is followed never follows another, and one that follows does so until it dies. When
+// no source has a followed page any more, but followers do, it forgets the keys that none of them
+// shows.
+//
+// Of layouts of one page a word tells nearly all (LayoutShape): a selection walks thousands of
+// sources without touching their layouts.
 //
 // Thread contract: LayoutStore's writing calls: one writer at a time. Layout's reading calls: any
 // thread that holds a pin on the domain; of what it reads through a PageView it is sure once Holds
@@ -21,6 +25,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -71,6 +76,28 @@ class LayoutPage {
       return own.keys[at].load(std::memory_order_relaxed);
     return own.base->KeyAt(slot);
   }
+  // The slots' keys, in order, of a page that does not follow another.
+  const Keys* keys() const { return keys_.load(std::memory_order_acquire); }
+  // Odd: what the page's layouts and followers show is being changed. The same even number before
+  // and after reading: nothing of it was, but for slots that were appended.
+  uint32_t version() const { return version_.load(std::memory_order_acquire); }
+  bool StillIs(uint32_t version) const {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return version % 2 == 0 && version_.load(std::memory_order_relaxed) == version;
+  }
+  // Whether a page that follows this one has a key of its own in the slot.
+  bool Hidden(uint32_t slot) const {
+    const Followed* followed = followed_.load(std::memory_order_acquire);
+    if (followed == nullptr) return false;
+    return (followed->hidden[slot / 64].load(std::memory_order_relaxed) >> (slot % 64) & 1) != 0;
+  }
+  // The own keys of the pages that follow or followed this one are among these.
+  std::pair<KeyId, KeyId> FollowersKeys() const {
+    const Followed* followed = followed_.load(std::memory_order_acquire);
+    if (followed == nullptr) return {kNoId, 0};
+    return {followed->lowest_key.load(std::memory_order_relaxed),
+            followed->highest_key.load(std::memory_order_relaxed)};
+  }
   // Slots that have keys; a page that follows another may have more than that one.
   uint32_t size() const { return size_.load(std::memory_order_acquire); }
   // No key outside of these was ever in it; of a page that follows another: among its own.
@@ -115,6 +142,38 @@ class LayoutPage {
     Patch(LayoutPage* followed, uint32_t n) : base(followed), capacity(n), count(0) {}
     static size_t KeysOffset(uint32_t n) { return (n * sizeof(uint16_t) + 3) & ~size_t{3}; }
   };
+  // Of a page that was ever followed.
+  struct Followed {
+    std::array<std::atomic<uint64_t>, kLayoutPageSlots / 64> hidden{};
+    std::atomic<KeyId> lowest_key{kNoId};
+    std::atomic<KeyId> highest_key{0};
+    // The writer's, by slot: how many followers do not show the page's key, for whatever reason;
+    // and how many have a key of their own.
+    std::vector<uint32_t> covered;
+    std::vector<uint32_t> own;
+
+    size_t memory_bytes() const {
+      return sizeof(*this) + (covered.capacity() + own.capacity()) * sizeof(uint32_t);
+    }
+  };
+  // Readers do not trust what they read of the page while one of these lives.
+  class Change {
+   public:
+    explicit Change(LayoutPage* page) : page_(page) {
+      page_->version_.store(page_->version_.load(std::memory_order_relaxed) + 1,
+                            std::memory_order_relaxed);
+      std::atomic_thread_fence(std::memory_order_release);
+    }
+    ~Change() {
+      page_->version_.store(page_->version_.load(std::memory_order_relaxed) + 1,
+                            std::memory_order_release);
+    }
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+
+   private:
+    LayoutPage* const page_;
+  };
   // Where `slot` is, or would be put.
   static uint32_t PlaceOf(std::span<const uint16_t> slots, uint32_t slot) {
     return static_cast<uint32_t>(std::lower_bound(slots.begin(), slots.end(), slot) -
@@ -126,18 +185,45 @@ class LayoutPage {
   std::atomic<KeyId> lowest_key_{kNoId};
   std::atomic<KeyId> highest_key_{0};
   std::atomic<uint32_t> size_{0};
+  std::atomic<uint32_t> version_{0};
+  std::atomic<Followed*> followed_{nullptr};
   // The writer's.
   uint32_t capacity_ = 0;
   uint32_t users_ = 0;      // layouts and followers that hold the page
   uint32_t followers_ = 0;  // of these, pages
   uint64_t hash_ = 0;       // under which the store may list it
-  // Of a page with followers: how many of them do not show a slot's key, by slot.
-  std::vector<uint32_t> covered_;
   // key → slot, open addressing, slot + 1, made by the first look-up in a page of some size. An
   // entry whose slot has another key by now is passed over.
   std::unique_ptr<uint16_t[]> slot_table_;
   uint32_t slot_table_mask_ = 0;
   uint32_t slot_table_used_ = 0;
+};
+
+// Of a layout of one page: whose keys it shows up to which slot, and whether that is a page that
+// its own one follows, so that it may have keys of its own.
+class LayoutShape {
+ public:
+  LayoutShape() = default;  // any other layout
+  static LayoutShape Of(const LayoutPage& page, uint32_t length) {
+    const LayoutPage* base = page.difference().base;
+    const auto address = reinterpret_cast<uint64_t>(base != nullptr ? base : &page);
+    LayoutShape shape;
+    if (address >> kAddressBits == 0)
+      shape.bits_ = address | uint64_t{length} << kAddressBits | uint64_t{base != nullptr} << 63;
+    return shape;
+  }
+
+  explicit operator bool() const { return bits_ != 0; }
+  bool operator==(const LayoutShape&) const = default;
+  const LayoutPage* page() const {
+    return reinterpret_cast<const LayoutPage*>(bits_ & ((uint64_t{1} << kAddressBits) - 1));
+  }
+  uint32_t length() const { return bits_ >> kAddressBits & (2 * kLayoutPageSlots - 1); }
+  bool follows() const { return bits_ >> 63 != 0; }
+
+ private:
+  static constexpr int kAddressBits = 48;  // of all addresses that programs have; others get none
+  uint64_t bits_ = 0;
 };
 
 class Layout {
@@ -184,9 +270,11 @@ class Layout {
   // reads them again through a new view.
   bool Holds(const PageView& view) const {
     std::atomic_thread_fence(std::memory_order_acquire);
-    const PageView now = ViewAt(view.slot_base, view.length);
-    return now.page == view.page && now.own.base == view.own.base;
+    const PageList* list = pages_.load(std::memory_order_acquire);
+    return list->pages()[view.slot_base / kLayoutPageSlots] == view.page;
   }
+  // Where the layout's shape is told from now on, until it is released. Before its first slot.
+  void TellShape(std::atomic<LayoutShape>* shape) { shape_ = shape; }
 
   // For walks over many layouts, a few ahead of the walk and in this order: each reads what the one
   // before has fetched.
@@ -214,12 +302,15 @@ class Layout {
   };
   std::atomic<uint32_t> slot_count_{0};
   std::atomic<PageList*> pages_{nullptr};
+  std::atomic<LayoutShape>* shape_ = nullptr;  // the writer's
 };
 
 class LayoutStore {
  public:
-  // `count_key(key, ±1)`: a page began or ceased to hold the key.
-  LayoutStore(EpochDomain& domain, std::function<void(KeyId, int)> count_key);
+  // `count_key(key, ±1, own)`: a page began or ceased to hold the key, `own` telling whether as one
+  // that the page which it follows has not.
+  using CountKey = std::function<void(KeyId key, int change, bool own)>;
+  LayoutStore(EpochDomain& domain, CountKey count_key);
   ~LayoutStore();
 
   uint32_t AddSlot(Layout& layout, KeyId key);
@@ -243,6 +334,7 @@ class LayoutStore {
   static void WidenKeys(LayoutPage* page, KeyId key);
   // Puts `page` at `index`, one past the end included.
   void SetPage(Layout& layout, uint32_t index, LayoutPage* page);
+  static void TellShape(Layout& layout);
   uint32_t FindInPage(LayoutPage* page, KeyId key, uint32_t length);
   void BuildSlotTable(LayoutPage* page);
   void PutInSlotTable(LayoutPage* page, uint32_t slot);  // if there is one
@@ -256,15 +348,21 @@ class LayoutStore {
   void Unfollow(LayoutPage* page, const LayoutPage::Patch& patch);
   void AppendToFollower(LayoutPage* page, KeyId key);
   void ReplaceInFollower(LayoutPage* page, uint32_t slot, KeyId key);
+  // A key of the page's own in a slot that had none, to be entry `at`.
+  void PutOwn(LayoutPage* page, uint32_t at, uint32_t slot, KeyId key);
   // Room for one entry more, at `at`.
   LayoutPage::Patch* GrowPatch(LayoutPage* page, uint32_t at);
   void SetPatch(LayoutPage* page, LayoutPage::Patch* patch);
-  // Gives a page that follows another all of its keys.
-  void Detach(LayoutPage* page);
+  // Whether the page, if it follows another, may have this key in this slot and still follow.
+  static bool RoomFor(const LayoutPage& page, uint32_t slot, KeyId key);
+  // The page's, made when first asked for.
+  LayoutPage::Followed& FollowedOf(LayoutPage* page);
+  // Notes that a follower of `base` has, or has not any more, a key of its own in the slot.
+  static void NoteOwn(LayoutPage* base, uint32_t slot, KeyId key, int change);
   void ForgetUnseen(LayoutPage* page);
 
   EpochDomain& domain_;
-  std::function<void(KeyId, int)> count_key_;
+  CountKey count_key_;
   std::unordered_map<uint64_t, LayoutPage*> by_hash_;  // of some prefix; content is compared
   size_t memory_bytes_ = 0;
   size_t page_count_ = 0;

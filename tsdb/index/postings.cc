@@ -26,6 +26,11 @@ size_t Gallop(IdSpan list, size_t from, uint32_t id) {
 
 IdList Intersect(IdSpan a, IdSpan b) {
   if (a.size() > b.size()) std::swap(a, b);
+  // All ids from one to another, as a side with one schema has them.
+  if (!b.empty() && b.back() - b.front() == b.size() - 1) {
+    return {std::lower_bound(a.begin(), a.end(), b.front()),
+            std::upper_bound(a.begin(), a.end(), b.back())};
+  }
   IdList out;
   out.reserve(a.size());
   if (a.size() * kGallopRatio < b.size()) {
