@@ -68,7 +68,7 @@ class CachedRange {
 };
 
 bool CachedRange::Prepare() {
-  const Result<ExprPtr> expr = ParseExpr(what_.text, engine_->options().language);
+  const Result<ExprPtr> expr = ParseForEvaluation(what_.text, engine_->options().language);
   if (!expr) return false;
   const int64_t lookback_ms = options_.lookback_delta_ms > 0 ? options_.lookback_delta_ms
                                                              : engine_->options().lookback_delta_ms;

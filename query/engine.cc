@@ -203,7 +203,7 @@ Result<QueryResult> Engine::Impl::Run(const model::Queryable& store, std::string
                                       const Grid& grid, model::Timestamp end_ms, bool instant,
                                       const QueryOptions& query_options) {
   const Clock::time_point begun = Clock::now();
-  TOCSIN_ASSIGN_OR_RETURN(ExprPtr expr, ParseExpr(query, options.language));
+  TOCSIN_ASSIGN_OR_RETURN(ExprPtr expr, ParseForEvaluation(query, options.language));
   if (!instant) TOCSIN_TRY(CheckRangeType(*expr));
   const double parse_seconds = SecondsSince(begun);
   Result<QueryResult> result = Error(Code::kInternal, "not run");

@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "query/deep_stack.h"
 #include "query/function_signatures.h"
+#include "query/functions/point_math.h"
 #include "query/literals.h"
 #include "query/parser_impl.h"
 #include "query/type_checker.h"
@@ -280,6 +281,7 @@ ExprPtr Parser::ParseBinary(int min_precedence) {
     if (fills && !options_.binop_fill_modifiers) {
       return Fail(position, "binop fill modifiers are experimental and not enabled");
     }
+    if (Fold(*binary, *rhs, lhs.get())) continue;
     binary->lhs = std::move(lhs);
     binary->rhs = std::move(rhs);
     const Expr* left = binary->lhs.get();
@@ -287,6 +289,22 @@ ExprPtr Parser::ParseBinary(int min_precedence) {
     lhs = Finish(std::move(binary), position, {left, right});
   }
   return failed() ? nullptr : std::move(lhs);
+}
+
+bool Parser::Fold(const Binary& binary, const Expr& rhs, Expr* lhs) const {
+  auto* const left = As<NumberLiteral>(*lhs);
+  const auto* const right = As<NumberLiteral>(rhs);
+  if (!folds_constants_ || left == nullptr || right == nullptr || !ChangesMetric(binary.op)) {
+    return false;
+  }
+  const VectorMatching& matching = *binary.matching;
+  const bool plain = !binary.return_bool && !matching.on && matching.labels.empty() &&
+                     !matching.fill_lhs && !matching.fill_rhs;
+  if (!plain) return false;
+  left->value = FloatArithmetic(binary.op, left->value, right->value);
+  left->is_duration = false;
+  left->position.end = right->position.end;
+  return true;
 }
 
 // [bool] [on (…) | ignoring (…) [group_left [(…)] | group_right [(…)]]] [fill…]
@@ -569,15 +587,28 @@ Status ParseErrorAt(std::string_view text, PositionRange position, std::string_v
                 PositionText(text, position) + ": parse error: " + std::string(message));
 }
 
-Result<ExprPtr> ParseExpr(std::string_view text, const LanguageOptions& options) {
+namespace {
+
+Result<ExprPtr> Parse(std::string_view text, const LanguageOptions& options, bool folds_constants) {
   TOCSIN_TRY(CheckLength(text));
-  Parser parser(text, options, kShallowHeight);
+  Parser parser(text, options, kShallowHeight, folds_constants);
   Result<ExprPtr> expr = parser.ParseExpression();
   if (!parser.recursion_stopped()) return expr;
   const auto levels_max = static_cast<int32_t>(std::min<size_t>(text.size(), kMaxExpressionDepth));
-  TOCSIN_TRY(WithStackFor(
-      levels_max, [&] { expr = Parser(text, options, kMaxExpressionDepth).ParseExpression(); }));
+  TOCSIN_TRY(WithStackFor(levels_max, [&] {
+    expr = Parser(text, options, kMaxExpressionDepth, folds_constants).ParseExpression();
+  }));
   return expr;
+}
+
+}  // namespace
+
+Result<ExprPtr> ParseExpr(std::string_view text, const LanguageOptions& options) {
+  return Parse(text, options, false);
+}
+
+Result<ExprPtr> ParseForEvaluation(std::string_view text, const LanguageOptions& options) {
+  return Parse(text, options, true);
 }
 
 Result<std::vector<model::Matcher>> ParseMetricSelector(std::string_view text) {

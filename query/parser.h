@@ -22,6 +22,10 @@ inline constexpr size_t kMaxQueryBytes = size_t{16} << 20;
 // A whole expression, type-checked.
 Result<ExprPtr> ParseExpr(std::string_view text, const LanguageOptions& options);
 
+// The same for those who evaluate it: arithmetic of number literals is one number already, so that
+// a megabyte of 1+1+… is as deep as 1.
+Result<ExprPtr> ParseForEvaluation(std::string_view text, const LanguageOptions& options);
+
 // A selector as in match[]: up, up{job="x"}, {__name__=~"a.*"}. The metric name becomes a matcher.
 // The list may be empty or match everything: whether that is allowed is the caller's to say.
 Result<std::vector<model::Matcher>> ParseMetricSelector(std::string_view text);

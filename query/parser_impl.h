@@ -57,8 +57,13 @@ class Parser {
  public:
   // Recursion stops at `depth_max` levels; recursion_stopped() then says that a text might be fine
   // and is to be parsed again, on a deeper stack.
-  Parser(std::string_view text, const LanguageOptions& options, int depth_max)
-      : text_(text), options_(options), depth_max_(depth_max), lexer_(text) {}
+  Parser(std::string_view text, const LanguageOptions& options, int depth_max,
+         bool folds_constants = false)
+      : text_(text),
+        options_(options),
+        depth_max_(depth_max),
+        folds_constants_(folds_constants),
+        lexer_(text) {}
 
   Result<ExprPtr> ParseExpression();
   Result<std::vector<model::Matcher>> ParseSelector();
@@ -98,6 +103,8 @@ class Parser {
 
   ExprPtr ParseBinary(int min_precedence);
   bool ParseBinaryModifiers(Binary* binary);
+  // True: `lhs` has become the number that both operands make.
+  bool Fold(const Binary& binary, const Expr& rhs, Expr* lhs) const;
   bool ParseFill(VectorMatching* matching);
   std::optional<double> ParseFillValue();
   ExprPtr ParseUnary();
@@ -140,6 +147,7 @@ class Parser {
   std::string_view text_;
   const LanguageOptions& options_;
   const int depth_max_;
+  const bool folds_constants_;
   bool recursion_stopped_ = false;
   Lexer lexer_;
   Token token_;               // the one to be looked at next

@@ -117,6 +117,41 @@ BOOST_AUTO_TEST_CASE(DeepExpressionsAreEvaluated) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(AMegabyteOfArithmeticIsOneNumber) {
+  const FakeQueryable store = OneSeries();
+  EngineOptions options;
+  options.threads = 1;
+  Engine engine(options);
+  const struct {
+    std::string text;
+    double value;
+  } kCases[] = {
+      {Repeat("1+", 524'288) + "1", 524'289},
+      {Repeat("1 - 2 * 3 + ", 80'000) + "1", -399'999},
+      {"2 ^ 3 ^ 2 / 5m", 512.0 / 300},
+  };
+  for (const auto& c : kCases) {
+    BOOST_TEST_CONTEXT(c.text.substr(0, 30)) {
+      const auto result = engine.Instant(store, c.text, 600'000, {});
+      BOOST_REQUIRE(result.has_value());
+      BOOST_TEST(std::get<Scalar>(result->value).value == c.value);
+    }
+  }
+  // A vector at the left end is no number: each addition is an operator then.
+  const auto vectors = engine.Instant(store, "up + " + Repeat("1+", 400'000) + "1", 600'000, {});
+  BOOST_REQUIRE(!vectors);
+  BOOST_TEST(vectors.error().message().find("nested too deeply") != std::string::npos);
+  // What is wrong with a number stays an error.
+  const auto compared = engine.Instant(store, Repeat("1+", 500'000) + "1 == 1", 600'000, {});
+  BOOST_REQUIRE(!compared);
+  BOOST_TEST(compared.error().message().ends_with(
+      "parse error: comparisons between scalars must use BOOL modifier"));
+  const auto matched = engine.Instant(store, "1 + on(a) 1", 600'000, {});
+  BOOST_REQUIRE(!matched);
+  BOOST_TEST(matched.error().message() ==
+             "1:1: parse error: vector matching only allowed between instant vectors");
+}
+
 BOOST_AUTO_TEST_CASE(HugeTextsAreRefusedInMicroseconds) {
   const struct {
     std::string text;
