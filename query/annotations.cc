@@ -174,7 +174,18 @@ void AnnotationSink::ForcedMonotonicity(std::string_view metric, PositionRange p
   ++all.count;
 }
 
+void AnnotationSink::WhenTaken(std::function<void(AnnotationSink*)> speak) {
+  MutexLock lock(mu_);
+  when_taken_.push_back(std::move(speak));
+}
+
 Annotations AnnotationSink::Take() {
+  std::vector<std::function<void(AnnotationSink*)>> late;
+  {
+    MutexLock lock(mu_);
+    late.swap(when_taken_);
+  }
+  for (const auto& speak : late) speak(this);
   MutexLock lock(mu_);
   for (const auto& [key, all] : monotonicity_) {
     const std::string place = Place(all.position);

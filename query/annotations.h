@@ -4,10 +4,12 @@
 // Equal ones are kept once. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/mutex.h"
 #include "model/sample.h"
@@ -57,6 +59,9 @@ class AnnotationSink {
   void ForcedMonotonicity(std::string_view metric, PositionRange position, model::Timestamp time,
                           double min_bucket, double max_bucket, double max_diff);
 
+  // For what can only be said when everything was looked at: called once, by Take.
+  void WhenTaken(std::function<void(AnnotationSink*)> speak);
+
   Annotations Take();  // sorted
 
  private:
@@ -74,6 +79,7 @@ class AnnotationSink {
   std::set<std::string> warnings_ GUARDED_BY(mu_);
   std::set<std::string> infos_ GUARDED_BY(mu_);
   std::map<std::string, Monotonicity> monotonicity_ GUARDED_BY(mu_);
+  std::vector<std::function<void(AnnotationSink*)>> when_taken_ GUARDED_BY(mu_);
 };
 
 }  // namespace tocsin::query

@@ -91,26 +91,24 @@ PairResult HistogramResult(model::Histogram histogram) {
   return result;
 }
 
-PairResult AddOrSubtract(BinaryOp op, const model::Histogram& lhs, const model::Histogram& rhs,
-                         AnnotationSink* annotations, PositionRange position) {
+PairResult Refused(PairNote note) {
+  PairResult result;
+  result.note = note;
+  return result;
+}
+
+PairResult AddOrSubtract(BinaryOp op, const model::Histogram& lhs, const model::Histogram& rhs) {
   const bool add = op == BinaryOp::kAdd;
   model::Histogram result = lhs;
   const std::optional<CombineNotes> notes =
       add ? AddHistogram(rhs, &result) : SubtractHistogram(rhs, &result);
-  if (!notes.has_value()) {
-    annotations->IncompatibleBucketLayout(BinaryOpName(op), position);
-    return {};
-  }
-  if (notes->counter_reset_collision) {
-    // As in the reference, the warning stands in for the result.
-    annotations->CounterResetCollision(add ? "addition" : "subtraction", position);
-    return {};
-  }
-  if (notes->bounds_reconciled) {
-    annotations->MismatchedCustomBuckets(add ? "addition" : "subtraction", position);
-  }
+  if (!notes.has_value()) return Refused(PairNote::kBucketLayout);
+  // As in the reference, the warning stands in for the result.
+  if (notes->counter_reset_collision) return Refused(PairNote::kResetCollision);
   if (!add) result.hint = model::CounterResetHint::kGauge;
-  return HistogramResult(std::move(result));
+  PairResult pair = HistogramResult(std::move(result));
+  if (notes->bounds_reconciled) pair.note = PairNote::kReconciled;
+  return pair;
 }
 
 PairResult CompareHistograms(BinaryOp op, const model::Histogram& lhs,
@@ -124,11 +122,35 @@ PairResult CompareHistograms(BinaryOp op, const model::Histogram& lhs,
 
 }  // namespace
 
-PairResult CombineHistograms(BinaryOp op, const Operand& lhs, const Operand& rhs,
-                             AnnotationSink* annotations, PositionRange position) {
+void AnnotatePair(PairNote note, BinaryOp op, PositionRange position, AnnotationSink* annotations) {
+  static constexpr std::string_view kFloat = "float";
+  static constexpr std::string_view kHistogram = "histogram";
+  const std::string_view operation = op == BinaryOp::kAdd ? "addition" : "subtraction";
+  const std::string_view name = BinaryOpName(op);
+  switch (note) {
+    case PairNote::kNone:
+      return;
+    case PairNote::kFloatFloat:
+      return annotations->IncompatibleTypes(kFloat, name, kFloat, position);
+    case PairNote::kFloatHistogram:
+      return annotations->IncompatibleTypes(kFloat, name, kHistogram, position);
+    case PairNote::kHistogramFloat:
+      return annotations->IncompatibleTypes(kHistogram, name, kFloat, position);
+    case PairNote::kHistogramHistogram:
+      return annotations->IncompatibleTypes(kHistogram, name, kHistogram, position);
+    case PairNote::kBucketLayout:
+      return annotations->IncompatibleBucketLayout(name, position);
+    case PairNote::kResetCollision:
+      return annotations->CounterResetCollision(operation, position);
+    case PairNote::kReconciled:
+      return annotations->MismatchedCustomBuckets(operation, position);
+  }
+}
+
+PairResult CombineHistograms(BinaryOp op, const Operand& lhs, const Operand& rhs) {
   if (lhs.histogram != nullptr && rhs.histogram != nullptr) {
     if (op == BinaryOp::kAdd || op == BinaryOp::kSub) {
-      return AddOrSubtract(op, *lhs.histogram, *rhs.histogram, annotations, position);
+      return AddOrSubtract(op, *lhs.histogram, *rhs.histogram);
     }
     if (op == BinaryOp::kEqual || op == BinaryOp::kNotEqual) {
       return CompareHistograms(op, *lhs.histogram, *rhs.histogram);
@@ -154,9 +176,11 @@ PairResult CombineHistograms(BinaryOp op, const Operand& lhs, const Operand& rhs
     ScaleHistogram(lhs.value, &result);
     return HistogramResult(std::move(result));
   }
-  annotations->IncompatibleTypes(lhs.histogram != nullptr ? "histogram" : "float", BinaryOpName(op),
-                                 rhs.histogram != nullptr ? "histogram" : "float", position);
-  return {};
+  if (lhs.histogram == nullptr) {
+    return Refused(rhs.histogram == nullptr ? PairNote::kFloatFloat : PairNote::kFloatHistogram);
+  }
+  return Refused(rhs.histogram == nullptr ? PairNote::kHistogramFloat
+                                          : PairNote::kHistogramHistogram);
 }
 
 }  // namespace tocsin::query

@@ -25,17 +25,30 @@ struct Operand {
   const model::Histogram* histogram = nullptr;
 };
 
+// What there is to say about a pair.
+enum class PairNote : uint8_t {
+  kNone,
+  kFloatFloat,  // these four: operands that the operator does not take
+  kFloatHistogram,
+  kHistogramFloat,
+  kHistogramHistogram,
+  kBucketLayout,    // exponential and custom buckets
+  kResetCollision,  // opposite reset hints
+  kReconciled,      // custom buckets with other bounds; there is a result all the same
+};
+void AnnotatePair(PairNote note, BinaryOp op, PositionRange position, AnnotationSink* annotations);
+
 enum class PairOutcome : uint8_t { kFloat, kHistogram, kNothing };
 struct PairResult {
   PairOutcome outcome = PairOutcome::kNothing;
+  PairNote note = PairNote::kNone;
   bool keep = true;  // comparisons: whether it holds
   double value = 0;
   HistogramPtr histogram;
 };
 
-// Where at least one operand is a histogram. Annotates what does not fit.
-PairResult CombineHistograms(BinaryOp op, const Operand& lhs, const Operand& rhs,
-                             AnnotationSink* annotations, PositionRange position);
+// Where at least one operand is a histogram (two floats are taken by no trimming operator).
+PairResult CombineHistograms(BinaryOp op, const Operand& lhs, const Operand& rhs);
 
 // True for operators whose result is not the metric any more (+ - * / % ^ atan2).
 bool ChangesMetric(BinaryOp op);

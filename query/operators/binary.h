@@ -9,6 +9,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "query/functions/point_math.h"
 #include "query/operators/map.h"
 #include "query/operators/operator.h"
+#include "query/operators/pair_notes.h"
 #include "query/operators/signature.h"
 
 namespace tocsin::query {
@@ -69,6 +71,8 @@ class JoinOperator final : public Operator {
     uint32_t owner = kAnyOwner;
     bool drops_name = false;
   };
+  // Of its pairs among those of a step; filled ones come last.
+  static uint64_t OrderOf(const Output& output);
   class JoinCursor;
 
   Status ReadOneSide(const std::vector<uint32_t>& group_of_one, size_t groups);
@@ -110,6 +114,7 @@ class JoinOperator final : public Operator {
   // Signature × step, only with fill_many_: a series of the many side met the one side there, and
   // the two could be combined. Histograms that do not fit together match nothing.
   std::vector<uint8_t> many_matches_;
+  std::shared_ptr<PairNotes> notes_;  // outlives the operator: read when the query is done
   bool careful_ = false;
   Batch computed_;  // a row an output, when careful_
 };

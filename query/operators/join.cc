@@ -24,6 +24,11 @@ JoinOperator::JoinOperator(QueryContext* context, const Grid& grid, BinarySpec s
       fill_one_(matching_.fill_rhs) {}
 
 Status JoinOperator::Open() {
+  notes_ = std::make_shared<PairNotes>(grid_.count);
+  context_->annotations.WhenTaken(
+      [notes = notes_, op = spec_.op, position = spec_.position](AnnotationSink* annotations) {
+        notes->AnnotateLast(op, position, annotations);
+      });
   TOCSIN_RETURN_IF_ERROR(many_->Open());
   TOCSIN_RETURN_IF_ERROR(one_->Open());
   std::vector<uint32_t> group_of_one;
@@ -117,9 +122,8 @@ bool JoinOperator::Fit(const Batch& many, size_t row, uint32_t group, size_t t) 
   const Operand one_operand{one_rows_.values(group)[t], one_kind == PointKind::kHistogram
                                                             ? one_rows_.histograms(group)[t].get()
                                                             : nullptr};
-  AnnotationSink unheard("");  // the pair itself speaks when it is combined
   return CombineHistograms(spec_.op, many_is_left_ ? many_operand : one_operand,
-                           many_is_left_ ? one_operand : many_operand, &unheard, spec_.position)
+                           many_is_left_ ? one_operand : many_operand)
              .outcome != PairOutcome::kNothing;
 }
 
@@ -231,6 +235,10 @@ Result<bool> JoinOperator::NeedsCare(const std::vector<uint32_t>& group_of_many)
   return false;
 }
 
+uint64_t JoinOperator::OrderOf(const Output& output) {
+  return output.many == kNoSeries ? uint64_t{kNoSeries} + output.group : output.many;
+}
+
 Status JoinOperator::CombineRow(const Output& output, const Batch* many, size_t many_row,
                                 Batch* out, size_t row, uint8_t* paired) const {
   const size_t steps = grid_.count;
@@ -279,8 +287,8 @@ Status JoinOperator::CombineRow(const Output& output, const Batch* many, size_t 
     const Operand one_operand{
         one_value, one_kind == PointKind::kHistogram ? one_histograms[t].get() : nullptr};
     PairResult result = CombineHistograms(spec_.op, many_is_left_ ? many_operand : one_operand,
-                                          many_is_left_ ? one_operand : many_operand,
-                                          &context_->annotations, spec_.position);
+                                          many_is_left_ ? one_operand : many_operand);
+    if (result.note != PairNote::kNone) notes_->Note(t, OrderOf(output), result.note);
     if (result.outcome == PairOutcome::kNothing) continue;
     if (paired != nullptr) paired[t] = 1;
     if (IsComparison(spec_.op) && spec_.return_bool) {

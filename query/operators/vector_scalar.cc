@@ -71,10 +71,9 @@ class VectorScalarCursor final : public Cursor {
       if (kinds[t] != PointKind::kHistogram) continue;
       const Operand vector{0, histograms[t].get()};
       const Operand scalar{(*scalar_)[t], nullptr};
-      PairResult result = scalar_left_ ? CombineHistograms(spec_->op, scalar, vector,
-                                                           &context_->annotations, spec_->position)
-                                       : CombineHistograms(spec_->op, vector, scalar,
-                                                           &context_->annotations, spec_->position);
+      PairResult result = scalar_left_ ? CombineHistograms(spec_->op, scalar, vector)
+                                       : CombineHistograms(spec_->op, vector, scalar);
+      AnnotatePair(result.note, spec_->op, spec_->position, &context_->annotations);
       if (result.outcome == PairOutcome::kHistogram) {
         histograms[t] = std::move(result.histogram);
       } else {

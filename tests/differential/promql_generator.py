@@ -36,7 +36,14 @@ RANGES = ["30s", "1m", "2m", "5m", "7m", "20m", "1h"]
 STEPS = ["15s", "30s", "1m", "2m", "7s"]
 OFFSETS = ["10s", "1m", "5m", "13m", "-30s", "-2m"]
 
-MATH = ["abs", "ceil", "floor", "exp", "sqrt", "ln", "log2", "log10", "sgn", "sin", "cos", "tan", "atan", "asinh", "deg", "rad", "acos"]
+MATH = [
+    "abs", "ceil", "floor", "exp", "sqrt", "ln", "log2", "log10", "sgn", "sin", "cos", "tan", "atan", "asinh", "deg", "rad", "acos",
+    "asin", "sinh", "cosh", "tanh", "acosh", "atanh",
+]
+DATES = ["hour", "minute", "day_of_week", "day_of_month", "day_of_year", "month", "year", "days_in_month"]
+STRINGS = ['"a"', "'it\\'s'", "`raw\\n`", '"\\t\\x41\\u00e9\\U0001F600\\101"', '("")', '"{not a hole}"']
+# The ways to write a number that both versions know.
+NUMBERS = ["0", "1", "2", "0.5", "-1.5", "100", "1e3", "3.14", ".5", "5.", "0x1F", "1e-2", "1E+2", "-0", "nan", "inf", "+Inf", "-INF", "pi()", "time()"]
 OVER_TIME = [
     "rate", "increase", "delta", "irate", "idelta", "deriv", "changes", "resets", "avg_over_time", "min_over_time",
     "max_over_time", "sum_over_time", "count_over_time", "stddev_over_time", "stdvar_over_time", "last_over_time",
@@ -80,7 +87,20 @@ class Generator:
         choice = self.random.random()
         if choice < 0.03:
             return self.scalar(3)
-        return self.histograms(3) if choice < 0.1 else self.vector(self.random.choice([1, 2, 2, 3, 3, 4]))
+        if choice < 0.04:
+            return leaf("q", self.pick(STRINGS))
+        if choice < 0.06:
+            return self.matrix(2)
+        return self.histograms(3) if choice < 0.12 else self.dressed(self.vector(self.random.choice([1, 2, 2, 3, 3, 4])))
+
+    def dressed(self, node):
+        """White space, comments and parentheses that change nothing."""
+        choice = self.random.random()
+        if choice < 0.02:
+            return Node("v", "# what is said before\n{} # and after", node)
+        if choice < 0.04:
+            return Node("v", "\t(\n  {}\n)", node)
+        return Node("v", "+{}", node) if choice < 0.05 else node
 
     # --- helpers ---
     def pick(self, choices):
@@ -98,24 +118,30 @@ class Generator:
             if not self.chance(0.3):
                 continue
             value = self.pick(LABEL_VALUES[label] + ["", "none"])
+            if self.chance(0.05):
+                found.append(f"{label}=~'{value.replace('+', '[+]')}|x'")
+                continue
             kind = self.pick(["=", "!=", "=~", "!~"])
             if kind in ("=~", "!~"):
                 value = self.pick([value.replace("+", "\\\\+"), ".*", ".+", "a|b", "i.*", "(?i:API)", "[a-b]", "^db$", "z[12]?"])
             found.append(f'{label}{kind}"{value}"')
-        return "{" + ",".join(found) + "}" if found or self.chance(0.05) else ""
+        comma = "," if found and self.chance(0.1) else ""
+        return "{" + ",".join(found) + comma + "}" if found or self.chance(0.05) else ""
 
     def modifiers(self):
         text = ""
         if self.chance(0.1):
             text += " offset " + self.pick(OFFSETS)
         if self.chance(0.06):
-            text += " @ " + self.pick(["start()", "end()", "TIME"])
+            text += " @ " + self.pick(["start()", "end()", "TIME", "0", "-1.5"])
+            if self.chance(0.2) and "offset" not in text:
+                text += " offset " + self.pick(OFFSETS)
         return text
 
     def selector(self):
         metric = self.pick(list(METRICS))
-        if self.chance(0.03):
-            return '{__name__=~"g|g2|sparse"}'
+        if self.chance(0.05):
+            return self.pick(['{__name__=~"g|g2|sparse"}', '{__name__="g",job!="db"}', '{job="api",__name__!~"c_total|n.*|h.*"}'])
         return metric + self.matchers(metric)
 
     # --- types ---
@@ -158,16 +184,22 @@ class Generator:
     def scalar(self, depth):
         choice = self.random.random()
         if depth <= 0 or choice < 0.6:
-            return leaf("s", self.pick(["0", "1", "2", "0.5", "-1.5", "100", "1e3", "pi()", "time()", "3.14", "NaN", "Inf"]))
-        if choice < 0.8:
+            return leaf("s", self.pick(NUMBERS))
+        if choice < 0.66:
+            return Node("s", f"({{}} {self.pick(COMPARISONS)} bool {{}})", self.scalar(depth - 1), self.scalar(depth - 1))
+        if choice < 0.7:
+            return Node("s", "-{}", Node("s", "({})", self.scalar(depth - 1)))
+        if choice < 0.85:
             return Node("s", "scalar({})", self.vector(depth - 1))
-        return Node("s", "({} " + self.pick(["+", "-", "*", "/", "%"]) + " {})", self.scalar(depth - 1), self.scalar(depth - 1))
+        return Node("s", "({} " + self.pick(["+", "-", "*", "/", "%", "^"]) + " {})", self.scalar(depth - 1), self.scalar(depth - 1))
 
     # --- vectors ---
     def of_range(self, depth):
         choice = self.random.random()
         if choice < 0.08:
             return Node("v", "quantile_over_time({}, {})", leaf("s", self.pick(["0", "0.5", "0.9", "1", "-1", "2"])), self.matrix(depth))
+        if choice < 0.1:
+            return Node("v", "quantile_over_time({}, {})", self.scalar(depth), self.matrix(depth))
         if choice < 0.13:
             return Node("v", "predict_linear({}, {})", self.matrix(depth), leaf("s", self.pick(["60", "3600", "-60"])))
         function = self.pick(OVER_TIME)
@@ -178,7 +210,11 @@ class Generator:
 
     def aggregate(self, depth):
         grouping = self.pick(["", "by", "by", "without"])
-        clause = f" {grouping} ({self.labels()}) " if grouping else ""
+        names = self.labels() + ("," if self.chance(0.05) else "")
+        names = "" if names == "," else names
+        clause = f" {grouping} ({names}) " if grouping else ""
+        if self.chance(0.1):
+            clause = clause.upper().replace(names.upper(), names)
         choice = self.random.random()
         inner = self.vector(depth)
         if choice < 0.1:
@@ -187,11 +223,27 @@ class Generator:
             return Node("v", f"{self.pick(['topk', 'bottomk'])}{clause}({{}}, {{}})", leaf("s", self.pick(["1", "2", "5", "0"])), inner)
         if choice < 0.24:
             return Node("v", f'count_values{clause}("value", {{}})', inner)
-        return Node("v", f"{self.pick(AGGREGATIONS)}{clause}({{}})", inner)
+        operator = self.pick(AGGREGATIONS)
+        if self.chance(0.25):
+            return Node("v", f"{operator}({{}}){clause}", inner)
+        return Node("v", f"{operator}{clause}({{}})", inner)
+
+    def bare(self, depth):
+        """Operators without parentheses: precedence and grouping are the parser's."""
+        vectors = self.chance(0.5)
+        operands = [self.vector(0) if vectors or self.chance(0.3) else self.scalar(0) for _ in range(self.random.randint(2, 4))]
+        operands[0] = self.vector(0)
+        text = self.pick(["", "", "-", "+"]) + "{}"
+        for _ in operands[1:]:
+            op = self.pick(["+", "-", "*", "/", "%", "^"] + (["==", "!=", "<", ">=", "and", "or", "unless"] if vectors else []))
+            text += f" {op} {self.pick(['', '', '-']) if op not in ('and', 'or', 'unless') else ''}{{}}"
+        return Node("v", text, *operands)
 
     def binary(self, depth):
         choice = self.random.random()
-        if choice < 0.3:
+        if choice < 0.1:
+            return self.bare(depth)
+        if choice < 0.35:
             op = self.pick(ARITHMETIC + COMPARISONS)
             flag = " bool" if op in COMPARISONS and self.chance(0.4) else ""
             sides = [self.vector(depth), self.scalar(depth)]
@@ -214,7 +266,7 @@ class Generator:
         choice = self.random.random()
         inner = self.vector(depth)
         if choice < 0.1:
-            return Node("v", "clamp({}, {}, {})", inner, self.scalar(0), self.scalar(0))
+            return Node("v", "clamp({}, {}, {})", inner, self.scalar(1), self.scalar(1))
         if choice < 0.2:
             return Node("v", self.pick(["clamp_min", "clamp_max"]) + "({}, {})", inner, self.scalar(0))
         if choice < 0.3:
@@ -225,6 +277,10 @@ class Generator:
 
     def other(self, depth):
         choice = self.random.random()
+        if choice < 0.08:
+            return leaf("v", "absent(" + self.pick(["none", "g", 'none{job="a"}', 'none{job="a",job="b",zone="x"}', 'none{job=~"a",zone="x",n!="y"}', 'none{instance="a"} offset 5m', '{__name__="none",job="a"}']) + ")")
+        if choice < 0.11:
+            return leaf("v", "absent_over_time(" + self.pick(["none", "sparse", 'none{job="a"}', 'none{job="a",job="b",zone="x"}', '{__name__="none",job=~"a|b",zone="z"}']) + f"[{self.pick(RANGES)}])")
         if choice < 0.15:
             return Node("v", "absent({})", self.vector(depth))
         if choice < 0.3:
@@ -241,7 +297,9 @@ class Generator:
         if choice < 0.75:
             return Node("v", self.pick(["sort", "sort_desc"]) + "({})", self.vector(depth))
         if choice < 0.85:
-            return Node("v", self.pick(["hour", "minute", "day_of_week", "day_of_month", "month", "year", "days_in_month"]) + "({})", self.vector(depth))
+            return Node("v", self.pick(DATES) + "({})", self.vector(depth))
+        if choice < 0.87:
+            return leaf("v", self.pick(DATES) + "()")
         inner = self.pick(["h_bucket", "rate(h_bucket[5m])", "sum by (le) (rate(h_bucket[5m]))", "increase(h_bucket[7m])"])
         return Node("v", "histogram_quantile({}, {})", leaf("s", self.pick(["0", "0.5", "0.9", "0.99", "1", "-1", "2"])), leaf("v", inner))
 

@@ -62,11 +62,12 @@ BOOST_AUTO_TEST_CASE(CollidingResetsLeaveSumsAndDifferencesOut) {
   Histogram not_reset = Exponential(0, 0, {2});
   not_reset.hint = CounterResetHint::kNotReset;
   for (const BinaryOp op : {BinaryOp::kAdd, BinaryOp::kSub}) {
-    AnnotationSink sink("x + y");
     const Operand x{0, &reset};
     const Operand y{0, &not_reset};
-    BOOST_CHECK(CombineHistograms(op, x, y, &sink, {0, 5}).outcome == PairOutcome::kNothing);
-    BOOST_CHECK(CombineHistograms(op, x, x, &sink, {0, 5}).outcome == PairOutcome::kHistogram);
+    const PairResult refused = CombineHistograms(op, x, y);
+    BOOST_CHECK(refused.outcome == PairOutcome::kNothing);
+    BOOST_CHECK(refused.note == PairNote::kResetCollision);
+    BOOST_CHECK(CombineHistograms(op, x, x).outcome == PairOutcome::kHistogram);
   }
 }
 

@@ -156,6 +156,41 @@ eval instant at 0 f + on (k) group_left fill_left(10) g
               true);
 }
 
+BOOST_AUTO_TEST_CASE(OfAllPairsOfAStepTheLastOneIsHeard) {
+  CheckScript(R"(
+load 1m
+  f{k="a"} 1 {{schema:-53 count:1 sum:1 buckets:[1] custom_values:[2]}}
+  f{k="b"} {{schema:-53 count:1 sum:1 buckets:[1] custom_values:[2]}} 2
+  f{k="c"} 1 1
+  g{k="a"} {{schema:0 count:1 sum:1 buckets:[1]}}x1
+  g{k="b"} {{schema:0 count:1 sum:1 buckets:[1]}}x1
+  g{k="c"} 1 1
+
+eval instant at 0 f + g
+  expect warn msg: PromQL warning: incompatible bucket layout encountered for binary operator + (1:1)
+  expect no_info
+  {k="c"} 2
+
+eval instant at 1m f + g
+  expect info msg: PromQL info: incompatible sample types encountered for binary operator "+": float + histogram (1:1)
+  expect no_warn
+  {k="c"} 2
+
+eval range from 0 to 1m step 1m f + g
+  expect warn msg: PromQL warning: incompatible bucket layout encountered for binary operator + (1:1)
+  expect info msg: PromQL info: incompatible sample types encountered for binary operator "+": float + histogram (1:1)
+  {k="c"} 2 2
+
+# A filled pair comes behind all others.
+eval instant at 1m g{k!="c"} - fill_left(3) f
+  expect info msg: PromQL info: incompatible sample types encountered for binary operator "-": float - histogram (1:1)
+  expect no_warn
+  {k="b"} 1
+  {k="c"} 2
+)",
+              true);
+}
+
 BOOST_AUTO_TEST_CASE(StartTimestampsCountBesideHistograms) {
   CheckScript(R"(
 load 1m
