@@ -14,6 +14,9 @@ using model::Timestamp;
 
 namespace {
 
+// The slot whose histograms are counters with resets; the others are gauges.
+constexpr int kCountingHistogram = 21;
+
 // splitmix64's finaliser: every bit of the input moves every bit of the output.
 uint64_t Mix(uint64_t x) {
   x ^= x >> 30;
@@ -58,15 +61,6 @@ bool SameBits(double a, double b) {
   return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
 }
 
-// Field by field, but that hints are the storage's to change and doubles are told by their bits.
-bool SameHistogram(const Histogram& a, const Histogram& b) {
-  return a.schema == b.schema && a.integer == b.integer && SameBits(a.sum, b.sum) &&
-         a.count == b.count && a.zero_count == b.zero_count &&
-         a.zero_threshold == b.zero_threshold && a.positive_spans == b.positive_spans &&
-         a.negative_spans == b.negative_spans && a.positive_buckets == b.positive_buckets &&
-         a.negative_buckets == b.negative_buckets && a.custom_values == b.custom_values;
-}
-
 int NumberAfter(std::string_view text, char mark) {
   if (text.size() < 2 || text.front() != mark) return -1;
   int number = 0;
@@ -83,11 +77,21 @@ class ColumnCheck {
   ColumnCheck(const Universe& universe, int source, int slot, Observed* observed)
       : universe_(universe), source_(source), slot_(slot), observed_(observed) {}
 
+  // What is not later comes from a rollup: true samples, but not all.
+  void set_thinned_until(Timestamp t) { thinned_until_ = t; }
+  void set_starts_may_lack(bool may) { starts_may_lack_ = may; }
+
   Status Floats(const model::Column& column) {
-    if (!column.values.empty() && Universe::IsHistogram(slot_)) return Wrong("a float", -1);
+    last_ = model::kMinTimestamp;
+    if (!column.start_timestamps.empty() &&
+        column.start_timestamps.size() != column.values.size()) {
+      return Wrong("start timestamps of another length", -1);
+    }
     for (size_t i = 0; i < column.values.size(); ++i) {
-      const int row = universe_.RowAt(source_, column.timestamps[i]);
-      if (Status status = Place(row, column.timestamps[i]); !status.ok()) return status;
+      int row = 0;
+      const Timestamp start = column.start_timestamps.empty() ? 0 : column.start_timestamps[i];
+      if (Status status = Place(column.timestamps[i], start, &row); !status.ok()) return status;
+      if (Universe::IsHistogram(slot_, row)) return Wrong("a float", row);
       if (!SameBits(column.values[i], universe_.Value(source_, row, slot_))) {
         return Wrong("another value", row);
       }
@@ -96,12 +100,18 @@ class ColumnCheck {
   }
 
   Status Histograms(const model::Column& column) {
-    if (!column.histograms.empty() && !Universe::IsHistogram(slot_)) {
-      return Wrong("a histogram", -1);
+    last_ = model::kMinTimestamp;
+    const auto starts = column.histogram_start_timestamps;
+    if (!starts.empty() && starts.size() != column.histograms.size()) {
+      return Wrong("start timestamps of another length", -1);
     }
     for (size_t i = 0; i < column.histograms.size(); ++i) {
-      const int row = universe_.RowAt(source_, column.histogram_timestamps[i]);
-      if (Status status = Place(row, column.histogram_timestamps[i]); !status.ok()) return status;
+      int row = 0;
+      const Timestamp start = starts.empty() ? 0 : starts[i];
+      if (Status status = Place(column.histogram_timestamps[i], start, &row); !status.ok()) {
+        return status;
+      }
+      if (!Universe::IsHistogram(slot_, row)) return Wrong("a histogram", row);
       if (!SameHistogram(*column.histograms[i], universe_.HistogramOf(source_, row, slot_))) {
         return Wrong("another histogram", row);
       }
@@ -110,13 +120,18 @@ class ColumnCheck {
   }
 
  private:
-  Status Place(int row, Timestamp t) {
-    const Unit unit{source_, row, Universe::PartOf(source_, slot_)};
-    if (row < 0 || !universe_.Holds(unit, slot_)) {
-      return Wrong("an invented sample at " + std::to_string(t), row);
+  Status Place(Timestamp t, Timestamp start, int* row) {
+    *row = universe_.RowAt(source_, t + Universe::OwnLagMs(slot_));
+    const Unit unit{source_, *row, Universe::PartOf(source_, slot_)};
+    if (*row < 0 || !universe_.Holds(unit, slot_)) {
+      return Wrong("an invented sample at " + std::to_string(t), *row);
     }
-    if (t <= last_) return Wrong("a sample twice or out of order", row);
+    if (t <= last_) return Wrong("a sample twice or out of order", *row);
     last_ = t;
+    if (t <= thinned_until_) return {};
+    if (start != universe_.StartOf(source_, *row, slot_) && !(starts_may_lack_ && start == 0)) {
+      return Wrong("another start timestamp: " + std::to_string(start), *row);
+    }
     ++(*observed_)[Universe::IndexOf(unit)];
     return {};
   }
@@ -132,9 +147,25 @@ class ColumnCheck {
   const int slot_;
   Observed* observed_;
   Timestamp last_ = model::kMinTimestamp;
+  Timestamp thinned_until_ = model::kMinTimestamp;
+  bool starts_may_lack_ = false;
 };
 
 }  // namespace
+
+bool SameHistogram(const Histogram& a, const Histogram& b) {
+  return a.schema == b.schema && a.integer == b.integer && SameBits(a.sum, b.sum) &&
+         a.count == b.count && a.zero_count == b.zero_count &&
+         a.zero_threshold == b.zero_threshold && a.positive_spans == b.positive_spans &&
+         a.negative_spans == b.negative_spans && a.positive_buckets == b.positive_buckets &&
+         a.negative_buckets == b.negative_buckets && a.custom_values == b.custom_values;
+}
+
+bool FindPlace(const Universe& universe, const Labels& labels, int* source, int* slot) {
+  *source = NumberAfter(labels.Get("source"), 's');
+  *slot = NumberAfter(labels.Get("slot"), 'k');
+  return *source >= 0 && *source < universe.sources() && *slot >= 0 && *slot < kSlots;
+}
 
 uint64_t Universe::Hash(int source, int row, int slot) const {
   return Mix(seed_ + Mix((static_cast<uint64_t>(source) << 48) ^
@@ -149,6 +180,22 @@ int Universe::RowAt(int source, Timestamp t) const {
   if (t < start_ms_ || t >= start_ms_ + kRows * kRowMs) return -1;
   const int row = static_cast<int>((t - start_ms_) / kRowMs);
   return TimestampOf(source, row) == t ? row : -1;
+}
+
+Timestamp Universe::StartOf(int source, int row, int slot) const {
+  if (slot % 8 == 0) return TimestampOf(source, row / 500 * 500) - 7;
+  if (slot == kCountingHistogram) return TimestampOf(source, row / 300 * 300) - 9;
+  return 0;
+}
+
+std::optional<model::Exemplar> Universe::ExemplarOf(int source, int row, int slot) const {
+  if (slot % 8 != 7 || row % 5 != slot % 5) return std::nullopt;
+  model::Exemplar exemplar;
+  exemplar.labels = Labels::FromPairs({{"trace_id", "r" + std::to_string(row)}}).packed();
+  exemplar.value = static_cast<double>(row) + slot * 0.125;
+  exemplar.has_timestamp = row % 2 == 0;
+  exemplar.timestamp_ms = TimestampOf(source, row);
+  return exemplar;
 }
 
 bool Universe::Holds(const Unit& unit, int slot) const {
@@ -189,6 +236,21 @@ Histogram Universe::HistogramOf(int source, int row, int slot) const {
   const uint64_t hash = Hash(source, row, slot);
   Histogram h;
   h.integer = source % 3 != 1;
+  if (slot == kCountingHistogram) {
+    const int counted = row % 300;
+    h.schema = row / 600 % 3;
+    h.zero_threshold = 0.001;
+    h.zero_count = counted / 7;
+    h.positive_spans = {{1, 2}, {3, 1}};
+    h.negative_spans = {{0, 1}};
+    h.positive_buckets = {static_cast<double>(counted), static_cast<double>(counted / 2),
+                          static_cast<double>(counted / 3)};
+    h.negative_buckets = {static_cast<double>(counted / 5)};
+    h.count = h.zero_count + h.negative_buckets[0];
+    for (const double b : h.positive_buckets) h.count += b;
+    h.sum = counted * 1.75;
+    return h;
+  }
   h.hint = model::CounterResetHint::kGauge;
   if (source % 4 == 3) {
     h.schema = model::kCustomBucketsSchema;
@@ -240,10 +302,10 @@ std::vector<uint8_t> ExpectedState::Copy() const {
 }
 
 Result<Observed> Observe(const Universe& universe, const model::Snapshot& snapshot,
-                         model::TimeRange range) {
+                         bool starts_may_lack) {
   static constexpr size_t kSeriesAtOnce = 16;
   Observed observed(universe.units());
-  auto selection = snapshot.Select({}, range, {});
+  auto selection = snapshot.Select({}, {}, {});
   if (!selection) return std::unexpected(selection.error());
   const auto reader = (*selection)->NewReader();
   model::ColumnBatch batch;
@@ -256,32 +318,32 @@ Result<Observed> Observe(const Universe& universe, const model::Snapshot& snapsh
     }
     for (size_t i = 0; i < count; ++i) {
       const Labels labels = (*selection)->LabelsAt(first + i);
-      const int source = NumberAfter(labels.Get("source"), 's');
-      const int slot = NumberAfter(labels.Get("slot"), 'k');
-      if (source < 0 || source >= universe.sources() || slot < 0 || slot >= kSlots ||
-          ++seen[labels.ToString()] > 1) {
+      int source = 0;
+      int slot = 0;
+      if (!FindPlace(universe, labels, &source, &slot) || ++seen[labels.ToString()] > 1) {
         return std::unexpected(
             Status(Code::kCorruption, "invented or repeated series " + labels.ToString()));
       }
-      if (Status s = ColumnCheck(universe, source, slot, &observed).Floats(batch.columns[i]);
-          !s.ok()) {
-        return std::unexpected(s);
-      }
-      if (Status s = ColumnCheck(universe, source, slot, &observed).Histograms(batch.columns[i]);
-          !s.ok()) {
-        return std::unexpected(s);
-      }
+      ColumnCheck check(universe, source, slot, &observed);
+      check.set_thinned_until((*selection)->resolution().thinned_until_ms);
+      check.set_starts_may_lack(starts_may_lack);
+      Status status = check.Floats(batch.columns[i]);
+      if (status.ok()) status = check.Histograms(batch.columns[i]);
+      if (!status.ok()) return std::unexpected(status);
     }
   }
   return observed;
 }
 
 Status Compare(const Universe& universe, std::span<const uint8_t> before,
-               std::span<const uint8_t> after, const Observed& observed, WriteState least) {
+               std::span<const uint8_t> after, const Observed& observed, WriteState least,
+               std::span<const Timestamp> floors) {
   for (size_t i = 0; i < observed.size(); ++i) {
     const Unit unit = Universe::UnitAt(i);
+    const bool old = !floors.empty() && universe.TimestampOf(unit.source, unit.row) <=
+                                            floors[static_cast<size_t>(unit.source)];
     if (observed[i] == 0) {
-      if ((before[i] & kWriteMask) >= least && (after[i] & (kDeleteTried | kDeleted)) == 0) {
+      if (!old && (before[i] & kWriteMask) >= least && (after[i] & (kDeleteTried | kDeleted)) == 0) {
         return Status(Code::kCorruption, "lost: " + Describe(universe, unit));
       }
       continue;
@@ -292,10 +354,40 @@ Status Compare(const Universe& universe, std::span<const uint8_t> before,
     if ((before[i] & kDeleted) != 0) {
       return Status(Code::kCorruption, "deleted and still there: " + Describe(universe, unit));
     }
-    if (observed[i] != universe.CountSlots(unit)) {
+    if (!old && observed[i] != universe.CountSlots(unit)) {
       return Status(Code::kCorruption, std::to_string(observed[i]) + " samples of " +
                                            std::to_string(universe.CountSlots(unit)) + ": " +
                                            Describe(universe, unit));
+    }
+  }
+  return {};
+}
+
+Status CompareExemplars(const ExpectedState& expected, const model::Snapshot& snapshot) {
+  const Universe& universe = expected.universe();
+  const auto all = snapshot.Exemplars({}, {});
+  if (!all) return all.error();
+  for (const model::ExemplarSeries& series : *all) {
+    int source = 0;
+    int slot = 0;
+    if (!FindPlace(universe, series.series_labels, &source, &slot)) {
+      return Status(Code::kCorruption, "exemplars of " + series.series_labels.ToString());
+    }
+    for (const model::Exemplar& exemplar : series.exemplars) {
+      const int row = universe.RowAt(source, exemplar.timestamp_ms);
+      const auto written = row < 0 ? std::nullopt : universe.ExemplarOf(source, row, slot);
+      const Unit unit{source, row, Universe::PartOf(source, slot)};
+      if (!written || written->labels != exemplar.labels || written->value != exemplar.value ||
+          !universe.Holds(unit, slot)) {
+        return Status(Code::kCorruption, "an invented exemplar of " +
+                                             series.series_labels.ToString() + " at " +
+                                             std::to_string(exemplar.timestamp_ms));
+      }
+      const uint8_t byte = expected.Get(unit);
+      if ((byte & kWriteMask) == kNever || (byte & kDeleted) != 0) {
+        return Status(Code::kCorruption,
+                      "an exemplar of what is not there: " + Describe(universe, unit));
+      }
     }
   }
   return {};

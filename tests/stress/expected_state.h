@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "base/status.h"
 #include "model/histogram.h"
 #include "model/labels.h"
+#include "model/metadata.h"
 #include "model/sample.h"
 #include "model/storage.h"
 
@@ -55,11 +57,22 @@ class Universe {
   int sources() const { return sources_; }
   model::Timestamp start_ms() const { return start_ms_; }
   static bool IsScrape(int source) { return source % 2 == 0; }
-  static bool IsHistogram(int slot) { return slot % 8 == 5; }
+  // Of some slots the samples are of both kinds in turn.
+  static bool IsHistogram(int slot, int row) {
+    return slot % 8 == 5 && (slot % 16 != 13 || row % 40 >= 3);
+  }
+  // Some samples carry a timestamp of their own, so long before their row's.
+  static int64_t OwnLagMs(int slot) { return slot % 12 == 6 ? 3 : 0; }
 
   model::Timestamp TimestampOf(int source, int row) const;
+  model::Timestamp SampleTimestampOf(int source, int row, int slot) const {
+    return TimestampOf(source, row) - OwnLagMs(slot);
+  }
   // The row whose timestamp of this source is `t`; -1 for none.
   int RowAt(int source, model::Timestamp t) const;
+  // Since when the sample's counter counts; 0: it does not say.
+  model::Timestamp StartOf(int source, int row, int slot) const;
+  std::optional<model::Exemplar> ExemplarOf(int source, int row, int slot) const;
   bool Holds(const Unit& unit, int slot) const;
   int CountSlots(const Unit& unit) const;
   double Value(int source, int row, int slot) const;
@@ -108,20 +121,29 @@ class ExpectedState {
   std::atomic<uint8_t>* bytes_;
 };
 
+// Field by field, but that hints are the storage's to change and doubles are told by their bits.
+bool SameHistogram(const model::Histogram& a, const model::Histogram& b);
+// Of a series' labels; false when no series has them.
+bool FindPlace(const Universe& universe, const model::Labels& labels, int* source, int* slot);
+
 // How many samples of each unit a snapshot holds.
 using Observed = std::vector<uint8_t>;
 
-// Reads everything in `range` of every series. Fails on a sample that no write can have made: an
-// unknown series or timestamp, other bits, the same sample twice.
+// Reads every series. Fails on a sample that no write can have made: an unknown series or
+// timestamp, other bits, the same sample twice. Samples that are only what a rollup kept are not
+// counted. `starts_may_lack`: it went through a format without start timestamps.
 Result<Observed> Observe(const Universe& universe, const model::Snapshot& snapshot,
-                         model::TimeRange range = {});
+                         bool starts_may_lack = false);
 
 // Compares a snapshot's content with what was known `before` it was pinned and `after` it was read.
 // What was acknowledged at `least` as safely (kVisible without a crash, kKernel after kill -9,
 // kSynced after a power cut) must be there, what was deleted must not be, nothing may be there in
-// part.
+// part. `floors`, by source (none: no retention): what is older may be gone, also in part.
 Status Compare(const Universe& universe, std::span<const uint8_t> before,
-               std::span<const uint8_t> after, const Observed& observed, WriteState least);
+               std::span<const uint8_t> after, const Observed& observed, WriteState least,
+               std::span<const model::Timestamp> floors = {});
+// Each exemplar was written, to that series, and is not deleted.
+Status CompareExemplars(const ExpectedState& expected, const model::Snapshot& snapshot);
 
 // After a crash: what was in doubt is known now. Absent units may be written again.
 void Settle(ExpectedState* expected, const Observed& observed);

@@ -138,6 +138,7 @@ class Simulation {
     auto observed = Observe(universe_, *snapshot);
     if (!observed) return observed.error();
     if (Status s = Compare(universe_, known, known, *observed, kVisible); !s.ok()) return s;
+    if (Status s = CompareExemplars(expected_, *snapshot); !s.ok()) return s;
     if (pinned_ != nullptr) {
       const auto again = Observe(universe_, *pinned_);
       if (!again) return again.error();
@@ -159,7 +160,7 @@ class Simulation {
     const auto known = expected_.Copy();
     if (Status s = Compare(universe_, known, known, *observed, least_); !s.ok()) return s;
     Settle(&expected_, *observed);
-    return {};
+    return CompareExemplars(expected_, *database_->Pin());
   }
 
   int FirstUntriedRow(int source) const {

@@ -13,6 +13,8 @@ namespace {
 
 // A row may be written this late: with kAhead below the hour that the store accepts.
 constexpr int kLateRows = 150;
+// The longest Universe::OwnLagMs, and less than the time between two rows.
+constexpr int64_t kOwnLagMsMax = 10;
 // No source is further ahead of the slowest.
 constexpr int kAhead = 40;
 
@@ -116,11 +118,18 @@ bool StressWriter::Stage(model::AppendBatch* batch, Source* source, const Unit& 
   for (int slot = 0; slot < kSlots; ++slot) {
     if (!universe.Holds(unit, slot)) continue;
     const model::Slot at = source->slots[static_cast<size_t>(slot)];
-    if (Universe::IsHistogram(slot)) {
-      batch->SetHistogram(at, universe.HistogramOf(unit.source, unit.row, slot),
-                          model::kRowTimestamp);
+    const model::Timestamp own = Universe::OwnLagMs(slot) == 0
+                                     ? model::kRowTimestamp
+                                     : universe.SampleTimestampOf(unit.source, unit.row, slot);
+    if (Universe::IsHistogram(slot, unit.row)) {
+      batch->SetHistogram(at, universe.HistogramOf(unit.source, unit.row, slot), own);
     } else {
-      batch->Set(at, universe.Value(unit.source, unit.row, slot), model::kRowTimestamp);
+      batch->Set(at, universe.Value(unit.source, unit.row, slot), own);
+    }
+    const model::Timestamp start = universe.StartOf(unit.source, unit.row, slot);
+    if (start != 0) batch->SetStartTimestamp(at, start);
+    if (const auto exemplar = universe.ExemplarOf(unit.source, unit.row, slot)) {
+      batch->AddExemplar(at, *exemplar);
     }
   }
   return true;
@@ -194,7 +203,7 @@ Status StressWriter::DeleteRange(bool may_fail) {
   for (const Unit& unit : units) expected_->Flag(unit, kDeleteTried);
   const Universe& universe = expected_->universe();
   const auto matcher = model::Matcher::Equal("source", "s" + std::to_string(source.id));
-  const model::TimeRange range{universe.TimestampOf(source.id, first),
+  const model::TimeRange range{universe.TimestampOf(source.id, first) - kOwnLagMsMax,
                                universe.TimestampOf(source.id, std::min(last, kRows - 1))};
   const Status status = database_->DeleteSeries({{matcher}}, range);
   if (!status.ok()) return may_fail ? Status() : status;
