@@ -190,6 +190,8 @@ Status FaultEnv::Remove(const std::string& path) {
   if (removed) {
     name_changes_[std::string(DirName(path))].push_back(
         {NameChange::Kind::kRemove, path, {}, std::move(removed)});
+  } else {
+    name_changes_.erase(path);  // a directory, gone with all that was in it
   }
   return Status::Ok();
 }

@@ -11,7 +11,7 @@
 // of what follows, its last bytes possibly garbage. Of a directory: creations, renames and removals
 // up to the last SyncDir; kTorn also keeps a random first part of the later ones. After a Sync that
 // failed, what it was asked for reads as zeros then, even if a later Sync succeeded. Simplified:
-// creating directories and renaming whole directories lasts at once, and emptying a file by
+// creating and removing directories and renaming whole ones lasts at once, and emptying a file by
 // WriteMode::kTruncate or Truncate() is never undone.
 //
 // Handles opened before a cut or a kill fail with kIo afterwards. Thread-safe; calls are

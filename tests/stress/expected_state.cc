@@ -61,6 +61,11 @@ bool SameBits(double a, double b) {
   return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
 }
 
+bool IsOld(const Universe& universe, const Unit& unit, std::span<const Timestamp> floors) {
+  return !floors.empty() &&
+         universe.TimestampOf(unit.source, unit.row) <= floors[static_cast<size_t>(unit.source)];
+}
+
 int NumberAfter(std::string_view text, char mark) {
   if (text.size() < 2 || text.front() != mark) return -1;
   int number = 0;
@@ -340,10 +345,10 @@ Status Compare(const Universe& universe, std::span<const uint8_t> before,
                std::span<const Timestamp> floors) {
   for (size_t i = 0; i < observed.size(); ++i) {
     const Unit unit = Universe::UnitAt(i);
-    const bool old = !floors.empty() && universe.TimestampOf(unit.source, unit.row) <=
-                                            floors[static_cast<size_t>(unit.source)];
+    const bool old = IsOld(universe, unit, floors);
     if (observed[i] == 0) {
-      if (!old && (before[i] & kWriteMask) >= least && (after[i] & (kDeleteTried | kDeleted)) == 0) {
+      if (!old && (before[i] & kWriteMask) >= least &&
+          (after[i] & (kDeleteTried | kDeleted)) == 0) {
         return Status(Code::kCorruption, "lost: " + Describe(universe, unit));
       }
       continue;
@@ -363,7 +368,8 @@ Status Compare(const Universe& universe, std::span<const uint8_t> before,
   return {};
 }
 
-Status CompareExemplars(const ExpectedState& expected, const model::Snapshot& snapshot) {
+Status CompareExemplars(const ExpectedState& expected, const model::Snapshot& snapshot,
+                        std::span<const Timestamp> floors) {
   const Universe& universe = expected.universe();
   const auto all = snapshot.Exemplars({}, {});
   if (!all) return all.error();
@@ -383,6 +389,7 @@ Status CompareExemplars(const ExpectedState& expected, const model::Snapshot& sn
                                              series.series_labels.ToString() + " at " +
                                              std::to_string(exemplar.timestamp_ms));
       }
+      if (IsOld(universe, unit, floors)) continue;
       const uint8_t byte = expected.Get(unit);
       if ((byte & kWriteMask) == kNever || (byte & kDeleted) != 0) {
         return Status(Code::kCorruption,

@@ -142,8 +142,10 @@ Result<Observed> Observe(const Universe& universe, const model::Snapshot& snapsh
 Status Compare(const Universe& universe, std::span<const uint8_t> before,
                std::span<const uint8_t> after, const Observed& observed, WriteState least,
                std::span<const model::Timestamp> floors = {});
-// Each exemplar was written, to that series, and is not deleted.
-Status CompareExemplars(const ExpectedState& expected, const model::Snapshot& snapshot);
+// Each exemplar was written, to that series, and is not deleted. They may outlive samples that
+// retention took.
+Status CompareExemplars(const ExpectedState& expected, const model::Snapshot& snapshot,
+                        std::span<const model::Timestamp> floors = {});
 
 // After a crash: what was in doubt is known now. Absent units may be written again.
 void Settle(ExpectedState* expected, const Observed& observed);

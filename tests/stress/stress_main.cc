@@ -31,11 +31,14 @@ int Memory(uint64_t seed, int rounds, int lives) {
   std::printf(
       "memory: %d rounds of %d lives: %llu clean stops, %llu kills, %llu power cuts, %llu torn; "
       "%llu batches, %llu samples, %llu late units, %llu again, %llu deletes, %llu failed batches, "
-      "%llu faults hit, %llu live comparisons\n",
+      "%llu faults hit, %llu live comparisons; %llu facts, %llu rollups, %llu segments retired, "
+      "%llu snapshots, %llu round trips, %llu samples by tails\n",
       rounds, lives, n(counts.clean_stops), n(counts.kills), n(counts.power_cuts),
       n(counts.torn_power_cuts), n(counts.writes.batches), n(counts.writes.samples),
       n(counts.writes.late_units), n(counts.writes.repeated_units), n(counts.writes.deletes),
-      n(counts.writes.failed_batches), n(counts.faults_hit), n(counts.comparisons));
+      n(counts.writes.failed_batches), n(counts.faults_hit), n(counts.comparisons), n(counts.facts),
+      n(counts.rollups), n(counts.retired_segments), n(counts.snapshots), n(counts.round_trips),
+      n(counts.tailed_samples));
   return 0;
 }
 

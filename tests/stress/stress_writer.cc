@@ -44,6 +44,21 @@ int Progress::highest() const {
   return row;
 }
 
+void ExpectedMark::Acknowledged(WriteState state, uint64_t number) {
+  for (int s = kVisible; s <= state; ++s) acknowledged_[s] = number;
+}
+
+Status ExpectedMark::Compare(uint64_t found, WriteState least) const {
+  if (found >= acknowledged_[least] && found <= tried_) return {};
+  return Status(Code::kCorruption, "mark " + std::to_string(found) + ", acknowledged " +
+                                       std::to_string(acknowledged_[least]) + ", tried " +
+                                       std::to_string(tried_));
+}
+
+void ExpectedMark::Settle(uint64_t found) {
+  for (int s = kVisible; s <= kKernel; ++s) acknowledged_[s] = found;
+}
+
 StressWriter::StressWriter(ExpectedState* expected, Progress* progress, StressCounts* counts,
                            tsdb::Database* database, int first_source, int last_source,
                            uint64_t seed)
@@ -149,8 +164,10 @@ Status StressWriter::WriteBatch(bool may_fail) {
     }
   }
   if (units.empty()) return {};
+  std::vector<Unit> fresh;  // that the store will not take for duplicates
   for (const Unit& unit : units) {
     const uint8_t byte = expected_->Get(unit) & kWriteMask;
+    if (byte == kNever) fresh.push_back(unit);
     counts_->repeated_units += byte != kNever ? 1 : 0;
     counts_->late_units += unit.row + 1 < progress_->next_row(unit.source) ? 1 : 0;
     expected_->Raise(unit, kTried);
@@ -158,6 +175,12 @@ Status StressWriter::WriteBatch(bool may_fail) {
   model::CommitOptions options;
   options.durability = static_cast<Durability>(Random(3));
   options.all_or_nothing = Random(2) == 0;
+  model::Mark mark{mark_key_, ""};
+  if (mark_ != nullptr) {
+    mark_->Tried(mark_->tried() + 1);
+    mark.bytes = std::to_string(mark_->tried());
+    options.marks = {&mark, 1};
+  }
   const auto result = batch->Commit(options);
   if (!result.status.ok()) {
     ++counts_->failed_batches;
@@ -173,6 +196,10 @@ Status StressWriter::WriteBatch(bool may_fail) {
                       std::to_string(progress_->next_row(unit.source)));
   }
   for (const Unit& unit : units) expected_->Raise(unit, StateOf(options.durability));
+  if (mark_ != nullptr) mark_->Acknowledged(StateOf(options.durability), mark_->tried());
+  if (acknowledged_ != nullptr) {
+    acknowledged_->insert(acknowledged_->end(), fresh.begin(), fresh.end());
+  }
   ++counts_->batches;
   counts_->samples += result.samples_committed;
   // Sometimes a client comes back as a new one, sometimes a series ends.

@@ -8,6 +8,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "expected_state.h"
@@ -38,11 +39,34 @@ struct StressCounts {
   std::atomic<uint64_t> samples = 0;
 };
 
+// The mark that a writer commits with its batches: a number that rises.
+class ExpectedMark {
+ public:
+  void Tried(uint64_t number) { tried_ = number; }
+  void Acknowledged(WriteState state, uint64_t number);
+  uint64_t tried() const { return tried_; }
+  // `found`: what the store has; 0: none. At least what was acknowledged so safely.
+  Status Compare(uint64_t found, WriteState least) const;
+  void Settle(uint64_t found);
+
+ private:
+  uint64_t tried_ = 0;
+  uint64_t acknowledged_[kSynced + 1] = {};
+};
+
 class StressWriter {
  public:
   // Rows: the writer goes on behind the last row of its sources that `expected` knows as tried.
   StressWriter(ExpectedState* expected, Progress* progress, StressCounts* counts,
                tsdb::Database* database, int first_source, int last_source, uint64_t seed);
+
+  // From now on batches carry the mark `key`, and these and the units that were first written by a
+  // batch that was acknowledged are noted. What they point to must outlive the writer.
+  void set_mark(std::string key, ExpectedMark* mark) {
+    mark_key_ = std::move(key);
+    mark_ = mark;
+  }
+  void set_acknowledged(std::vector<Unit>* acknowledged) { acknowledged_ = acknowledged; }
 
   // One batch, or one delete. An error is a broken promise of the store, unless `may_fail` (a fault
   // is being injected) allows that calls fail. kResourceExhausted: all rows are written.
@@ -70,6 +94,9 @@ class StressWriter {
   tsdb::Database* database_;
   std::vector<Source> sources_;
   std::mt19937_64 random_;
+  std::string mark_key_;
+  ExpectedMark* mark_ = nullptr;
+  std::vector<Unit>* acknowledged_ = nullptr;
 };
 
 }  // namespace tocsin::stress

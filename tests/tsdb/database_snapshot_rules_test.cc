@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fault_env.h"
 #include "tests/tsdb/rules_store.h"
 
 namespace tocsin::tsdb::database_snapshot_rules_test {
@@ -166,6 +167,86 @@ BOOST_AUTO_TEST_CASE(MarksAndExemplarsSurviveARestart) {
     if (pass == 1) BOOST_REQUIRE(store.db->Compact().ok());
     store.Open();
   }
+}
+
+// Rows of sources in several shards, with marks under one key, and a disk that can fail.
+struct MarkedStore {
+  static constexpr int kSources = 8;
+  MemEnv memory{3};
+  FaultEnv env{memory};
+  std::unique_ptr<Database> db;
+  std::vector<std::unique_ptr<model::SourceWriter>> writers;
+
+  MarkedStore() { Open(); }
+  void Open() {
+    DatabaseOptions options;
+    options.dir = "/db";
+    options.env = &env;
+    options.background = false;
+    options.shards = 4;
+    db = *Database::Open(options);
+    for (int i = 0; i < kSources; ++i) {
+      writers.push_back(
+          *db->OpenSource({model::OriginKind::kPush, "o"}, L({{"source", std::to_string(i)}})));
+    }
+  }
+  void Put(int source, Timestamp t, model::Durability durability, const std::string& mark) {
+    memory.SetNowMs(std::max(memory.NowMs(), t));
+    model::SourceWriter& writer = *writers[static_cast<size_t>(source)];
+    auto batch = db->NewBatch();
+    batch->BeginRow(writer, t, RowKind::kPartial);
+    batch->Set(*writer.AddSlot(L({{"__name__", "a"}})), 1, model::kRowTimestamp);
+    const model::Mark marks[] = {{"key", mark}};
+    model::CommitOptions commit;
+    commit.durability = durability;
+    if (!mark.empty()) commit.marks = marks;
+    BOOST_REQUIRE(batch->Commit(commit).status.ok());
+  }
+  void Crash(bool power) {
+    writers.clear();
+    if (power) {
+      env.PowerCut(FaultEnv::Cut::kDropUnsynced);
+    } else {
+      env.Kill();
+    }
+    env.FailAfter(0, Status(Code::kIo, "dead"), kWriteOps, Repeat::kFromThenOn);
+    db.reset();
+    env.ClearFault();
+    Open();
+  }
+};
+
+BOOST_AUTO_TEST_CASE(TheLatestMarkCountsWhicheverLogHasIt) {
+  for (int last = 0; last < MarkedStore::kSources; ++last) {
+    MarkedStore store;
+    store.Put(0, kNow, model::Durability::kKernel, "first");
+    // Each log begins a file, which tells the marks so far.
+    for (int i = 0; i < MarkedStore::kSources; ++i)
+      store.Put(i, kNow + 40 * kMinute, model::Durability::kKernel, "");
+    store.Put(last, kNow + 41 * kMinute, model::Durability::kKernel, "last");
+    for (int crashes = 0; crashes < 2; ++crashes) {
+      store.Crash(/*power=*/false);
+      BOOST_TEST(store.db->FindMark("key").value_or("none") == "last");
+    }
+  }
+}
+
+// Another shard's log begins a file after the mark, and gets to the disk; the mark's own does not.
+BOOST_AUTO_TEST_CASE(AMarkDoesNotOutliveItsRows) {
+  int lost = 0;
+  for (int other = 1; other < MarkedStore::kSources; ++other) {
+    MarkedStore store;
+    store.Put(0, kNow, model::Durability::kSynced, "first");
+    store.Put(0, kNow + 1, model::Durability::kKernel, "second");
+    store.Put(other, kNow + 40 * kMinute, model::Durability::kSynced, "");
+    store.Crash(/*power=*/true);
+    auto selection =
+        store.db->Pin()->Select({model::Matcher::Equal("source", "0")}, {kNow + 1, kNow + 1}, {});
+    const bool has_rows = selection && (*selection)->size() > 0;
+    lost += has_rows ? 0 : 1;
+    BOOST_TEST(store.db->FindMark("key").value_or("none") == (has_rows ? "second" : "first"));
+  }
+  BOOST_TEST(lost > 0);
 }
 
 BOOST_AUTO_TEST_CASE(OldDaysGoAndOpenOnesStay) {

@@ -466,6 +466,22 @@ BOOST_AUTO_TEST_CASE(RollupsOutliveTheRawSamplesAndSayWhenTheyOnlyEstimate) {
   BOOST_TEST(near("quantile_over_time(0.5, temperature[2h])", kT0) > 0u);
   BOOST_TEST(near("temperature", kT0 + 17'000) > 0u);
   BOOST_TEST(near("sum_over_time(requests_total[2h])", kT0) > 0u);
+  // Also where the caller's range is open.
+  {
+    const auto snapshot = f.database->Pin();
+    const auto selection = snapshot->Select({model::Matcher::Equal("__name__", "up")}, {}, {});
+    BOOST_REQUIRE(selection);
+    Timestamp oldest = model::kMaxTimestamp;
+    model::ColumnBatch batch;
+    const auto reader = (*selection)->NewReader();
+    for (size_t i = 0; i < (*selection)->size(); ++i) {
+      BOOST_REQUIRE(reader->Read(i, 1, &batch).ok());
+      if (const auto& at = batch.columns[0].timestamps; !at.empty())
+        oldest = std::min(oldest, at.front());
+    }
+    BOOST_TEST(oldest < kT0 + kHourMs);
+    BOOST_TEST((*selection)->resolution().thinned_until_ms > kT0);
+  }
   // Labels of series that only rollups have.
   const auto names = f.database->Pin()->LabelValues("__name__", {}, {kT0, kT0 + kHourMs}, 0);
   BOOST_REQUIRE(names);

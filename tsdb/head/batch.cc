@@ -127,7 +127,8 @@ void HeadBatch::Publish(uint64_t shards, const model::CommitOptions& options,
     commit = head_.commit_number_.load(std::memory_order_relaxed) + 1;
     for (const Written& written : written_)
       written.header->commit.store(commit, std::memory_order_relaxed);
-    for (const model::Mark& mark : options.marks) head_.ReplayMark(mark.key, mark.bytes);
+    for (const model::Mark& mark : options.marks)
+      head_.SetMark(mark.key, {mark.bytes, commit, touched});
     head_.commit_number_.store(commit, std::memory_order_release);
   }
   result->commit_number = commit;
@@ -160,8 +161,10 @@ void HeadBatch::Publish(uint64_t shards, const model::CommitOptions& options,
       shard.log.Appended();
       continue;
     }
-    for (const model::Mark& mark : options.marks)
+    for (const model::Mark& mark : options.marks) {
       PutMarkRecord(shard.log.buffer(), mark.key, mark.bytes);
+      shard.marks[mark.key] = {mark.bytes, commit, touched};
+    }
     PutCommitRecord(shard.log.buffer(), commit, touched);
     log_positions_.emplace_back(number, shard.log.Appended());
     if (shard.log.wants_new_file()) head_.StartLogFile(shard);

@@ -226,8 +226,23 @@ void Head::LogDictionary(Shard& shard, Source& source, Page& page) {
   }
 }
 
+// Again under their own numbers, ascending: whether they count depends on what the other logs have.
+void Head::LogMarks(Shard& shard) {
+  std::map<std::pair<uint64_t, uint64_t>,
+           std::vector<const std::pair<const std::string, CommittedMark>*>>
+      batches;
+  for (const auto& mark : shard.marks)
+    batches[{mark.second.commit, mark.second.shards}].push_back(&mark);
+  for (const auto& [batch, marks] : batches) {
+    for (const auto* mark : marks)
+      PutMarkRecord(shard.log.buffer(), mark->first, mark->second.bytes);
+    PutCommitRecord(shard.log.buffer(), batch.first, batch.second);
+  }
+}
+
 void Head::StartLogFile(Shard& shard) {
   shard.log.StartFile(env_.NowMs());
+  LogMarks(shard);
   shard.keys_logged.Clear();
   for (Source* source : shard.sources) {
     source->logged = false;
@@ -237,18 +252,13 @@ void Head::StartLogFile(Shard& shard) {
       LogDictionary(shard, *source, page);
     }
   }
-  // Every file knows the exemplars and marks: there is a bound to them, and the older file will be
-  // dropped.
+  // Every file knows the exemplars: there is a bound to them, and the older file will be dropped.
   exemplars_.ForEach([&](SourceId id, model::Slot slot, const model::Exemplar& exemplar, uint64_t)
                          NO_THREAD_SAFETY_ANALYSIS {
                            const Source* source = sources_.Get(id);
                            if (source != nullptr && source->shard == shard.number)
                              PutExemplarRecord(shard.log.buffer(), id, slot, exemplar);
                          });
-  {
-    MutexLock lock(marks_mutex_);
-    for (const auto& [key, bytes] : marks_) PutMarkRecord(shard.log.buffer(), key, bytes);
-  }
   // Closes the checkpoint, and tells the shard's highest commit number.
   PutCommitRecord(shard.log.buffer(), commit_number(), 0);
   shard.log.Appended();
@@ -366,9 +376,20 @@ Page& Head::ReplayLayout(Source& source, uint32_t page_number, uint32_t first_sl
   return source.AddPage(page_number);
 }
 
-void Head::ReplayMark(std::string_view key, std::string_view bytes) {
+void Head::SetMark(const std::string& key, CommittedMark mark) {
   MutexLock lock(marks_mutex_);
-  marks_[std::string(key)] = std::string(bytes);
+  CommittedMark& known = marks_[key];
+  if (mark.commit >= known.commit) known = std::move(mark);
+}
+
+void Head::ReplayMark(uint32_t number, const std::string& key, CommittedMark mark) {
+  if (number < shards_.size()) {
+    Shard& shard = *shards_[number];
+    MutexLock lock(shard.mutex);
+    CommittedMark& known = shard.marks[key];
+    if (mark.commit >= known.commit) known = mark;
+  }
+  SetMark(key, std::move(mark));
 }
 
 void Head::ReplayExemplar(Source& source, model::Slot slot, const model::Exemplar& exemplar,
@@ -386,7 +407,9 @@ std::vector<std::pair<std::string, std::string>> Head::Marks(uint64_t* commit) {
   MutexLock lock(publish_mutex_);
   *commit = commit_number();
   MutexLock marks_lock(marks_mutex_);
-  return {marks_.begin(), marks_.end()};
+  std::vector<std::pair<std::string, std::string>> marks;
+  for (const auto& [key, mark] : marks_) marks.emplace_back(key, mark.bytes);
+  return marks;
 }
 
 uint64_t Head::ReserveCommitNumber() {
@@ -624,7 +647,7 @@ bool Head::FindMark(std::string_view key, std::string* bytes) const {
   MutexLock lock(marks_mutex_);
   const auto found = marks_.find(std::string(key));
   if (found == marks_.end()) return false;
-  *bytes = found->second;
+  *bytes = found->second.bytes;
   return true;
 }
 

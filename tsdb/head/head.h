@@ -17,6 +17,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -92,6 +93,13 @@ class KeysLogged {
 };
 
 // What is written under one mutex.
+// What was last committed under a mark's key, and the shards that have a part of its batch.
+struct CommittedMark {
+  std::string bytes;
+  uint64_t commit = 0;
+  uint64_t shards = 0;  // one bit each
+};
+
 struct Shard {
   Shard(uint32_t shard_number, Env& env, const HeadOptions& options)
       : number(shard_number),
@@ -105,6 +113,8 @@ struct Shard {
   // The latest half hour that rows were logged of: the first row of a later one begins a file.
   model::Timestamp log_window_ms GUARDED_BY(mutex) = model::kMinTimestamp;
   KeysLogged keys_logged GUARDED_BY(mutex);
+  // That came with batches of this shard: its log alone can answer for their rows.
+  std::map<std::string, CommittedMark> marks GUARDED_BY(mutex);
   FrameEncoder encoder GUARDED_BY(mutex);
 };
 
@@ -139,7 +149,8 @@ class Head {
   Page& ReplayLayout(Source& source, uint32_t page, uint32_t first_slot,
                      const std::vector<KeyId>& keys);
   KeyId ReplayKey(const model::Labels& labels) { return index_.AddKey(labels); }
-  void ReplayMark(std::string_view key, std::string_view bytes);
+  // A mark that `shard`'s log holds. The one with the highest commit number counts.
+  void ReplayMark(uint32_t shard, const std::string& key, CommittedMark mark);
   void ReplayExemplar(Source& source, model::Slot slot, const model::Exemplar& exemplar,
                       uint64_t commit);
   void RaiseCommitNumber(uint64_t commit);
@@ -234,6 +245,7 @@ class Head {
   void CloseWriter(Source& source);
   // Puts what the open log file does not know of the page into the log's buffer.
   // (The log refers to the shard's mutex, which the lock analysis does not see through.)
+  void LogMarks(Shard& shard) REQUIRES(shard.mutex);
   void LogDictionary(Shard& shard, Source& source, Page& page) NO_THREAD_SAFETY_ANALYSIS;
   void StartLogFile(Shard& shard) NO_THREAD_SAFETY_ANALYSIS;
   void AccountRuns(size_t before, size_t after) {
@@ -267,7 +279,8 @@ class Head {
   std::atomic<uint64_t> next_batch_{1};
 
   mutable Mutex marks_mutex_;
-  std::unordered_map<std::string, std::string> marks_ GUARDED_BY(marks_mutex_);
+  void SetMark(const std::string& key, CommittedMark mark) EXCLUDES(marks_mutex_);
+  std::unordered_map<std::string, CommittedMark> marks_ GUARDED_BY(marks_mutex_);
 };
 
 }  // namespace tocsin::tsdb

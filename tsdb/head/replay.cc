@@ -145,7 +145,8 @@ bool Replay::CheckpointIsWhole(const LogFileInfo& file) const {
     if (after_damage) return false;
     if (static_cast<RecordType>(record.front()) != RecordType::kCommit) continue;
     const auto commit = ReadCommitRecord(record.substr(1));
-    return commit && commit->shards == 0;
+    if (!commit) return false;
+    if (commit->shards == 0) return true;  // else marks before it, under their batches' numbers
   }
   return false;
 }
@@ -192,12 +193,16 @@ ReplayResult Replay::Restore() {
     last_commits[s] = replay.last_commit();
     marks[s] = std::move(replay.marks());
   });
-  for (const std::vector<StagedMark>& list : marks) {
-    for (const StagedMark& mark : list) {
+  for (size_t shard = 0; shard < count; ++shard) {
+    for (StagedMark& mark : marks[shard]) {
       bool complete = true;
       for (size_t s = 0; s < count; ++s)
         complete = complete && (((mark.shards >> s) & 1) == 0 || last_commits[s] >= mark.commit);
-      if (complete) head_.ReplayMark(mark.key, mark.bytes);
+      // All that the batch was is there, and this log answers for it from now on.
+      if (complete) {
+        head_.ReplayMark(static_cast<uint32_t>(shard), mark.key,
+                         {std::move(mark.bytes), mark.commit, uint64_t{1} << shard});
+      }
     }
   }
   ReplayResult total;

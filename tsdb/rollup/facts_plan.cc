@@ -26,12 +26,17 @@ TimeRange Common(TimeRange a, TimeRange b) {
   return {std::max(a.min_ms, b.min_ms), std::min(a.max_ms, b.max_ms)};
 }
 
+// `duration_ms` before t; ranges may be open.
+Timestamp Earlier(Timestamp t, int64_t duration_ms) {
+  return t < model::kMinTimestamp + duration_ms ? model::kMinTimestamp : t - duration_ms;
+}
+
 // By the segment that they were made from; each list ascends by bucket.
 std::map<SegmentId, Files> BySegment(const RollupSet& rollups, TimeRange range, Timestamp before) {
   std::map<SegmentId, Files> grouped;
   for (const auto& file : rollups) {
     const TimeRange its = file->range();
-    if (its.min_ms > range.max_ms || its.max_ms < range.min_ms - before) continue;
+    if (its.min_ms > range.max_ms || its.max_ms < Earlier(range.min_ms, before)) continue;
     grouped[file->info().input].push_back(file);
   }
   for (auto& [input, files] : grouped) {
@@ -121,7 +126,7 @@ void FactsPlan::Choose(const Version& version,
 
 TimeRange FactsPlan::ThinnedRange(const Rollup& rollup) const {
   TimeRange range = range_;
-  if (looks_back_) range.min_ms -= rollup.file->info().bucket_ms;
+  if (looks_back_) range.min_ms = Earlier(range.min_ms, rollup.file->info().bucket_ms);
   return range;
 }
 

@@ -145,7 +145,8 @@ void ShardFollower::Apply(std::string_view record) {
       if (auto commit = ReadCommitRecord(payload)) {
         if (commit->shards == 0) {
           FinishCheckpoint();
-        } else {
+        } else if (commit->commit > last_batch_) {  // else marks, repeated where a file begins
+          last_batch_ = commit->commit;
           batch_ = commit->commit;
         }
       }

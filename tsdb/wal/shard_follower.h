@@ -113,7 +113,8 @@ class ShardFollower {
   std::string bytes_;
   bool poisoned_ = false;
   std::optional<uint64_t> batch_;  // staged_ is this batch, whole
-  uint64_t gaps_ = 0;              // not reported yet
+  uint64_t last_batch_ = 0;
+  uint64_t gaps_ = 0;  // not reported yet
   uint64_t lost_samples_ = 0;
   uint64_t samples_ = 0;  // given by the Take under way
 };
