@@ -245,7 +245,7 @@ class Head {
   void CloseWriter(Source& source);
   // Puts what the open log file does not know of the page into the log's buffer.
   // (The log refers to the shard's mutex, which the lock analysis does not see through.)
-  void LogMarks(Shard& shard) REQUIRES(shard.mutex);
+  void LogMarks(Shard& shard) NO_THREAD_SAFETY_ANALYSIS;
   void LogDictionary(Shard& shard, Source& source, Page& page) NO_THREAD_SAFETY_ANALYSIS;
   void StartLogFile(Shard& shard) NO_THREAD_SAFETY_ANALYSIS;
   void AccountRuns(size_t before, size_t after) {
