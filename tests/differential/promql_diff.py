@@ -154,6 +154,8 @@ KNOWN = [
     # Order of summation decides over Inf - Inf and over overflow.
     (re.compile(r"special"), re.compile(r"\b(sum|avg|stddev|stdvar|sum_over_time|avg_over_time|stddev_over_time|stdvar_over_time|deriv|predict_linear|quantile)\b")),
     (re.compile(r"\batan2\b"), re.compile("")),
+    # The deviation of one infinite value: see above.
+    (re.compile(r"\b(stddev|stdvar)\b"), re.compile(r"(?i)\binf\b")),
     # A string in parentheses is an error there.
     (re.compile(r'^\("'), re.compile("")),
     # There @ in timestamp() takes the offset's place.
@@ -183,7 +185,7 @@ PARSE_ERROR = re.compile(r"\b400 '")
 NEWER_MATCHING = re.compile("^200 'ok' against 422 'multiple matches for labels")
 
 # What 3.x takes for an expression and 2.42 does not: durations and numbers stand for each other, names may be quoted or hold colons.
-NEWER_GRAMMAR = re.compile("4[02][02] .*(unexpected number of samples|invalid label name|invalid destination label name|trailing commas|in subquery or range|in grouping opts, expected label|unexpected string .* in label matching|missing unit character in duration|unexpected duration|in offset, expected duration)")
+NEWER_GRAMMAR = re.compile("4[02][02] .*(unexpected number of samples|invalid label name|invalid destination label name|trailing commas|in subquery or range|in subquery selector|in grouping opts, expected label|unexpected string .* in label matching|missing unit character in duration|unexpected duration|in offset, expected duration)")
 
 
 def known(question, what, broken=False):
