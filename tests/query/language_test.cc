@@ -220,6 +220,109 @@ eval instant at 2m info(m)
               true);
 }
 
+// Arithmetic of literals is done by the parser of what is evaluated.
+BOOST_AUTO_TEST_CASE(FoldedNumbersKeepTheOrderOfOperators) {
+  CheckScript(R"(
+eval instant at 0 -2 ^ 2
+  -4
+
+eval instant at 0 - 2 ^ - 1
+  -0.5
+
+eval instant at 0 2 ^ 3 ^ 2
+  512
+
+eval instant at 0 10 - 3 - 2
+  5
+
+eval instant at 0 1 + 2 * 3 - 4 / 2 % 3
+  5
+
+eval instant at 0 5m * 2 + 1h
+  4200
+
+eval instant at 0 1 - -1 - +1
+  1
+
+eval instant at 0 (1 + 2) * 3 == bool 9
+  1
+
+eval instant at 0 vector(2 * 3) ^ 2 * 2
+  {} 72
+
+eval instant at 0 time() + 1 + 1
+  2
+)",
+              true);
+}
+
+BOOST_AUTO_TEST_CASE(WhereNothingIsFoundNothingComesOut) {
+  CheckScript(R"(
+load 10s
+  up 1 2 3
+
+eval instant at 1000s sort(up @ 500)
+
+eval instant at 1000s sort_by_label(up @ 500, "a")
+
+eval instant at 1000s label_replace(up @ 500, "a", "b", "c", ".*")
+
+eval instant at 1000s histogram_quantiles(up @ 500, "q", 0.5)
+
+eval instant at 1000s histogram_fraction(0, 1, up @ 500)
+
+eval instant at 1000s predict_linear(up[1m] @ 500, 60)
+
+eval instant at 1000s double_exponential_smoothing(up[1m] @ 500, 0.5, 0.5)
+
+eval instant at 1000s topk(1, up @ 500)
+
+eval instant at 1000s info(up @ 500)
+
+eval instant at 1000s clamp(up @ 500, 0, scalar(up @ 500))
+
+eval instant at 1000s scalar(up @ 500)
+  NaN
+
+eval instant at 1000s absent_over_time(up{a="b"}[1m] @ 500)
+  {a="b"} 1
+)",
+              true);
+}
+
+BOOST_AUTO_TEST_CASE(ParametersThatMakeNoSenseAreToldInTheReferencesWords) {
+  CheckScript(R"(
+load 10s
+  up 1 2 3
+
+eval instant at 20s topk(NaN, up)
+  expect fail msg: Parameter value is NaN
+
+eval instant at 20s topk(1e30, up)
+  expect fail msg: Scalar value 1e+30 overflows int64
+
+# None of all steps could choose anything.
+eval range from 0 to 20s step 10s bottomk(time() - 1e30, up)
+
+eval range from 0 to 20s step 10s bottomk(2 - (time() > bool 0) * 1e30, up)
+  expect fail msg: Scalar value -1e+30 underflows int64
+
+eval instant at 20s limit_ratio(NaN, up)
+  expect fail msg: Ratio value is NaN
+
+eval instant at 20s double_exponential_smoothing(up[1m], 0, 0.5)
+  expect fail msg: invalid smoothing factor. Expected: 0 < sf < 1, got: 0.000000
+
+eval instant at 20s count_values("", up)
+  expect fail msg: invalid label name ""
+
+eval instant at 20s histogram_quantile(-1, up)
+  expect warn regex: bucket label "le" is missing or has a malformed value of "" for metric name "up" \(1:24\)
+  expect warn msg: PromQL warning: quantile value should be between 0 and 1, got -1 (1:20)
+)",
+              true);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
