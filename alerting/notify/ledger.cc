@@ -32,7 +32,8 @@ std::string Encode(const LedgerEntry& entry) {
 LedgerEntry Decode(const JsonValue& json) {
   LedgerEntry entry;
   if (const JsonValue* at = json.Find("at"); at != nullptr && at->is_number()) {
-    entry.at_ms = static_cast<model::Timestamp>(at->AsDouble());
+    const double number = at->AsDouble();
+    if (number >= 0 && number < 9e15) entry.at_ms = static_cast<model::Timestamp>(number);
   }
   entry.event = json.FindString("event");
   entry.detail = json.FindString("detail");

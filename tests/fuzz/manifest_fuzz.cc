@@ -1,6 +1,6 @@
-// Manifests of any bytes, taken as they are and once more behind a header with the right checksum,
-// so that the fuzzer reaches what the checksum protects. One that is accepted must keep its
-// meaning: written again and read again it is the same, byte for byte.
+// Manifests and positions of tails of any bytes, taken as they are and once more behind a header
+// with the right checksum, so that the fuzzer reaches what the checksum protects. One that is
+// accepted must keep its meaning: written again and read again it is the same, byte for byte.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "tsdb/manifest.h"
+#include "tsdb/named_tails.h"
 
 namespace {
 
@@ -22,6 +23,15 @@ void Check(std::string_view bytes) {
   if (!again || EncodeManifest(*again) != once) std::abort();
 }
 
+void CheckTail(std::string_view bytes) {
+  using namespace tocsin::tsdb;
+  const auto position = DecodeTailPosition(bytes);
+  if (!position) return;
+  const std::string once = EncodeTailPosition(*position);
+  const auto again = DecodeTailPosition(once);
+  if (!again || EncodeTailPosition(*again) != once) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -30,5 +40,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string whole = "TOCMAN\r\n";  // docs/format/manifest.md
   tocsin::PutFixed32(whole, tocsin::Crc32c(input));
   Check(whole.append(input));
+  CheckTail(input);
+  std::string tail;  // docs/format/wal.md, "Tails"
+  tocsin::PutFixed32(tail, 0x50545354);
+  tail.push_back(1);
+  tail.append(input);
+  tocsin::PutFixed32(tail, tocsin::Crc32c(tail));
+  CheckTail(tail);
   return 0;
 }
