@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "differential"))
 
 import promql_diff  # noqa: E402
+import promql_self  # noqa: E402
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -25,3 +26,14 @@ def test_random_queries_answer_as_prometheus_does(seed):
     # The queries are worth asking: most are answered, with something.
     assert differ.asked >= 700
     assert differ.errors < 350 and differ.empty < 300
+
+
+def test_ranges_answer_as_their_steps_do():
+    end_ms = (int(time.time()) // 60 - 5) * 60_000
+    with promql_self.server() as url:
+        promql_diff.load([url], 3, end_ms)
+        check = promql_self.SelfCheck(url, end_ms)
+        found = check.run(3, 150)
+    assert not found, found
+    assert check.asked >= 120
+    assert check.errors < 40 and check.empty < 60
