@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <vector>
+
+#include "tsdb/codec/scratch.h"
 
 namespace tocsin::tsdb {
 namespace {
@@ -172,9 +173,25 @@ class BitReader {
   size_t bit_ = 0;
 };
 
+// A token's slots, and what divides a state by their number: by a multiplication, which is exact
+// for all of 32 bits (T. Granlund and P. Montgomery, "Division by invariant integers using
+// multiplication").
 struct Symbol {
-  uint32_t start;
-  uint32_t frequency;
+  uint32_t start = 0;
+  uint32_t frequency = 0;
+  uint64_t reciprocal = 0;
+  unsigned shift = 0;
+
+  Symbol() = default;
+  Symbol(uint32_t its_start, uint32_t its_frequency)
+      : start(its_start),
+        frequency(its_frequency),
+        shift(32 + static_cast<unsigned>(std::bit_width(its_frequency - 1))) {
+    reciprocal = ((uint64_t{1} << shift) + frequency - 1) / frequency;
+  }
+  uint32_t Quotient(uint32_t state) const {
+    return static_cast<uint32_t>(static_cast<unsigned __int128>(state) * reciprocal >> shift);
+  }
 };
 
 // A slot: frequency (11 bits), slot - start of its token (10 bits), token (8 bits).
@@ -336,7 +353,7 @@ void EncodeEntropy(std::span<const uint64_t> numbers, const EntropyPlan& plan, s
       if (frequency == 0) continue;
       bits.PutGamma(static_cast<unsigned>(static_cast<int>(t) - previous));
       previous = static_cast<int>(t);
-      symbols[t] = {start, frequency};
+      symbols[t] = Symbol(start, frequency);
       start += frequency;
       if (--count == 0) break;
       const auto width = static_cast<unsigned>(std::bit_width(frequency - 1));
@@ -347,24 +364,32 @@ void EncodeEntropy(std::span<const uint64_t> numbers, const EntropyPlan& plan, s
   // From the last number to the first, as the decoder's states run backwards.
   const unsigned states = numbers.size() < kTwoStates ? 1 : 2;
   std::array<uint32_t, 2> x = {kStateMin, kStateMin};
-  std::vector<uint16_t> words;
-  words.reserve(numbers.size());
+  Scratch<uint8_t> token_memory;
+  const std::span<uint8_t> tokens = token_memory.Take(numbers.size());
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    tokens[i] = static_cast<uint8_t>(Token(config, numbers[i]));
+  }
+  // From the back on: at most one word a number.
+  Scratch<uint16_t> word_memory;
+  const std::span<uint16_t> words = word_memory.Take(numbers.size());
+  size_t first = words.size();
   for (size_t i = numbers.size(); i-- > 0;) {
-    const Symbol& symbol = symbols[Token(config, numbers[i])];
+    const Symbol& symbol = symbols[tokens[i]];
     uint32_t& state = x[i % states];
     if (state >= uint64_t{symbol.frequency} << (32 - kSlotBits)) {
-      words.push_back(static_cast<uint16_t>(state));
+      words[--first] = static_cast<uint16_t>(state);
       state >>= 16;
     }
-    state = (state / symbol.frequency << kSlotBits) + state % symbol.frequency + symbol.start;
+    const uint32_t quotient = symbol.Quotient(state);
+    state = (quotient << kSlotBits) + (state - quotient * symbol.frequency) + symbol.start;
   }
   for (unsigned s = 0; s < states; ++s) PutFixed32(*out, x[s]);
-  std::reverse(words.begin(), words.end());
-  out->append(reinterpret_cast<const char*>(words.data()), words.size() * sizeof(uint16_t));
+  out->append(reinterpret_cast<const char*>(words.data() + first),
+              (words.size() - first) * sizeof(uint16_t));
   BitWriter raw(out);
-  for (const uint64_t u : numbers) {
-    const unsigned width = kTables.values[plan.config][Token(config, u)].raw_bits;
-    if (width > 0) raw.Put(u & ((uint64_t{1} << width) - 1), width);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const unsigned width = kTables.values[plan.config][tokens[i]].raw_bits;
+    if (width > 0) raw.Put(numbers[i] & ((uint64_t{1} << width) - 1), width);
   }
 }
 

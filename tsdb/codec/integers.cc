@@ -52,15 +52,30 @@ struct Widths {
   return sum;
 }
 
-// Differences between neighbours: one fewer than values. Returns the least; there is one at least.
-[[gnu::always_inline]] inline int64_t DifferencesBody(std::span<const int64_t> values,
-                                                      std::span<int64_t> out) {
+// The least of one residual at least. Lanes, so that no comparison waits for the one before.
+[[gnu::always_inline]] inline int64_t LeastBody(std::span<const int64_t> residuals) {
+  constexpr size_t kLanes = 16;
+  std::array<int64_t, kLanes> least;
+  least.fill(residuals[0]);
+  size_t i = 0;
+  for (; i + kLanes <= residuals.size(); i += kLanes) {
+    for (size_t l = 0; l < kLanes; ++l) {
+      const int64_t r = residuals[i + l];
+      least[l] = r < least[l] ? r : least[l];
+    }
+  }
+  int64_t all = least[0];
+  for (const int64_t r : least) all = std::min(all, r);
+  for (; i < residuals.size(); ++i) all = std::min(all, residuals[i]);
+  return all;
+}
+
+// Differences between neighbours: one fewer than values.
+[[gnu::always_inline]] inline void DifferencesBody(std::span<const int64_t> values,
+                                                   std::span<int64_t> out) {
   for (size_t i = 0; i < out.size(); ++i) {
     out[i] = AsSigned(AsUnsigned(values[i + 1]) - AsUnsigned(values[i]));
   }
-  int64_t least = out[0];
-  for (const int64_t d : out) least = std::min(least, d);
-  return least;
 }
 
 [[gnu::always_inline]] inline void CountWidthsBody(std::span<const uint64_t> numbers,
@@ -74,11 +89,15 @@ TOCSIN_AVX2 Widths SumWidthsAvx2(std::span<const int64_t> residuals, int64_t bas
 Widths SumWidths(std::span<const int64_t> residuals, int64_t base) {
   return HasAvx2() ? SumWidthsAvx2(residuals, base) : SumWidthsBody(residuals, base);
 }
-TOCSIN_AVX2 int64_t DifferencesAvx2(std::span<const int64_t> values, std::span<int64_t> out) {
-  return DifferencesBody(values, out);
+TOCSIN_AVX2 int64_t LeastAvx2(std::span<const int64_t> residuals) { return LeastBody(residuals); }
+int64_t Least(std::span<const int64_t> residuals) {
+  return HasAvx2() ? LeastAvx2(residuals) : LeastBody(residuals);
 }
-int64_t Differences(std::span<const int64_t> values, std::span<int64_t> out) {
-  return HasAvx2() ? DifferencesAvx2(values, out) : DifferencesBody(values, out);
+TOCSIN_AVX2 void DifferencesAvx2(std::span<const int64_t> values, std::span<int64_t> out) {
+  DifferencesBody(values, out);
+}
+void Differences(std::span<const int64_t> values, std::span<int64_t> out) {
+  HasAvx2() ? DifferencesAvx2(values, out) : DifferencesBody(values, out);
 }
 TOCSIN_AVX2 void CountWidthsAvx2(std::span<const uint64_t> numbers, Histogram* widths) {
   CountWidthsBody(numbers, widths);
@@ -176,13 +195,20 @@ constexpr uint64_t kWidthPercentMax = 115;
 // Of so few values all ways are compared: what is stored once weighs as much as the residuals.
 constexpr size_t kFewValues = 32;
 
-// Calls `visit` with each run of the sample.
+// Of a half hour, to begin with, every second run of so many.
+constexpr size_t kQuickRun = 32;
+
+// Calls `visit` with every `step`th run.
+template <typename Visit>
+void VisitRuns(std::span<const int64_t> residuals, size_t run, size_t step, Visit visit) {
+  for (size_t at = 0; at < residuals.size(); at += run * step) {
+    visit(residuals.subspan(at, std::min(run, residuals.size() - at)));
+  }
+}
+// With each run of the sample.
 template <typename Visit>
 void VisitSample(std::span<const int64_t> residuals, Visit visit) {
-  const size_t step = residuals.size() <= kSampleAllMax ? 1 : kSampleStep;
-  for (size_t at = 0; at < residuals.size(); at += kSampleRun * step) {
-    visit(residuals.subspan(at, std::min(kSampleRun, residuals.size() - at)));
-  }
+  VisitRuns(residuals, kSampleRun, residuals.size() <= kSampleAllMax ? 1 : kSampleStep, visit);
 }
 
 // The way to code a column's values in blocks, and the one to code them as tokens.
@@ -190,13 +216,13 @@ class TransformChooser {
  public:
   TransformChooser(std::span<const int64_t> values, Effort effort) : effort_(effort) {
     residuals_[0] = values;
-    AddOrder(0, *std::min_element(values.begin(), values.end()));
+    AddOrder(0);
     // Differences are only taken of what they made narrower.
     for (unsigned order = 1; order < kOrders && order < values.size(); ++order) {
       const std::span<int64_t> out = differences_[order - 1].Take(residuals_[order - 1].size() - 1);
-      const int64_t least = Differences(residuals_[order - 1], out);
+      Differences(residuals_[order - 1], out);
       residuals_[order] = out;
-      AddOrder(order, least);
+      AddOrder(order);
       if (!few() && orders_[order].narrowest() > orders_[order - 1].narrowest()) break;
     }
     Compare();
@@ -220,22 +246,28 @@ class TransformChooser {
 
   bool few() const { return residuals_[0].size() <= kFewValues; }
 
-  void AddOrder(unsigned order, int64_t least) {
+  void AddOrder(unsigned order) {
     Order& o = orders_[order];
-    o.least = least;
+    const int64_t least = o.least = Least(residuals_[order]);
     const uint64_t above = DivisorAbove(residuals_[order], least);
     o.divisor_above = std::max<uint64_t>(above, 1);
     // All are the least and a multiple of that.
     const uint64_t whole = std::gcd(above, Magnitude(least));
     if (whole > 0 && whole <= AsUnsigned(INT64_MAX)) o.zigzag_divisor = whole;
     Widths widths;
-    VisitSample(residuals_[order], [&](std::span<const int64_t> run) {
+    const auto add = [&widths, least](std::span<const int64_t> run) {
       const Widths its = SumWidths(run, least);
       widths.from_base += its.from_base;
       widths.zigzag += its.zigzag;
       widths.above_base += its.above_base;
       widths.not_zero += its.not_zero;
-    });
+    };
+    const size_t count = residuals_[order].size();
+    if (effort_ == Effort::kFast && count <= kSampleAllMax && !few()) {
+      VisitRuns(residuals_[order], kQuickRun, 2, add);
+    } else {
+      VisitSample(residuals_[order], add);
+    }
     const auto saved = [](uint64_t divisor, uint64_t numbers) {
       return numbers * static_cast<unsigned>(std::bit_width(divisor) - 1);
     };

@@ -53,10 +53,18 @@ IndexWriter::IndexWriter(const std::vector<SourceRecord>& sources,
     if (fresh) texts.push_back(text);
     return at->second;
   };
+  // Neighbours have most of their labels in common.
+  const auto like = [&](std::string_view text, uint32_t number) {
+    return number != kNoId && texts[number] == text ? number : number_of(text);
+  };
   const auto collect = [&](const model::Labels& labels, Side* side) {
+    const std::vector<size_t>& ends = side->ends;
+    size_t before = ends.size() < 2 ? 0 : ends[ends.size() - 2];
+    const size_t before_end = side->pairs.size();
     for (const model::LabelView label : labels) {
-      const uint32_t name = number_of(label.name);
-      side->pairs.push_back({name, number_of(label.value)});
+      const Pair other = before < before_end ? side->pairs[before++] : Pair{kNoId, kNoId};
+      const uint32_t name = like(label.name, other.name);
+      side->pairs.push_back({name, like(label.value, other.value)});
     }
     side->ends.push_back(side->pairs.size());
   };
@@ -124,17 +132,22 @@ std::string IndexWriter::SourcePostings() const { return Postings(source_side_, 
 
 std::string IndexWriter::KeyPostings() const { return Postings(key_side_, key_used_); }
 
-std::string IndexWriter::Postings(const Side& side, const std::vector<bool>& used) {
-  struct Posting {
-    uint32_t name;
-    uint32_t value;
-    uint32_t id;
-    auto operator<=>(const Posting&) const = default;
-  };
-  // Symbols are in order of text, so by symbol is by name and value.
+void IndexWriter::SortBy(uint32_t Posting::* symbol, size_t symbols,
+                         std::vector<Posting>* postings) {
+  std::vector<uint32_t> place(symbols + 1, 0);
+  for (const Posting& posting : *postings) ++place[posting.*symbol + 1];
+  std::partial_sum(place.begin(), place.end(), place.begin());
+  std::vector<Posting> sorted(postings->size());
+  for (const Posting& posting : *postings) sorted[place[posting.*symbol]++] = posting;
+  postings->swap(sorted);
+}
+
+std::string IndexWriter::Postings(const Side& side, const std::vector<bool>& used) const {
   std::vector<Posting> postings;
+  postings.reserve(side.pairs.size());
   std::map<std::vector<uint32_t>, IdList> schemas;
   std::vector<uint32_t> schema;
+  auto last = schemas.end();
   for (uint32_t id = 0; id < side.ends.size(); ++id) {
     if (!used[id]) continue;
     schema.clear();
@@ -142,9 +155,12 @@ std::string IndexWriter::Postings(const Side& side, const std::vector<bool>& use
       postings.push_back({label.name, label.value, id});
       schema.push_back(label.name);
     }
-    schemas[schema].push_back(id);
+    if (last == schemas.end() || last->first != schema) last = schemas.try_emplace(schema).first;
+    last->second.push_back(id);
   }
-  std::sort(postings.begin(), postings.end());
+  // Symbols are in order of text, so by symbol is by name and value; ids ascend already.
+  SortBy(&Posting::value, symbols_.size(), &postings);
+  SortBy(&Posting::name, symbols_.size(), &postings);
   struct Value {
     uint32_t symbol;
     IdList ids;

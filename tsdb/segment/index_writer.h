@@ -52,7 +52,14 @@ class IndexWriter {
     }
   };
   static void PutLabels(std::span<const Pair> labels, std::string* out);
-  static std::string Postings(const Side& side, const std::vector<bool>& used);
+  struct Posting {
+    uint32_t name;  // symbols
+    uint32_t value;
+    uint32_t id;
+  };
+  // Stable, by one of the two symbols, of which there are `symbols`.
+  static void SortBy(uint32_t Posting::* symbol, size_t symbols, std::vector<Posting>* postings);
+  std::string Postings(const Side& side, const std::vector<bool>& used) const;
 
   const std::vector<SourceRecord>& sources_;
   const std::vector<model::Labels>& keys_;
