@@ -62,7 +62,7 @@ class NewerGenerator(Generator):
     def quantiles(self, _):
         h = self.pick([self.histogram(), f"rate({self.histogram()}[5m])"])
         q = self.pick(["0.5", "0.9", "0", "1", 'scalar(g{job="api",instance="a"}) % 1', "(time() % 100) / 100"])
-        return leaf("v", self.pick([f"histogram_quantile({q}, {h})", f'histogram_quantiles({h}, "q", 0.25, {q})', f"histogram_fraction({self.pick(['0', '-Inf', '1'])}, {self.pick(['2', 'Inf', '4'])}, {h})"]))
+        return leaf("v", self.pick([f"histogram_quantile({q}, {h})", f'histogram_quantiles({h}, "q", 0.123, {q})', f"histogram_fraction({self.pick(['0', '-Inf', '1'])}, {self.pick(['2', 'Inf', '4'])}, {h})"]))
 
     def histogram_range(self, _):
         step = f":{self.pick(STEPS)}" if self.chance(0.4) else ""
