@@ -1,6 +1,8 @@
 #include "query/operators/order.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 
 #include "query/operators/rank_heap.h"
 
@@ -17,6 +19,14 @@ size_t RunEnd(std::string_view text, size_t i) {
   const bool digits = IsDigit(text[i]);
   while (i < text.size() && IsDigit(text[i]) == digits) ++i;
   return i;
+}
+
+// Nothing when it is no number or too long for one.
+std::optional<int64_t> WholeNumber(std::string_view digits) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), number);
+  if (error != std::errc() || end != digits.end() || digits.front() == '-') return std::nullopt;
+  return number;
 }
 
 int CompareNumbers(std::string_view a, std::string_view b) {
@@ -46,6 +56,27 @@ bool NaturalLess(std::string_view a, std::string_view b) {
   return i == a.size();
 }
 
+bool NaturallyPrecedes(std::string_view a, std::string_view b) {
+  size_t i = 0;
+  size_t j = 0;
+  while (i < a.size()) {
+    if (j >= b.size()) return false;
+    const size_t i_end = RunEnd(a, i);
+    const size_t j_end = RunEnd(b, j);
+    const std::string_view x = a.substr(i, i_end - i);
+    const std::string_view y = b.substr(j, j_end - j);
+    const std::optional<int64_t> m = WholeNumber(x);
+    const std::optional<int64_t> n = WholeNumber(y);
+    const bool numbers = m.has_value() && n.has_value();
+    if (numbers ? *m != *n : x != y) return numbers ? *m < *n : x < y;
+    if (i_end == a.size()) return true;
+    if (j_end == b.size()) return false;
+    i = i_end;
+    j = j_end;
+  }
+  return false;
+}
+
 Status SortOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(child_->Open());
   const bool instant = grid_.count == 1 && context_->is_instant;
@@ -62,14 +93,15 @@ Status SortOperator::Open() {
                                                  : all.kinds(s)[0] == PointKind::kAbsent);
     if (!dropped) order.push_back(static_cast<uint32_t>(s));
   }
-  const auto by_labels = [&](uint32_t a, uint32_t b) {
-    if (spec_.descending) std::swap(a, b);
+  const auto precedes = [&](uint32_t a, uint32_t b,
+                            bool (*natural)(std::string_view, std::string_view)) {
     for (const std::string& name : spec_.labels) {
       const std::string_view x = labels[a].Get(name);
       const std::string_view y = labels[b].Get(name);
-      if (x != y) return NaturalLess(x, y);
+      if (x != y) return natural(x, y) != spec_.descending;
     }
-    return Labels::Compare(labels[a], labels[b]) < 0;
+    const int whole = Labels::Compare(labels[a], labels[b]);
+    return spec_.descending ? whole > 0 : whole < 0;
   };
   if (instant && spec_.key == SortKey::kValue) {
     std::vector<RankElement> elements;
@@ -77,8 +109,15 @@ Status SortOperator::Open() {
     SortBestFirst(spec_.descending, &elements);
     std::transform(elements.begin(), elements.end(), order.begin(),
                    [](const RankElement& element) { return element.series; });
+  } else if (instant && order.size() <= kInsertionMax) {
+    for (size_t i = 1; i < order.size(); ++i) {
+      for (size_t j = i; j > 0 && precedes(order[j], order[j - 1], NaturallyPrecedes); --j) {
+        std::swap(order[j], order[j - 1]);
+      }
+    }
   } else if (instant) {
-    std::stable_sort(order.begin(), order.end(), by_labels);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](uint32_t a, uint32_t b) { return precedes(a, b, NaturalLess); });
   }
   TOCSIN_RETURN_IF_ERROR(ResetData(order.size()));
   for (size_t i = 0; i < order.size(); ++i) {

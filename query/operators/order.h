@@ -65,5 +65,9 @@ model::Labels AbsentLabels(const model::MatcherSet& matchers);
 
 // Compares runs of digits by their number.
 bool NaturalLess(std::string_view a, std::string_view b);
+// What the reference asks instead, and sorts short lists by: the same for labels that all series
+// have and that differ. It is no order else: nothing precedes an empty string or is preceded by it,
+// 01 and 1 precede each other, and numbers beyond 64 bits are compared as texts.
+bool NaturallyPrecedes(std::string_view a, std::string_view b);
 
 }  // namespace tocsin::query

@@ -15,7 +15,6 @@ bool Worse(const RankElement& a, const RankElement& b, bool largest) {
 }  // namespace
 
 void SortBestFirst(bool largest, std::vector<RankElement>* elements) {
-  static constexpr size_t kInsertionMax = 12;
   std::vector<RankElement>& all = *elements;
   if (all.size() > kInsertionMax) {
     const auto numbers_end = std::stable_partition(

@@ -17,8 +17,11 @@ struct RankElement {
   uint32_t series;
 };
 
-// Best first. The reference sorts up to twelve elements by insertion; how it orders equal elements
-// of longer lists is nothing to rely upon (here they keep their order).
+// The reference sorts up to so many elements by insertion; how it orders equal elements of longer
+// lists is nothing to rely upon (here they keep their order).
+inline constexpr size_t kInsertionMax = 12;
+
+// Best first.
 void SortBestFirst(bool largest, std::vector<RankElement>* elements);
 
 // The worst element is at the front.

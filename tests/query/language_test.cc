@@ -84,6 +84,52 @@ eval instant at 0 limitk(3, n)
               true);
 }
 
+BOOST_AUTO_TEST_CASE(LabelsAreSortedAsTheReferenceComparesThem) {
+  CheckScript(R"(
+load 1m
+  r{v="1.10"} 1
+  r{v="1.9"} 2
+  r{v="1.9.1"} 3
+  r{v="x"} 4
+  z{i="a"} 1
+  z{i="b", v="2"} 2
+  z{i="c"} 3
+  z{i="d", v="1"} 4
+  z{i="e", v="0"} 5
+  n{v="99999999999999999999"} 1
+  n{v="100000000000000000000"} 2
+
+eval instant at 0 sort_by_label(r, "v")
+  expect ordered
+  r{v="1.9"} 2
+  r{v="1.9.1"} 3
+  r{v="1.10"} 1
+  r{v="x"} 4
+
+eval instant at 0 sort_by_label_desc(r, "v")
+  expect ordered
+  r{v="x"} 4
+  r{v="1.10"} 1
+  r{v="1.9.1"} 3
+  r{v="1.9"} 2
+
+# Nothing moves past a series without the label.
+eval instant at 0 sort_by_label(z, "v")
+  expect ordered
+  z{i="a"} 1
+  z{i="b", v="2"} 2
+  z{i="c"} 3
+  z{i="e", v="0"} 5
+  z{i="d", v="1"} 4
+
+eval instant at 0 sort_by_label(n, "v")
+  expect ordered
+  n{v="100000000000000000000"} 2
+  n{v="99999999999999999999"} 1
+)",
+              true);
+}
+
 BOOST_AUTO_TEST_CASE(LongListsKeepTheOrderOfEqualValues) {
   std::vector<RankElement> elements;
   for (uint32_t i = 0; i < 20; ++i) elements.push_back({i % 2 == 0 ? 1.0 : NAN, i});
