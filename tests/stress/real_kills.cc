@@ -20,6 +20,7 @@
 #include "base/env.h"
 #include "base/thread.h"
 #include "expected_state.h"
+#include "store_checks.h"
 #include "stress_writer.h"
 #include "tests/support/forwarding_env.h"
 #include "tsdb/database.h"
@@ -53,6 +54,8 @@ struct Shared {
   std::atomic<uint64_t> comparisons;
   std::atomic<uint64_t> seals;
   std::atomic<uint64_t> merges;
+  std::atomic<uint64_t> snapshots;
+  std::atomic<bool> opened;  // by the child that lives
   char message[512];
   std::atomic<bool> broken;
 };
@@ -74,13 +77,11 @@ class Child {
       progress_.set_next_row(source, NextRow(source));
     }
     SetClock();
-    tsdb::DatabaseOptions options;
-    options.dir = options_.dir;
-    options.env = &env_;
-    options.shards = 4;
+    const tsdb::DatabaseOptions options = Options();
     auto opened = tsdb::Database::Open(options);
     if (!opened) return Broken(opened.error());
     database_ = *std::move(opened);
+    shared_->opened.store(true);
     if (Status status = CompareAfterKill(); !status.ok()) return Broken(status);
     std::vector<std::thread> threads;
     for (int w = 0; w < options_.writers; ++w) threads.emplace_back([this, w] { Write(w); });
@@ -88,11 +89,22 @@ class Child {
     threads.emplace_back([this] { Maintain(); });
     for (auto& thread : threads) thread.join();
     if (shared_->broken.load()) return kBroken;
+    shared_->opened.store(false);
     if (Status status = database_->Close(); !status.ok()) return Broken(status);
     return kFinished;
   }
 
  private:
+  tsdb::DatabaseOptions Options() {
+    tsdb::DatabaseOptions options;
+    options.dir = options_.dir;
+    options.env = &env_;
+    options.shards = 4;
+    options.wal_compression = seed_ % 2 == 0;
+    options.policy.rollups = {{int64_t{5} * 60 * 1000, 0}, {int64_t{60} * 60 * 1000, 0}};
+    return options;
+  }
+
   int Broken(const Status& status) {
     if (!shared_->broken.exchange(true)) {
       std::snprintf(shared_->message, sizeof shared_->message, "%s", status.ToString().c_str());
@@ -164,6 +176,7 @@ class Child {
       Status status = database_->RunMaintenance();
       if (status.ok() && random() % 8 == 0) status = database_->Compact();
       if (status.ok() && random() % 20 == 0) status = database_->CleanTombstones();
+      if (status.ok() && random() % 5 == 0) status = TakeSnapshot();
       if (!status.ok()) Broken(status);
       shared_->seals.fetch_add(database_->counters().seals - seals_);
       shared_->merges.fetch_add(database_->counters().merges - merges_);
@@ -171,6 +184,19 @@ class Child {
       merges_ = database_->counters().merges;
       std::this_thread::sleep_for(std::chrono::milliseconds(random() % 50));
     }
+  }
+
+  // Under load, and restored: it has what was acknowledged before it.
+  Status TakeSnapshot() {
+    const std::string dir = options_.dir + ".snapshot";
+    TOCSIN_RETURN_IF_ERROR(env_.RemoveTree(dir));
+    const auto before = expected_->Copy();
+    TOCSIN_RETURN_IF_ERROR(database_->Snapshot(dir, /*skip_head=*/false));
+    const auto after = expected_->Copy();
+    const auto restored = ObserveSnapshotDirectory(universe_, Options(), dir);
+    if (!restored) return restored.error();
+    ++shared_->snapshots;
+    return Compare(universe_, before, after, *restored, kVisible);
   }
 
   void Publish() {
@@ -213,12 +239,14 @@ Status RunRealKills(const RealKillsOptions& options) {
   int kills = 0;
   for (bool finished = false; !finished;) {
     std::fflush(nullptr);
+    shared->opened.store(false);
     const pid_t pid = fork();
     if (pid < 0) return Status(Code::kIo, "fork failed");
     if (pid == 0) {
       _exit(Child(options, universe, shared, &expected, random()).Run());
     }
     (void)random();
+    bool tried_second = false;
     // Until it dies by itself or its time has come.
     const auto until =
         std::chrono::steady_clock::now() +
@@ -227,6 +255,19 @@ Status RunRealKills(const RealKillsOptions& options) {
     pid_t dead = 0;
     while ((dead = waitpid(pid, &wait_status, WNOHANG)) == 0 &&
            std::chrono::steady_clock::now() < until) {
+      if (shared->opened.load() && !tried_second) {
+        tried_second = true;
+        tsdb::DatabaseOptions second;
+        second.dir = options.dir;
+        second.background = false;
+        const Status refused = CheckLock(second);
+        // Or it had just stopped by itself.
+        if (!refused.ok() && shared->opened.load() && waitpid(pid, &wait_status, WNOHANG) == 0) {
+          kill(pid, SIGKILL);
+          waitpid(pid, &wait_status, 0);
+          return refused;
+        }
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     if (dead == 0) {
@@ -250,7 +291,7 @@ Status RunRealKills(const RealKillsOptions& options) {
   }
   std::printf(
       "disk: %d kills, %llu batches, %llu samples, %llu late units, %llu again, %llu deletes, "
-      "%llu seals, %llu merges, %llu comparisons by readers\n",
+      "%llu seals, %llu merges, %llu comparisons by readers, %llu snapshots\n",
       kills, static_cast<unsigned long long>(shared->batches.load()),
       static_cast<unsigned long long>(shared->samples.load()),
       static_cast<unsigned long long>(shared->late_units.load()),
@@ -258,10 +299,14 @@ Status RunRealKills(const RealKillsOptions& options) {
       static_cast<unsigned long long>(shared->deletes.load()),
       static_cast<unsigned long long>(shared->seals.load()),
       static_cast<unsigned long long>(shared->merges.load()),
-      static_cast<unsigned long long>(shared->comparisons.load()));
+      static_cast<unsigned long long>(shared->comparisons.load()),
+      static_cast<unsigned long long>(shared->snapshots.load()));
   const bool idle = shared->batches.load() == 0;
   munmap(memory, bytes);
   if (idle) return Status(Code::kCorruption, "the run did not do its work");
+  if (Status status = Env::Default().RemoveTree(options.dir + ".snapshot"); !status.ok()) {
+    return status;
+  }
   return Env::Default().RemoveTree(options.dir);
 }
 

@@ -1,7 +1,8 @@
 // RealKills: the store as processes on the real disk. A parent starts a child that opens the store,
 // compares it with what is known, and then writes, reads, seals, merges and deletes from several
-// threads until the parent sends SIGKILL; and again. What is known lies in memory that both share,
-// so it outlives the child. A run is over when all rows are written or at `end`.
+// threads until the parent sends SIGKILL; and again. Meanwhile the parent tries to open it, too.
+// What is known lies in memory that both share, so it outlives the child. A run is over when all
+// rows are written or at `end`.
 #pragma once
 
 #include <chrono>
