@@ -173,13 +173,14 @@ struct Transform {
 // The greatest common divisor of what residuals are more than `least`; 0 when all are it.
 uint64_t DivisorAbove(std::span<const int64_t> residuals, int64_t least) {
   uint64_t divisor = 0;
+  // Mostly a power of two that divides the next one, too: no division then.
+  uint64_t mask = ~uint64_t{0};
   for (const int64_t r : residuals) {
     const uint64_t m = AsUnsigned(r) - AsUnsigned(least);
-    if (m == 0 || m == divisor) continue;
-    // Mostly a power of two that divides this one, too: no division then.
-    if (std::has_single_bit(divisor) && (m & (divisor - 1)) == 0) continue;
+    if ((m & mask) == 0 || m == divisor) continue;
     divisor = std::gcd(divisor, m);
     if (divisor == 1) break;
+    mask = std::has_single_bit(divisor) ? divisor - 1 : ~uint64_t{0};
   }
   return divisor;
 }
@@ -219,6 +220,7 @@ class TransformChooser {
     AddOrder(0);
     // Differences are only taken of what they made narrower.
     for (unsigned order = 1; order < kOrders && order < values.size(); ++order) {
+      if (order == 2 && !SecondOrderPromises()) break;
       const std::span<int64_t> out = differences_[order - 1].Take(residuals_[order - 1].size() - 1);
       Differences(residuals_[order - 1], out);
       residuals_[order] = out;
@@ -243,6 +245,19 @@ class TransformChooser {
     uint64_t zigzag_width = UINT64_MAX;
     uint64_t narrowest() const { return std::min(from_base_width, zigzag_width); }
   };
+
+  // Of a half hour's differences, the differences of the first few are no wider: else not worth the
+  // time that the rest would take.
+  bool SecondOrderPromises() const {
+    if (effort_ == Effort::kSmall || few()) return true;
+    const std::span<const int64_t> first = residuals_[1].first(kQuickRun);
+    std::array<int64_t, kQuickRun - 1> second;
+    Differences(first, second);
+    const Widths widths = SumWidths(first, orders_[1].least);
+    const Widths narrower = SumWidths(second, Least(second));
+    return std::min(narrower.from_base, narrower.zigzag) <=
+           std::min(widths.from_base, widths.zigzag);
+  }
 
   bool few() const { return residuals_[0].size() <= kFewValues; }
 

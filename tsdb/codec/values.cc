@@ -17,6 +17,8 @@ namespace {
 constexpr size_t kGoodBitsPerValue = 20;
 constexpr size_t kGoodBitsPerValueFast = 28;
 
+constexpr size_t kUsualBytesPerValue = 3;
+
 // Of a short double: what no decimal beats, and where decimals begin.
 constexpr size_t kShortPackedBytes = 3;
 constexpr unsigned kDecimalHead = 16;
@@ -65,6 +67,7 @@ void EncodeValues(std::span<const double> values, const ValueEncoding& encoding,
     return put(ValueKind::kConst, payload);
   }
   if (SameBits(values, encoding.reference)) return put(ValueKind::kReference, {});
+  payload.reserve(values.size() * kUsualBytesPerValue);
   Smallest best;
   const bool fast = encoding.effort == Effort::kFast;
   const auto good = [&best, &values](size_t bits) {

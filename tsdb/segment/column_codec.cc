@@ -107,7 +107,9 @@ bool EncodePart(const PartInput& part, std::string* out) {
     if (places.full && part.starts.empty()) return false;
   }
   const uint64_t chunk_count = ChunkCount(part.axis_rows);
-  std::string chunks;
+  std::string chunks_of_many;
+  // A table of lengths stands before the chunks only if there are several.
+  std::string& chunks = chunk_count > 1 ? chunks_of_many : *out;
   size_t first = 0;
   std::vector<uint32_t> rows;
   bool uses_reference = false;
@@ -129,7 +131,7 @@ bool EncodePart(const PartInput& part, std::string* out) {
     if (chunk_count > 1) PutVarint(*out, chunks.size() - before);
     first += count;
   }
-  out->append(chunks);
+  out->append(chunks_of_many);
   return uses_reference;
 }
 
