@@ -171,10 +171,14 @@ Result<OperatorPtr> Planner::PlanTimestamp(const Call& call, const Grid& grid) {
   OperatorPtr child;
   MapOperator::RowMap map = [](const MapOperator::Scalars&, Batch*, size_t) {};
   if (selector != nullptr) {
-    // The reference looks the samples up itself here: beside `@` it forgets the offset, and
-    // `smoothed` makes no difference.
+    // The reference looks the samples up itself here: beside `@` it forgets the offset (but its
+    // storage does not, which gives the samples of the shifted time only), and `smoothed` makes no
+    // difference.
     TimeShift shift = ShiftOf(selector->time);
-    if (shift.at_ms.has_value()) shift.offset_ms = 0;
+    if (shift.at_ms.has_value()) {
+      shift.lookback_cut_ms = std::abs(shift.offset_ms);
+      shift.offset_ms = std::max<int64_t>(shift.offset_ms, 0);
+    }
     child = std::make_unique<VectorSelectorOperator>(
         context_, grid, selector->matchers, shift,
         start ? SelectorOutput::kStartTime : SelectorOutput::kSampleTime, false, !start);

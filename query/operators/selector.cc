@@ -58,11 +58,12 @@ void ChooseSamples(std::span<const Timestamp> samples, const std::vector<Timesta
 class SelectorCursor final : public Cursor {
  public:
   SelectorCursor(QueryContext* context, const Grid& grid, const std::vector<Timestamp>& times,
-                 SelectorOutput output, ResetHints* reset_hints,
+                 int64_t lookback_ms, SelectorOutput output, ResetHints* reset_hints,
                  const model::SeriesSelection& selection)
       : context_(context),
         grid_(grid),
         times_(times),
+        lookback_ms_(lookback_ms),
         output_(output),
         selection_(selection),
         resolution_(selection.resolution()),
@@ -110,7 +111,7 @@ class SelectorCursor final : public Cursor {
       return;
     }
     shared_timestamps_ = column.timestamps;
-    ChooseSamples(column.timestamps, times_, context_->lookback_delta_ms, resolution_, &chosen_);
+    ChooseSamples(column.timestamps, times_, lookback_ms_, resolution_, &chosen_);
   }
 
   int64_t ReadFloats(const Column& column, size_t s, Batch* out) {
@@ -134,7 +135,7 @@ class SelectorCursor final : public Cursor {
     run_ends_.clear();
     for (const model::Facts& run : facts) run_ends_.push_back(run.newest_ms);
     shared_timestamps_ = {};
-    ChooseSamples(run_ends_, times_, context_->lookback_delta_ms, resolution_, &chosen_);
+    ChooseSamples(run_ends_, times_, lookback_ms_, resolution_, &chosen_);
     int64_t points = 0;
     size_t kept = 0;  // of the runs up to the one before `next`
     uint32_t next = 0;
@@ -160,7 +161,7 @@ class SelectorCursor final : public Cursor {
 
   int64_t ReadMixed(const Column& column, size_t s, Batch* out) {
     Choose(column);
-    ChooseSamples(column.histogram_timestamps, times_, context_->lookback_delta_ms, resolution_,
+    ChooseSamples(column.histogram_timestamps, times_, lookback_ms_, resolution_,
                   &chosen_histograms_);
     int64_t points = 0;
     uint32_t last = kNone;
@@ -211,6 +212,7 @@ class SelectorCursor final : public Cursor {
   QueryContext* const context_;
   const Grid grid_;
   const std::vector<Timestamp>& times_;
+  const int64_t lookback_ms_;
   const SelectorOutput output_;
   const model::SeriesSelection& selection_;
   const model::Resolution resolution_;
@@ -237,11 +239,12 @@ Status VectorSelectorOperator::Open() {
   if (grid_.count > 1 && !mark_resets_ && output_ != SelectorOutput::kStartTime &&
       times_[1] > times_[0]) {
     hints.facts.wanted = true;
-    hints.facts.tile_ms = std::gcd(times_[1] - times_[0], context_->lookback_delta_ms);
-    hints.facts.origin_ms = times_.front() - context_->lookback_delta_ms;
-    hints.facts.bucket_max_ms = context_->lookback_delta_ms;
+    hints.facts.tile_ms = std::gcd(times_[1] - times_[0], lookback_ms_);
+    hints.facts.origin_ms = times_.front() - lookback_ms_;
+    hints.facts.bucket_max_ms = lookback_ms_;
   }
-  const model::TimeRange range{times_.front() - context_->lookback_delta_ms + 1, times_.back()};
+  const model::TimeRange range{times_.front() - std::max<int64_t>(lookback_ms_, 1) + 1,
+                               times_.back()};
   TOCSIN_ASSIGN_OR_RETURN_STATUS(selection_, context_->Select(matchers_, range, hints));
   reset_hints_ =
       std::make_unique<ResetHints>(context_, matchers_, range, mark_resets_, times_only_);
@@ -255,8 +258,8 @@ void VectorSelectorOperator::Group(bool without, std::span<const std::string> na
 }
 
 std::unique_ptr<Cursor> VectorSelectorOperator::NewCursor() const {
-  return std::make_unique<SelectorCursor>(context_, grid_, times_, output_, reset_hints_.get(),
-                                          *selection_);
+  return std::make_unique<SelectorCursor>(context_, grid_, times_, lookback_ms_, output_,
+                                          reset_hints_.get(), *selection_);
 }
 
 }  // namespace tocsin::query

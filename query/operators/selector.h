@@ -3,6 +3,7 @@
 // sample chosen per step is shared by neighbouring columns that share their timestamps.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -18,6 +19,7 @@ namespace tocsin::query {
 struct TimeShift {
   std::optional<model::Timestamp> at_ms;
   int64_t offset_ms = 0;
+  int64_t lookback_cut_ms = 0;  // how much less far instant selectors look back
   model::Timestamp Apply(model::Timestamp t) const { return at_ms.value_or(t) - offset_ms; }
 };
 
@@ -40,6 +42,7 @@ class VectorSelectorOperator final : public Operator {
       : Operator(context, grid),
         matchers_(std::move(matchers)),
         times_(ShiftedTimes(grid, shift)),
+        lookback_ms_(std::max<int64_t>(context->lookback_delta_ms - shift.lookback_cut_ms, 0)),
         output_(output),
         mark_resets_(mark_resets),
         times_only_(times_only) {}
@@ -56,6 +59,7 @@ class VectorSelectorOperator final : public Operator {
  private:
   const model::MatcherSet matchers_;
   const std::vector<model::Timestamp> times_;
+  const int64_t lookback_ms_;  // 0: nothing is found
   const SelectorOutput output_;
   const bool mark_resets_;
   const bool times_only_;  // nobody looks at the values

@@ -158,8 +158,6 @@ KNOWN = [
     (re.compile(r"\b(stddev|stdvar)\b"), re.compile(r"(?i)\binf\b")),
     # A string in parentheses is an error there.
     (re.compile(r'^\("'), re.compile("")),
-    # There @ in timestamp() takes the offset's place.
-    (re.compile(r"timestamp\(.*offset.*@"), re.compile("")),
     # The inner one is asked at whole steps, so its range has points on its left edge.
     (re.compile(r":\w*\].*:\w*\]"), re.compile("")),
     # 2.42 stops early where the same rows serve every step.

@@ -85,17 +85,33 @@ eval instant at 0 many > on(job) group_left one
 )");
 }
 
-// timestamp() looks samples of a selector up itself.
-BOOST_AUTO_TEST_CASE(TimestampForgetsAnOffsetBesideAt) {
+// timestamp() looks samples of a selector up itself, at the time of the `@`, among those that the
+// storage was asked for, which are those of the shifted time.
+BOOST_AUTO_TEST_CASE(TimestampLooksForBothTimesBesideAt) {
   RunScript(R"(
 load 10s
   m 0+1x20
 
 eval instant at 100s timestamp(m @ 50 offset 20s)
-  {} 50
+  {} 30
 
 eval instant at 100s timestamp((m offset 20s @ 50))
+  {} 30
+
+eval instant at 100s timestamp(m @ 50 offset -20s)
   {} 50
+
+# Five minutes before the `@` are looked at, and what lies before the shifted time.
+eval instant at 0 timestamp(m @ 490 offset 4m55s)
+
+eval instant at 0 timestamp(m @ 489 offset 4m55s)
+  {} 190
+
+eval instant at 0 timestamp(m @ 489 offset 5m)
+
+eval instant at 0 timestamp(m @ 50 offset -5m)
+
+eval instant at 0 timestamp(m @ 480 offset -30s)
 
 eval instant at 100s timestamp(m offset 20s)
   {} 80
@@ -104,7 +120,7 @@ eval instant at 95s timestamp(m smoothed)
   {} 90
 
 eval range from 0 to 20s step 10s timestamp(m @ end() offset 10s)
-  {} 20 20 20
+  {} 10 10 10
 )");
 }
 
