@@ -156,7 +156,7 @@ constexpr double kRounderMax = 2251799813685248.0;
   for (size_t i = 0; i < kMantissaRun; ++i) {
     const double scaled = values[i] * power;
     const double sum = scaled + kRounder;
-    out[i] = std::bit_cast<int64_t>(sum) - std::bit_cast<int64_t>(kRounder);
+    out[i] = static_cast<int64_t>(std::bit_cast<uint64_t>(sum) - std::bit_cast<uint64_t>(kRounder));
     const double back = (sum - kRounder) / power;
     bad |= std::bit_cast<uint64_t>(back) ^ std::bit_cast<uint64_t>(values[i]);
     // Written so that NaN fails.
