@@ -50,4 +50,6 @@ std::string SegmentId::ToHex() const {
   return hex;
 }
 
+model::Origin ImportOrigin() { return {model::OriginKind::kInternal, "prometheus"}; }
+
 }  // namespace tocsin::tsdb

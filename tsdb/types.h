@@ -53,6 +53,8 @@ Fingerprint FingerprintOfPair(std::string_view name, std::string_view value, uin
 // Two sources with equal labels are one only if their origins are equal too. This is never added to
 // a label fingerprint; it orders sources of equal labels ("lower source fingerprint, then origin").
 uint64_t OriginHash(const model::Origin& origin, uint64_t seed);
+// Of what was imported.
+model::Origin ImportOrigin();
 
 // No sample is earlier or later (by 36 million years), so that sums and differences of timestamps
 // and durations never overflow.

@@ -56,7 +56,9 @@ void PrintSkipped(const tsdb::ImportReport& report, const Console& console) {
   lines.Line(head.samples_without_series, "samples of the log whose series it does not name");
   lines.Line(head.chunks_without_series, "head chunks whose series the log does not name");
   lines.Line(head.samples_outside_time, "samples from before 1691 or after 2248");
-  lines.Line(head.exemplars, "exemplars (only samples are imported)");
+  lines.Line(head.exemplars_over_limit, "exemplars before the last 100,000");
+  lines.Line(head.exemplars_without_series,
+             "exemplars whose series the log does not name, or of no possible time");
   lines.Line(head.metadata_without_series, "metadata records whose series the log does not name");
   lines.Line(head.histogram_starts, "start timestamps of histograms in the log");
   if (skipped.rounded_histograms > 0) {
@@ -127,6 +129,7 @@ int TsdbImport(Env& env, std::span<const std::string> args, const Console& conso
     console.out(fmt::format("  from {} to {}\n", TimeText(report->range.min_ms, true),
                             TimeText(report->range.max_ms, true)));
   }
+  if (report->exemplars > 0) console.out(fmt::format("  and {} exemplars\n", report->exemplars));
   size_t families = 0;
   if (const Status status = KeepMetadata(env, options.dir, report->metadata, &families);
       !status.ok())

@@ -249,6 +249,30 @@ BOOST_AUTO_TEST_CASE(AMarkDoesNotOutliveItsRows) {
   BOOST_TEST(lost > 0);
 }
 
+// As a push has them whose samples have come before, or of series that the log does not know yet.
+BOOST_AUTO_TEST_CASE(ExemplarsWithoutSamplesAreCommittedAndLogged) {
+  Store store;
+  auto writer = store.Source(L({{"job", "j"}}));
+  const auto a = *writer->AddSlot(L({{"__name__", "a"}}));
+  auto batch = store.db->NewBatch();
+  batch->BeginRow(*writer, kNow, RowKind::kPartial);
+  model::Exemplar exemplar;
+  exemplar.labels = L({{"trace_id", "abc"}}).packed();
+  batch->AddExemplar(a, exemplar);
+  model::CommitOptions commit;
+  commit.durability = model::Durability::kKernel;
+  BOOST_REQUIRE(batch->Commit(commit).status.ok());
+  BOOST_TEST((*store.db->Pin()->Exemplars({}, {})).size() == 1u);
+  // What another start would read now, before this one closes.
+  DatabaseOptions options = store.options;
+  options.read_only = true;
+  const auto other = Database::Open(options);
+  BOOST_REQUIRE(other);
+  const auto exemplars = *(*other)->Pin()->Exemplars({}, {});
+  BOOST_REQUIRE_EQUAL(exemplars.size(), 1u);
+  BOOST_TEST(exemplars[0].series_labels.ToString() == "a{job=\"j\"}");
+}
+
 BOOST_AUTO_TEST_CASE(OldDaysGoAndOpenOnesStay) {
   Store store;
   store.options.policy.retention_ms = 2 * 24 * 60 * kMinute;

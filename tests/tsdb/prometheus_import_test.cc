@@ -87,6 +87,67 @@ std::vector<std::string> List(Env& env, const std::string& directory) {
   return *std::move(names);
 }
 
+// A log of Prometheus: one record a page fragment, written by hand.
+class LogBytes {
+ public:
+  void Record(const std::string& record) {
+    bytes_.push_back(1);  // whole, not compressed
+    Big(record.size(), 2, &bytes_);
+    Big(Crc32c(record), 4, &bytes_);
+    bytes_ += record;
+  }
+  static void Big(uint64_t value, int count, std::string* out) {
+    for (int i = count - 1; i >= 0; --i) out->push_back(static_cast<char>(value >> (8 * i)));
+  }
+  static std::string Series(uint64_t number, const Labels& labels) {
+    std::string record("\x01");
+    Big(number, 8, &record);
+    PutVarint(record, labels.size());
+    for (const model::LabelView label : labels) {
+      PutString(record, label.name);
+      PutString(record, label.value);
+    }
+    return record;
+  }
+  // Type 2: a sample; 4: an exemplar with a trace id.
+  static std::string Value(char type, uint64_t number, Timestamp t, double value,
+                           std::string_view trace = {}) {
+    std::string record(1, type);
+    Big(number, 8, &record);
+    Big(static_cast<uint64_t>(t), 8, &record);
+    PutSignedVarint(record, 0);
+    PutSignedVarint(record, 0);
+    Big(std::bit_cast<uint64_t>(value), 8, &record);
+    if (type == 4) {
+      PutVarint(record, 1);
+      PutString(record, "trace_id");
+      PutString(record, trace);
+    }
+    return record;
+  }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
+std::string ExemplarsOf(Env& env, model::TimeRange range = {}) {
+  const auto database = OpenStore(env, true);
+  const auto found = database->Pin()->Exemplars({}, range);
+  BOOST_REQUIRE(found);
+  std::string text;
+  for (const model::ExemplarSeries& series : *found) {
+    text += series.series_labels.ToString() + ":";
+    for (const model::Exemplar& e : series.exemplars) {
+      text += " " + Labels::FromPacked(e.labels).ToString() + "@" +
+              std::to_string(e.timestamp_ms - kDay) + "=" +
+              std::to_string(static_cast<int>(e.value));
+    }
+    text += "; ";
+  }
+  return text;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(PrometheusImportSuite)
@@ -219,6 +280,48 @@ BOOST_AUTO_TEST_CASE(ADaemonThatStartsEndsAnInterruptedImport) {
       BOOST_TEST(ReadStore(env).size() == (complete ? 2u : 1u));
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(ExemplarsOfTheLogComeOverOnceAndStay) {
+  MemEnv env{1};
+  LogBytes log;
+  log.Record(LogBytes::Series(7, Series("up", "a")));
+  log.Record(LogBytes::Series(8, Series("lat_bucket", "a")));
+  log.Record(LogBytes::Value(2, 8, kDay + 5000, 3));
+  log.Record(LogBytes::Value(4, 8, kDay + 5000, 1, "one"));
+  log.Record(LogBytes::Value(4, 7, kDay + 6000, 2, "two"));
+  log.Record(LogBytes::Value(4, 8, kDay + 7000, 3, "three"));
+  log.Record(LogBytes::Value(4, 9, kDay + 7000, 4, "of nobody"));
+  log.Record(LogBytes::Value(4, 8, kDay + 90'000, 5, "later"));
+  BOOST_REQUIRE(env.CreateDirs("/prometheus/wal").ok());
+  BOOST_REQUIRE(env.WriteFileAtomically("/prometheus/wal/00000000", log.bytes()).ok());
+  ImportOptions options;
+  options.from = "/prometheus";
+  options.dir = "/store";
+  options.range = {kDay, kDay + 60'000};
+  auto report = ImportPrometheus(env, options);
+  BOOST_REQUIRE_MESSAGE(report, (report ? "" : report.error().ToString()));
+  BOOST_TEST(report->exemplars == 3u);
+  BOOST_TEST(report->head.exemplars_without_series == 1u);
+  const std::string want =
+      "lat_bucket{instance=\"a\", job=\"j\"}: {trace_id=\"one\"}@5000=1 "
+      "{trace_id=\"three\"}@7000=3; "
+      "up{instance=\"a\", job=\"j\"}: {trace_id=\"two\"}@6000=2; ";
+  BOOST_TEST(ExemplarsOf(env) == want);
+  report = ImportPrometheus(env, options);
+  BOOST_REQUIRE(report);
+  BOOST_TEST(report->exemplars == 0u);
+  BOOST_TEST(ExemplarsOf(env) == want);
+  // Nobody scrapes these sources here; others that have nothing leave the head after an hour.
+  {
+    const auto database = OpenStore(env, false);
+    for (int i = 0; i < 4; ++i) {
+      env.AdvanceMs(kIdleSourceMs);
+      BOOST_REQUIRE(database->RunMaintenance().ok());
+    }
+    BOOST_REQUIRE(database->Close().ok());
+  }
+  BOOST_TEST(ExemplarsOf(env) == want);
 }
 
 BOOST_AUTO_TEST_CASE(BlocksComeBackAndTheirDeletionsCount) {

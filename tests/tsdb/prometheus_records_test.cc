@@ -68,7 +68,10 @@ class Listener final : public PrometheusLogVisitor {
   void OnDeletion(uint64_t series, model::TimeRange range) override {
     out << "delete " << series << " " << range.min_ms << ".." << range.max_ms << "; ";
   }
-  void OnExemplar() override { out << "exemplar; "; }
+  void OnExemplar(uint64_t series, const model::Exemplar& e) override {
+    out << "exemplar " << series << " " << e.timestamp_ms << " " << e.value << " "
+        << model::Labels::FromPacked(e.labels).ToString() << "; ";
+  }
   void OnMetadata(uint64_t series, const model::Metadata& m) override {
     out << "metadata " << series << " " << model::MetricTypeName(m.type) << " " << m.unit << " "
         << m.help << "; ";
@@ -115,7 +118,7 @@ constexpr Case kCases[] = {
     {"metadata", "06 ac02 03 02 04 554e4954 07 7365636f6e6473 04 48454c50 01 68",
      "metadata 300 histogram seconds h; "},
     {"exemplars", "04 0000000000000007 00000000000003e8 02 0a 3ff0000000000000 01 01 61 01 62",
-     "exemplar; "},
+     "exemplar 8 1005 1 {a=\"b\"}; "},
     {"the time of a checkpoint", "0e 00000000000003e8", ""},
     {"a later type", "0f 00", "unknown 15; "},
 };

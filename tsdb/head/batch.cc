@@ -120,6 +120,7 @@ void HeadBatch::Publish(uint64_t shards, const model::CommitOptions& options,
                         model::CommitResult* result) {
   uint64_t touched = 0;
   for (const Written& written : written_) touched |= uint64_t{1} << written.shard;
+  for (const RowExemplar& e : exemplars_) touched |= uint64_t{1} << e.source->shard;
   if (!options.marks.empty() && touched == 0) touched = shards & (~shards + 1);
   uint64_t commit = 0;
   {
@@ -150,8 +151,11 @@ void HeadBatch::Publish(uint64_t shards, const model::CommitOptions& options,
   head_.RaiseSettled(head_.env_.NowMs());
   for (const RowExemplar& e : exemplars_) {
     Shard& shard = *head_.shards_[e.source->shard];
-    if (((touched >> e.source->shard) & 1) != 0 && shard.log.enabled() && e.source->logged)
+    if (shard.log.enabled()) {
+      // Without samples of its own it may be the first that the log hears of the series.
+      head_.LogDictionary(shard, *e.source, e.source->writable_page(e.slot / kFrameSlotsMax));
       PutExemplarRecord(shard.log.buffer(), e.source->id, e.slot, e.exemplar);
+    }
     head_.exemplars_.Add(e.source->id, e.slot, e.exemplar, commit);
   }
   for (uint64_t rest = touched; rest != 0; rest &= rest - 1) {
@@ -234,7 +238,8 @@ model::CommitResult HeadBatch::Commit(const model::CommitOptions& options) {
     std::fill(std::begin(refused_), std::end(refused_), 0);
     BeginWindowInLogs(bounds);
     for (uint32_t r = 0; r < rows_.size(); ++r) WriteRow(r, bounds, &result);
-    if (!written_.empty() || (!options.marks.empty() && shards != 0)) {
+    const bool more = !options.marks.empty() || !exemplars_.empty();
+    if (!written_.empty() || (more && shards != 0)) {
       Publish(shards, options, &result);
     } else {
       result.commit_number = head_.commit_number();

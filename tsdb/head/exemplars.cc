@@ -44,6 +44,12 @@ void ExemplarRing::Remove(const Predicate& gone) {
   });
 }
 
+bool ExemplarRing::Has(SourceId source) const {
+  MutexLock lock(mutex_);
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [source](const Entry& entry) { return entry.source == source; });
+}
+
 size_t ExemplarRing::size() const {
   MutexLock lock(mutex_);
   return entries_.size();

@@ -29,6 +29,7 @@ class ExemplarRing {
       std::function<bool(SourceId, model::Slot, const model::Exemplar&, uint64_t commit)>;
   void Remove(const Predicate& gone);
   size_t size() const;
+  bool Has(SourceId source) const;
 
  private:
   struct Entry {

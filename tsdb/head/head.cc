@@ -594,6 +594,10 @@ size_t Head::RemoveIdleSources(int64_t idle_ms) {
         kept.push_back(source);
         continue;
       }
+      if (source->origin == ImportOrigin() && exemplars_.Has(source->id)) {
+        kept.push_back(source);
+        continue;
+      }
       RemoveSource(source);
       ++removed;
     }

@@ -195,7 +195,8 @@ class Head {
   // Detaches the runs at the front of pages that are covered; they are freed when no pin is left
   // that may be reading them. Precondition: no pin is older than the version that covers them.
   size_t RetireRuns(const std::function<bool(const WindowUse&)>& covered);
-  // Removes sources that nobody held and that had no samples here for `idle_ms`. With it go the
+  // Removes sources that nobody held and that had no samples here for `idle_ms`, but those of
+  // imported exemplars as long as these are kept. With it go the
   // last values by which repeated samples are told.
   size_t RemoveIdleSources(int64_t idle_ms);
   // Frees slots that were released and whose samples have left memory and log, for other keys.

@@ -24,7 +24,7 @@ class HeadStore::Loader final : public PrometheusLogVisitor {
   void OnSample(uint64_t series, Timestamp t, double value, Timestamp start_ms) override;
   void OnHistogram(uint64_t series, Timestamp t, Histogram histogram, Timestamp start_ms) override;
   void OnDeletion(uint64_t series, TimeRange range) override;
-  void OnExemplar() override { ++store_.stats_.exemplars; }
+  void OnExemplar(uint64_t series, const model::Exemplar& exemplar) override;
   void OnMetadata(uint64_t series, const model::Metadata& metadata) override;
   // Samples that a chunk has as well fall together when they are put in order.
   void OnChunkMarker(uint64_t) override {}
@@ -231,6 +231,20 @@ void HeadStore::Loader::OnDeletion(uint64_t number, TimeRange range) {
   found->second->deleted.push_back(range);
 }
 
+void HeadStore::Loader::OnExemplar(uint64_t number, const model::Exemplar& exemplar) {
+  ++store_.stats_.exemplars;
+  const auto found = by_number_.find(number);
+  if (found == by_number_.end() || !kImportableRange.Contains(exemplar.timestamp_ms)) {
+    ++store_.stats_.exemplars_without_series;
+    return;
+  }
+  if (store_.exemplars_.size() == kImportExemplarsMax) {
+    store_.exemplars_.pop_front();
+    ++store_.stats_.exemplars_over_limit;
+  }
+  store_.exemplars_.emplace_back(found->second, exemplar);
+}
+
 void HeadStore::Loader::Finish() {
   for (Series& series : store_.series_) {
     if (series.floats.count() > 0) store_.AddPiece(&series, series.floats.Take());
@@ -246,6 +260,15 @@ void HeadStore::Loader::Finish() {
     series.late.reset();
   }
   for (const auto& [number, chunks] : chunks_) store_.stats_.chunks_without_series += chunks.size();
+}
+
+std::vector<SeriesExemplar> HeadStore::TakeExemplars() {
+  std::vector<SeriesExemplar> exemplars;
+  exemplars.reserve(exemplars_.size());
+  for (auto& [series, exemplar] : exemplars_)
+    exemplars.push_back({series->labels, std::move(exemplar)});
+  exemplars_.clear();
+  return exemplars;
 }
 
 uint64_t HeadStore::sample_count() const {

@@ -17,11 +17,15 @@
 
 #include "base/env.h"
 #include "tsdb/prometheus/chunk_writer.h"
+#include "tsdb/prometheus/exemplar_import.h"
 #include "tsdb/prometheus/sample_store.h"
 #include "tsdb/prometheus/wal_reader.h"
 #include "tsdb/prometheus/wal_records.h"
 
 namespace tocsin::tsdb {
+
+// As many as a store keeps by default; of more the last are taken.
+inline constexpr size_t kImportExemplarsMax = 100'000;
 
 // What was read of the head, and what of it has no place in a Tocsin store.
 struct HeadStoreStats {
@@ -38,6 +42,8 @@ struct HeadStoreStats {
   uint64_t chunks_without_series = 0;
   uint64_t deletions = 0;
   uint64_t exemplars = 0;
+  uint64_t exemplars_without_series = 0;
+  uint64_t exemplars_over_limit = 0;
   uint64_t metadata_without_series = 0;
   uint64_t histogram_starts = 0;  // start timestamps of histograms
   uint64_t damaged_records = 0;
@@ -57,6 +63,8 @@ class HeadStore final : public SampleStore {
   const HeadStoreStats& stats() const { return stats_; }
   // What the log says of metric families; the last word counts.
   const std::map<std::string, model::Metadata>& metadata() const { return metadata_; }
+  // The last exemplars, in the log's order. Once.
+  std::vector<SeriesExemplar> TakeExemplars();
   std::string name() const override { return "head"; }
   std::set<model::Timestamp> Days() const override { return days_; }
   uint64_t sample_count() const override;
@@ -97,6 +105,7 @@ class HeadStore final : public SampleStore {
   std::vector<std::unique_ptr<MappedFile>> chunk_files_;
   std::set<model::Timestamp> days_;
   std::map<std::string, model::Metadata> metadata_;
+  std::deque<std::pair<const Series*, model::Exemplar>> exemplars_;
   HeadStoreStats stats_;
 };
 

@@ -249,12 +249,21 @@ Result<ImportReport> ImportPrometheus(Env& env, const ImportOptions& options) {
   report.metadata = head->metadata();
   report.head_series = head->series_count();
   report.counts.skipped.rounded_histograms = head->stats().rounded_histograms;
+  std::vector<SeriesExemplar> exemplars = head->TakeExemplars();
+  std::erase_if(exemplars, [&options](const SeriesExemplar& one) {
+    return !options.range.Contains(one.exemplar.timestamp_ms);
+  });
   if (head->series_count() > 0) blocks.stores.push_back(std::move(head));
   if (blocks.stores.empty() && report.refused_blocks.empty()) {
     return Error(Code::kNotFound,
                  options.from + ": no data of Prometheus: neither blocks nor a write-ahead log");
   }
   TOCSIN_TRY(ImportStores(env, options, blocks.stores, &report));
+  auto taken = ImportExemplars(env, options.dir, std::move(exemplars));
+  if (!taken) {
+    return Error(Status(taken.error()).Annotate("samples are imported, exemplars are not all"));
+  }
+  report.exemplars = *taken;
   return report;
 }
 

@@ -55,6 +55,7 @@ struct ImportReport {
   // By family, of the log: not in the store but for whoever keeps metadata.
   std::map<std::string, model::Metadata> metadata;
   uint64_t head_series = 0;
+  uint64_t exemplars = 0;  // that the store did not have
   uint64_t segments = 0;
   uint64_t segment_bytes = 0;
   model::TimeRange range{model::kMaxTimestamp, model::kMinTimestamp};  // of what was written

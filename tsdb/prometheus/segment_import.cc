@@ -319,7 +319,7 @@ void SegmentImport::FindRows() {
 }
 
 void SegmentImport::Write(SegmentWriter& writer, const std::function<void(uint64_t)>& progress) {
-  const model::Origin origin{model::OriginKind::kInternal, std::string(kImportOrigin)};
+  const model::Origin origin = ImportOrigin();
   for (size_t s = 0; s < sources_.size(); ++s) writer.AddSource(origin, sources_[s], rows_[s]);
   for (const Labels& key : keys_) writer.AddKey(key);
   std::vector<const model::Histogram*> histograms;

@@ -23,7 +23,6 @@
 namespace tocsin::tsdb {
 
 // The origin of all that was imported.
-inline constexpr std::string_view kImportOrigin = "prometheus";
 
 // What was written. Raised.
 struct ImportCounts {

@@ -167,9 +167,12 @@ void VisitExemplars(ByteReader& in, PrometheusLogVisitor* visitor) {
   EntryHeads heads(in, false);
   while (!in.at_end()) {
     heads.Next();
-    in.Skip(8);
-    ReadLabels(in);
-    if (in.ok()) visitor->OnExemplar();
+    model::Exemplar exemplar;
+    exemplar.value = ReadBigDouble(in);
+    exemplar.timestamp_ms = heads.t();
+    exemplar.has_timestamp = true;
+    exemplar.labels = ReadLabels(in).packed();
+    if (in.ok()) visitor->OnExemplar(heads.series(), exemplar);
   }
 }
 

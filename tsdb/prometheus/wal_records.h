@@ -25,7 +25,7 @@ class PrometheusLogVisitor {
   virtual void OnHistogram(uint64_t series, model::Timestamp t, model::Histogram histogram,
                            model::Timestamp start_ms) = 0;
   virtual void OnDeletion(uint64_t series, model::TimeRange range) = 0;
-  virtual void OnExemplar() = 0;
+  virtual void OnExemplar(uint64_t series, const model::Exemplar& exemplar) = 0;
   virtual void OnMetadata(uint64_t series, const model::Metadata& metadata) = 0;
   // Everything that the out-of-order log said of the series so far is in a head chunk.
   virtual void OnChunkMarker(uint64_t series) = 0;
