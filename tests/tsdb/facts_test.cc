@@ -1,5 +1,6 @@
 // Facts and rollups against samples: one engine asks the same store twice, once as it is and once
 // through a wrapper that refuses facts, and the answers must be equal.
+#include <algorithm>
 #include <bit>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -12,6 +13,7 @@
 #include "tests/support/samples_only.h"
 #include "tsdb/database.h"
 #include "tsdb/rollup/rollup_file.h"
+#include "tsdb/segment/facts.h"
 
 namespace tocsin::tsdb::facts_test {
 namespace {
@@ -231,6 +233,42 @@ constexpr const char* kFunctions[] = {"avg_over_time",
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(FactsSuite)
+
+BOOST_AUTO_TEST_CASE(AColumnAtOnceFoldsAsItsSamples) {
+  std::mt19937_64 random(5);
+  const std::vector<double> odd = {-0.0,      0.0,     std::nan(""), INFINITY,
+                                   -INFINITY, 1.7e308, -1.7e308,     model::StaleMarker()};
+  for (int round = 0; round < 400; ++round) {
+    std::vector<Timestamp> timestamps;
+    std::vector<double> values;
+    for (size_t i = 0; i < 1 + random() % 60; ++i) {
+      timestamps.push_back(kT0 + static_cast<Timestamp>(i) * 15000);
+      const double any = static_cast<double>(random() % 1000) * (round % 3 == 0 ? 0.1 : 1e9);
+      values.push_back(round % 2 == 1 && random() % 9 == 0 ? odd[random() % odd.size()] : any);
+    }
+    FactsFolder at_once;
+    FactsFolder one_by_one;
+    at_once.Add(timestamps, values);
+    for (size_t i = 0; i < values.size(); ++i) one_by_one.Add(timestamps[i], values[i]);
+    const auto bits = [](double v) { return std::isnan(v) ? 1 : std::bit_cast<uint64_t>(v); };
+    const model::Facts a = at_once.Take();
+    const model::Facts b = one_by_one.Take();
+    BOOST_TEST(a.count == b.count);
+    BOOST_TEST(a.known == b.known);
+    BOOST_TEST(a.resets == b.resets);
+    BOOST_TEST(a.ends_stale == b.ends_stale);
+    BOOST_TEST(a.newest_ms == b.newest_ms);
+    BOOST_TEST(a.first_ms == b.first_ms);
+    BOOST_TEST(a.last_ms == b.last_ms);
+    BOOST_TEST(bits(a.first) == bits(b.first));
+    BOOST_TEST(bits(a.last) == bits(b.last));
+    BOOST_TEST(bits(a.min) == bits(b.min));
+    BOOST_TEST(bits(a.max) == bits(b.max));
+    BOOST_TEST(bits(a.sum) == bits(b.sum));
+    BOOST_TEST((at_once.before_resets() == one_by_one.before_resets() ||
+                std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })));
+  }
+}
 
 BOOST_AUTO_TEST_CASE(ColumnFactsAnswerAsTheirSamples) {
   Fixture f;

@@ -220,6 +220,55 @@ BOOST_AUTO_TEST_CASE(NeighbouringColumnsShareTimestamps) {
   BOOST_TEST(batch.allocated_bytes() <= 2u * 8192 * 8);
 }
 
+// Columns of one value at every row are merged unread; not so where inputs overlap, where one lacks
+// the column, where the value changes, or where it is a staleness marker.
+BOOST_AUTO_TEST_CASE(ConstantsAreMergedAsTheirSamples) {
+  const auto series = [](const char* metric) {
+    return SeriesName{
+        {OriginKind::kPush, "s"}, Labels(), Labels::FromPairs({{"__name__", metric}})};
+  };
+  const auto put = [](Model* part, const SeriesName& name, Timestamp first, double value) {
+    Samples samples;
+    for (int r = 0; r < 5; ++r)
+      samples[first + r * 10] = {false, std::bit_cast<uint64_t>(value), 0};
+    part->Add(name, std::move(samples));
+  };
+  for (const int64_t apart : {50, 40}) {  // behind each other, or sharing a row
+    MemEnv env;
+    std::vector<std::shared_ptr<const SegmentReader>> inputs;
+    std::map<std::string, Samples> want;
+    for (int i = 0; i < 2; ++i) {
+      const Timestamp first = kStart + i * apart;
+      Model part;
+      for (int r = 0; r < 5; ++r) {
+        part.rows[Model::SourceText(series("same"))].push_back(first + r * 10);
+      }
+      put(&part, series("same"), first, -0.0);
+      put(&part, series("nan"), first, std::bit_cast<double>(uint64_t{0x7ff8000000000001}));
+      put(&part, series("stale"), first, model::StaleMarker());
+      put(&part, series("changes"), first, i + 1);
+      if (i == 1) put(&part, series("late"), first, 7);
+      for (const auto& [name, samples] : part.series) {
+        // Of equal timestamps the first input's stays.
+        want[name].insert(samples.begin(), samples.end());
+      }
+      const std::string path = std::to_string(i) + ".seg";
+      Write(env, path, part, NewMeta(env, 1, kStart, static_cast<uint64_t>(i) + 1));
+      inputs.push_back(OpenOrFail(env, path));
+    }
+    DroppedSamples dropped;
+    MergeOptions options;
+    options.dropped = &dropped;
+    BOOST_REQUIRE(
+        MergeSegments(env, inputs, "day.seg", NewMeta(env, kMaxSegmentLevel, 0, 0), options));
+    const auto day = OpenOrFail(env, "day.seg");
+    BOOST_TEST(day->Verify().ok());
+    BOOST_TEST((ReadAll(*day, {}, TimeRange()) == want));
+    BOOST_TEST(dropped.equal == (apart == 40 ? 3u : 0u));
+    BOOST_TEST(dropped.unequal == (apart == 40 ? 1u : 0u));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(TimestampsThatDoNotAscendGiveNoFile) {
   MemEnv env;
   const std::vector<Timestamp> rows = {kStart, kStart + 5, kStart + 5};
