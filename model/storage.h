@@ -272,6 +272,16 @@ class SeriesSelection {
 
 using MatcherSet = std::vector<Matcher>;
 
+// How much of names, values or series a label call may answer with.
+struct LabelHints {
+  LabelHints() = default;
+  LabelHints(size_t most) : limit(most) {}  // NOLINT: most callers have nothing but a limit
+
+  size_t limit = 0;  // at most this many; 0 = all
+  // As of SelectHints: asked as the answer grows; an error ends the call with that error.
+  std::function<Status(uint64_t bytes)> charge;
+};
+
 struct ExemplarSeries {
   Labels series_labels;
   std::vector<Exemplar> exemplars;
@@ -288,14 +298,16 @@ class Snapshot {
                                                           TimeRange range,
                                                           const SelectHints& hints) const = 0;
   // The label calls answer from the index, without samples. `matcher_sets` are or-ed; none =
-  // everything. Sorted. limit 0 = all.
+  // everything. Sorted.
   virtual Result<std::vector<std::string>> LabelNames(std::span<const MatcherSet> matcher_sets,
-                                                      TimeRange range, size_t limit) const = 0;
+                                                      TimeRange range,
+                                                      const LabelHints& hints) const = 0;
   virtual Result<std::vector<std::string>> LabelValues(std::string_view name,
                                                        std::span<const MatcherSet> matcher_sets,
-                                                       TimeRange range, size_t limit) const = 0;
+                                                       TimeRange range,
+                                                       const LabelHints& hints) const = 0;
   virtual Result<std::vector<Labels>> Series(std::span<const MatcherSet> matcher_sets,
-                                             TimeRange range, size_t limit) const = 0;
+                                             TimeRange range, const LabelHints& hints) const = 0;
   virtual Result<std::vector<ExemplarSeries>> Exemplars(std::span<const MatcherSet> matcher_sets,
                                                         TimeRange range) const = 0;
 };

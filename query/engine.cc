@@ -95,6 +95,11 @@ EngineMemory Engine::memory() const {
   return {.used_bytes = all.used(), .peak_bytes = all.peak(), .limit_bytes = all.limit()};
 }
 
+std::unique_ptr<Budget> Engine::NewRequestBudget() const {
+  return std::make_unique<Budget>("this request", impl_->memory->QueryMax(QueryLane::kUser),
+                                  &impl_->memory->users);
+}
+
 Result<std::shared_ptr<const void>> Engine::ChargeResult(const Value& value) const {
   auto held = std::make_shared<ResultMemory>();
   held->budgets = impl_->memory;
@@ -175,26 +180,36 @@ Result<QueryResult> Engine::Impl::Execute(const model::Queryable& store, std::st
   NodeProfile profile("");
 
   QueryResult result;
-  result.stats.prepare_seconds = SecondsSince(begun);
+  const double prepare_seconds = SecondsSince(begun);
   const Clock::time_point prepared = Clock::now();
+  const auto tell = [&](QueryStats* stats) {
+    stats->resolution = context.ReportResolution();
+    stats->prepare_seconds = prepare_seconds;
+    stats->inner_eval_seconds = SecondsSince(prepared);
+    stats->exec_total_seconds = SecondsSince(begun);
+    stats->cpu_seconds =
+        ThreadCpuSeconds() - cpu_begun + static_cast<double>(context.helper_cpu_nanos.load()) / 1e9;
+    FillStats(context, stats);
+    stats->queue_seconds = query_options.queue_seconds;
+  };
   const auto held = std::make_shared<ResultMemory>();
   held->budgets = memory;
-  try {
-    TOCSIN_ASSIGN_OR_RETURN(result.value,
-                            Evaluate(*expr, &context, query_options.explain ? &profile : nullptr));
-    TOCSIN_TRY(held->charge.Grow(memory->Of(query_options.lane), HeldBytes(result.value)));
-  } catch (const std::bad_alloc&) {
-    return Error(Code::kResourceExhausted, "out of memory");
+  const Status evaluated = [&]() -> Status {
+    try {
+      TOCSIN_ASSIGN_OR_RETURN_STATUS(
+          result.value, Evaluate(*expr, &context, query_options.explain ? &profile : nullptr));
+      return held->charge.Grow(memory->Of(query_options.lane), HeldBytes(result.value));
+    } catch (const std::bad_alloc&) {
+      return Status(Code::kResourceExhausted, "out of memory");
+    }
+  }();
+  if (!evaluated.ok()) {
+    if (query_options.probe != nullptr) tell(&query_options.probe->failed);
+    return Error(evaluated);
   }
   result.memory = held;
-  result.stats.resolution = context.ReportResolution();
+  tell(&result.stats);
   result.annotations = context.annotations.Take();
-  result.stats.inner_eval_seconds = SecondsSince(prepared);
-  result.stats.exec_total_seconds = SecondsSince(begun);
-  result.stats.cpu_seconds =
-      ThreadCpuSeconds() - cpu_begun + static_cast<double>(context.helper_cpu_nanos.load()) / 1e9;
-  FillStats(context, &result.stats);
-  result.stats.queue_seconds = query_options.queue_seconds;
   if (query_options.explain) result.plan = std::make_shared<const PlanNode>(profile.ToPlan());
   return result;
 }

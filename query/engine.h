@@ -21,6 +21,7 @@
 #include <memory>
 #include <string_view>
 
+#include "base/budget.h"
 #include "base/status.h"
 #include "model/storage.h"
 #include "query/language_options.h"
@@ -48,6 +49,8 @@ struct QueryProbe {
   std::atomic<bool> cancel = false;
   std::atomic<uint64_t> memory_bytes = 0;
   std::atomic<int64_t> samples_read = 0;
+  // Once it has ended: what it had cost if it failed. For who started it.
+  QueryStats failed;
 };
 
 struct QueryOptions {
@@ -78,6 +81,9 @@ class Engine {
   const EngineOptions& options() const;
   EngineMemory memory() const;  // of all queries, and of results that are still held
 
+  // What else answers users by series (label calls, federation) is bounded as one of their queries
+  // is. The engine outlives it.
+  std::unique_ptr<Budget> NewRequestBudget() const;
   // Charges users with a result that was put together elsewhere; what comes back holds the charge.
   Result<std::shared_ptr<const void>> ChargeResult(const Value& value) const;
 

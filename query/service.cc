@@ -144,14 +144,18 @@ Result<SharedResult> QueryService::Run(const QueryDescription& what, QueryOption
   options.probe = ticket.probe();
   options.lane = what.lane;
   shareable = shareable && what.lane == QueryLane::kUser && !options.explain;
-  Result<SharedResult> result = shareable ? RunShared(what, options, evaluate) : evaluate(options);
-  Finish(what, result, static_cast<double>(env_->MonotonicNanos() - begun_nanos) / 1e9);
+  bool joined = false;
+  Result<SharedResult> result =
+      shareable ? RunShared(what, options, evaluate, &joined) : evaluate(options);
+  const double seconds = static_cast<double>(env_->MonotonicNanos() - begun_nanos) / 1e9;
+  // Who waited for another's evaluation has cost nothing. A failure tells in the probe what it had.
+  Finish(what, result, result && !joined ? (*result)->stats : options.probe->failed, seconds);
   return result;
 }
 
 Result<SharedResult> QueryService::RunShared(const QueryDescription& what,
-                                             const QueryOptions& options,
-                                             const Evaluate& evaluate) {
+                                             const QueryOptions& options, const Evaluate& evaluate,
+                                             bool* joined) {
   const int64_t engine_timeout_ms = engine_->options().timeout_ms;
   const int64_t timeout_ms =
       options.timeout_ms > 0 ? std::min(options.timeout_ms, engine_timeout_ms) : engine_timeout_ms;
@@ -170,6 +174,7 @@ Result<SharedResult> QueryService::RunShared(const QueryDescription& what,
       // It will not give up long before this asker would.
       running->Join(options, options.probe);
       flight = running;
+      *joined = true;
       ++stats_.shared;
     }
   }
@@ -188,9 +193,7 @@ Result<SharedResult> QueryService::RunShared(const QueryDescription& what,
 }
 
 void QueryService::Finish(const QueryDescription& what, const Result<SharedResult>& result,
-                          double seconds) {
-  static const QueryStats kNoStats;
-  const QueryStats& stats = result ? (*result)->stats : kNoStats;
+                          const QueryStats& stats, double seconds) {
   const Status status = result ? Status::Ok() : result.error();
   if (status.code() == Code::kInvalidArgument) return;  // it was never a query
   const int64_t now_ms = env_->NowMs();

@@ -88,9 +88,10 @@ class QueryService {
   Result<SharedResult> Run(const QueryDescription& what, QueryOptions options, bool shareable,
                            const Evaluate& evaluate);
   Result<SharedResult> RunShared(const QueryDescription& what, const QueryOptions& options,
-                                 const Evaluate& evaluate) EXCLUDES(mu_);
-  void Finish(const QueryDescription& what, const Result<SharedResult>& result, double seconds)
-      EXCLUDES(mu_);
+                                 const Evaluate& evaluate, bool* joined) EXCLUDES(mu_);
+  // `stats`: what it has cost.
+  void Finish(const QueryDescription& what, const Result<SharedResult>& result,
+              const QueryStats& stats, double seconds) EXCLUDES(mu_);
 
   Engine* const engine_;
   const QueryServiceOptions options_;

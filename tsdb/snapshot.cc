@@ -11,12 +11,53 @@
 namespace tocsin::tsdb {
 namespace {
 
-std::vector<std::string> Sorted(std::set<std::string> names, size_t limit) {
-  std::vector<std::string> result(std::make_move_iterator(names.begin()),
-                                  std::make_move_iterator(names.end()));
-  if (limit > 0 && result.size() > limit) result.resize(limit);
-  return result;
-}
+// Asks LabelHints::charge in portions.
+class LabelCharge {
+ public:
+  explicit LabelCharge(const model::LabelHints& hints) : hints_(hints) {}
+
+  Status Add(uint64_t bytes) {
+    static constexpr uint64_t kPortionBytes = 64 * 1024;
+    if (!hints_.charge) return Status::Ok();
+    waiting_bytes_ += bytes;
+    if (waiting_bytes_ < kPortionBytes) return Status::Ok();
+    return hints_.charge(std::exchange(waiting_bytes_, 0));
+  }
+
+ private:
+  const model::LabelHints& hints_;
+  uint64_t waiting_bytes_ = 0;
+};
+
+// Names or values from several places.
+class NameSet {
+ public:
+  explicit NameSet(const model::LabelHints& hints) : hints_(hints), charge_(hints) {}
+
+  // After an error nothing is added any more.
+  void Add(std::string_view name) {
+    static constexpr uint64_t kNodeBytes = 80;  // and the string itself, in the set and the answer
+    if (!status_.ok() || !names_.emplace(name).second) return;
+    status_ = charge_.Add(kNodeBytes + 2 * name.size());
+  }
+  Result<std::vector<std::string>> Take() {
+    if (!status_.ok()) return std::unexpected(status_);
+    std::vector<std::string> result;
+    const size_t limit = hints_.limit > 0 ? hints_.limit : names_.size();
+    result.reserve(std::min(limit, names_.size()));
+    while (result.size() < limit && !names_.empty()) {
+      result.push_back(std::move(names_.extract(names_.begin()).value()));
+    }
+    return result;
+  }
+  const Status& status() const { return status_; }
+
+ private:
+  const model::LabelHints& hints_;
+  LabelCharge charge_;
+  Status status_;
+  std::set<std::string> names_;
+};
 
 }  // namespace
 
@@ -116,92 +157,111 @@ bool DatabaseSnapshot::DeletesMeet(model::TimeRange range) const {
 
 Status DatabaseSnapshot::VisitLabelParts(
     std::span<const model::MatcherSet> matcher_sets, model::TimeRange range,
-    const std::function<void(const model::Labels&)>& visit) const {
+    const model::LabelHints& hints, const std::function<void(const model::Labels&)>& visit) const {
   static const model::MatcherSet kEverything;
   const std::span<const model::MatcherSet> sets =
       matcher_sets.empty() ? std::span<const model::MatcherSet>(&kEverything, 1) : matcher_sets;
+  model::SelectHints select;
+  select.charge = hints.charge;
   for (const model::MatcherSet& matchers : sets) {
     TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::unique_ptr<Selection> selection,
-                                   Selection::Make(*this, matchers, range, {}));
+                                   Selection::Make(*this, matchers, range, select));
     selection->VisitLabelParts(visit);
   }
   return Status::Ok();
 }
 
 Result<std::vector<std::string>> DatabaseSnapshot::LabelNames(
-    std::span<const model::MatcherSet> matcher_sets, model::TimeRange range, size_t limit) const {
-  std::set<std::string> names;
+    std::span<const model::MatcherSet> matcher_sets, model::TimeRange range,
+    const model::LabelHints& hints) const {
+  NameSet names(hints);
   if (DeletesMeet(range)) {
-    TOCSIN_TRY(VisitLabelParts(matcher_sets, range, [&names](const model::Labels& part) {
-      for (const model::LabelView& label : part) names.emplace(label.name);
+    TOCSIN_TRY(VisitLabelParts(matcher_sets, range, hints, [&names](const model::Labels& part) {
+      for (const model::LabelView& label : part) names.Add(label.name);
     }));
-    return Sorted(std::move(names), limit);
+    return names.Take();
   }
   if (HeadMeets(range)) {
-    TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> found, index_.LabelNames(matcher_sets));
-    for (std::string& name : found) names.insert(std::move(name));
+    TOCSIN_ASSIGN_OR_RETURN(const std::vector<std::string> found, index_.LabelNames(matcher_sets));
+    for (const std::string& name : found) names.Add(name);
   }
   for (const SegmentReader* segment : Files(range)) {
-    auto more = segment->LabelNames(matcher_sets);
+    TOCSIN_TRY(names.status());
+    const auto more = segment->LabelNames(matcher_sets);
     if (!more) {
       TOCSIN_TRY(SkipDamage(*segment, more.error()));
       continue;
     }
-    for (std::string& name : *more) names.insert(std::move(name));
+    for (const std::string& name : *more) names.Add(name);
   }
-  return Sorted(std::move(names), limit);
+  return names.Take();
 }
 
 Result<std::vector<std::string>> DatabaseSnapshot::LabelValues(
     std::string_view name, std::span<const model::MatcherSet> matcher_sets, model::TimeRange range,
-    size_t limit) const {
-  std::set<std::string> values;
+    const model::LabelHints& hints) const {
+  NameSet values(hints);
   if (DeletesMeet(range)) {
-    TOCSIN_TRY(VisitLabelParts(matcher_sets, range, [&](const model::Labels& part) {
-      if (part.Has(name)) values.emplace(part.Get(name));
+    TOCSIN_TRY(VisitLabelParts(matcher_sets, range, hints, [&](const model::Labels& part) {
+      if (part.Has(name)) values.Add(part.Get(name));
     }));
-    return Sorted(std::move(values), limit);
+    return values.Take();
   }
   if (HeadMeets(range)) {
-    TOCSIN_ASSIGN_OR_RETURN(std::vector<std::string> found, index_.LabelValues(name, matcher_sets));
-    for (std::string& value : found) values.insert(std::move(value));
+    TOCSIN_ASSIGN_OR_RETURN(const std::vector<std::string> found,
+                            index_.LabelValues(name, matcher_sets));
+    for (const std::string& value : found) values.Add(value);
   }
   for (const SegmentReader* segment : Files(range)) {
-    auto more = segment->LabelValues(name, matcher_sets);
+    TOCSIN_TRY(values.status());
+    const auto more = segment->LabelValues(name, matcher_sets);
     if (!more) {
       TOCSIN_TRY(SkipDamage(*segment, more.error()));
       continue;
     }
-    for (std::string& value : *more) values.insert(std::move(value));
+    for (const std::string& value : *more) values.Add(value);
   }
-  return Sorted(std::move(values), limit);
+  return values.Take();
 }
 
 Result<std::vector<model::Labels>> DatabaseSnapshot::Series(
-    std::span<const model::MatcherSet> matcher_sets, model::TimeRange range, size_t limit) const {
+    std::span<const model::MatcherSet> matcher_sets, model::TimeRange range,
+    const model::LabelHints& hints) const {
   static const model::MatcherSet kEverything;
   const std::span<const model::MatcherSet> sets =
       matcher_sets.empty() ? std::span<const model::MatcherSet>(&kEverything, 1) : matcher_sets;
+  model::SelectHints select;
+  select.charge = hints.charge;
+  LabelCharge charge(hints);
+  std::vector<model::Labels> result;
   if (sets.size() == 1) {
     // In order by the ranks of sources and keys: no label set is compared with another.
-    model::SelectHints hints;
-    hints.sorted = true;
-    hints.limit = limit;
+    select.sorted = true;
+    select.limit = hints.limit;
     TOCSIN_ASSIGN_OR_RETURN(const std::unique_ptr<Selection> selection,
-                            Selection::Make(*this, sets[0], range, hints));
-    std::vector<model::Labels> result;
+                            Selection::Make(*this, sets[0], range, select));
+    TOCSIN_TRY(charge.Add(selection->size() * sizeof(model::Labels)));
     result.reserve(selection->size());
-    for (size_t i = 0; i < selection->size(); ++i) result.push_back(selection->LabelsAt(i));
+    for (size_t i = 0; i < selection->size(); ++i) {
+      result.push_back(selection->LabelsAt(i));
+      TOCSIN_TRY(charge.Add(result.back().packed().size()));
+    }
     return result;
   }
+  static constexpr uint64_t kNodeBytes = 48;
   std::set<model::Labels> series;
   for (const model::MatcherSet& matchers : sets) {
-    TOCSIN_ASSIGN_OR_RETURN(std::unique_ptr<Selection> selection,
-                            Selection::Make(*this, matchers, range, {}));
-    for (size_t i = 0; i < selection->size(); ++i) series.insert(selection->LabelsAt(i));
+    TOCSIN_ASSIGN_OR_RETURN(const std::unique_ptr<Selection> selection,
+                            Selection::Make(*this, matchers, range, select));
+    for (size_t i = 0; i < selection->size(); ++i) {
+      const auto [it, added] = series.insert(selection->LabelsAt(i));
+      if (added) TOCSIN_TRY(charge.Add(kNodeBytes + sizeof(model::Labels) + it->packed().size()));
+    }
   }
-  std::vector<model::Labels> result(series.begin(), series.end());
-  if (limit > 0 && result.size() > limit) result.resize(limit);
+  const size_t limit = hints.limit > 0 ? hints.limit : series.size();
+  while (result.size() < limit && !series.empty()) {
+    result.push_back(std::move(series.extract(series.begin()).value()));
+  }
   return result;
 }
 

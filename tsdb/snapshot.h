@@ -42,12 +42,15 @@ class DatabaseSnapshot final : public model::Snapshot {
       const model::MatcherSet& matchers, model::TimeRange range,
       const model::SelectHints& hints) const override;
   Result<std::vector<std::string>> LabelNames(std::span<const model::MatcherSet> matcher_sets,
-                                              model::TimeRange range, size_t limit) const override;
+                                              model::TimeRange range,
+                                              const model::LabelHints& hints) const override;
   Result<std::vector<std::string>> LabelValues(std::string_view name,
                                                std::span<const model::MatcherSet> matcher_sets,
-                                               model::TimeRange range, size_t limit) const override;
+                                               model::TimeRange range,
+                                               const model::LabelHints& hints) const override;
   Result<std::vector<model::Labels>> Series(std::span<const model::MatcherSet> matcher_sets,
-                                            model::TimeRange range, size_t limit) const override;
+                                            model::TimeRange range,
+                                            const model::LabelHints& hints) const override;
   Result<std::vector<model::ExemplarSeries>> Exemplars(
       std::span<const model::MatcherSet> matcher_sets, model::TimeRange range) const override;
 
@@ -70,6 +73,7 @@ class DatabaseSnapshot final : public model::Snapshot {
   bool DeletesMeet(model::TimeRange range) const;
   // Every source's and key's labels of the series that match and are not wholly deleted.
   Status VisitLabelParts(std::span<const model::MatcherSet> matcher_sets, model::TimeRange range,
+                         const model::LabelHints& hints,
                          const std::function<void(const model::Labels&)>& visit) const;
 
   const Head& head_;

@@ -9,6 +9,7 @@
 
 #include "api/api_router.h"
 #include "api/parameters.h"
+#include "api/request_memory.h"
 #include "base/env.h"
 #include "base/number.h"
 
@@ -30,15 +31,17 @@ struct LatestSample {
 
 // Appends the last float of each series, unless it says that the series ended.
 Status ReadLatest(const model::Snapshot& snapshot, const model::MatcherSet& matchers,
-                  model::TimeRange range, const HttpRequest& request,
+                  model::TimeRange range, RequestMemory* memory,
                   std::unordered_set<model::Labels, model::LabelsHash>* seen,
                   std::vector<LatestSample>* samples) {
+  model::SelectHints select;
+  select.charge = memory->charge();
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::unique_ptr<model::SeriesSelection> selection,
-                                 snapshot.Select(matchers, range, {}));
+                                 snapshot.Select(matchers, range, select));
   const std::unique_ptr<model::ColumnReader> reader = selection->NewReader();
   model::ColumnBatch batch;
   for (size_t first = 0; first < selection->size(); first += kSeriesPerRead) {
-    if (request.cancelled()) return Status(Code::kCancelled, "client is gone");
+    TOCSIN_RETURN_IF_ERROR(memory->Charge(0));
     const size_t count = std::min(kSeriesPerRead, selection->size() - first);
     TOCSIN_RETURN_IF_ERROR(reader->Read(first, count, &batch));
     for (size_t i = 0; i < count; ++i) {
@@ -49,6 +52,9 @@ Status ReadLatest(const model::Snapshot& snapshot, const model::MatcherSet& matc
         continue;
       }
       model::Labels labels = selection->LabelsAt(first + i);
+      // In both lists, and a node.
+      static constexpr uint64_t kSeriesBytes = 64 + sizeof(LatestSample);
+      TOCSIN_RETURN_IF_ERROR(memory->Charge(kSeriesBytes + 2 * labels.packed().size()));
       if (!seen->insert(labels).second) continue;
       samples->push_back({std::move(labels), column.timestamps.back(), column.values.back()});
     }
@@ -139,6 +145,12 @@ class PageWriter {
   std::string last_name_;
 };
 
+int StatusOf(const Status& status) {
+  const bool refused =
+      status.code() == Code::kResourceExhausted || status.code() == Code::kDeadlineExceeded;
+  return refused ? 503 : 500;
+}
+
 void Federate(const Dependencies& deps, const HttpRequest& request, HttpResponse* response) {
   const FormParams params = FormParams::FromRequest(request);
   if (!params.error().empty()) {
@@ -151,11 +163,12 @@ void Federate(const Dependencies& deps, const HttpRequest& request, HttpResponse
   // The lookback is open at its far end.
   const model::TimeRange range{now_ms - deps.engine->options().lookback_delta_ms + 1, now_ms};
   const std::unique_ptr<model::Snapshot> snapshot = deps.store->Pin();
+  RequestMemory memory(deps, request);
   std::unordered_set<model::Labels, model::LabelsHash> seen;
   std::vector<LatestSample> samples;
   for (const model::MatcherSet& matchers : *sets) {
-    const Status status = ReadLatest(*snapshot, matchers, range, request, &seen, &samples);
-    if (!status.ok()) return response->SetPlainError(500, status.message());
+    const Status status = ReadLatest(*snapshot, matchers, range, &memory, &seen, &samples);
+    if (!status.ok()) return response->SetPlainError(StatusOf(status), status.message());
   }
   std::erase_if(samples, [](const LatestSample& s) { return s.labels.MetricName().empty(); });
   std::sort(samples.begin(), samples.end(), [](const LatestSample& a, const LatestSample& b) {

@@ -3,6 +3,7 @@
 #include "api/api_router.h"
 #include "api/json_results.h"
 #include "api/parameters.h"
+#include "api/request_memory.h"
 
 namespace tocsin::api {
 namespace {
@@ -31,7 +32,9 @@ void LabelNames(const Dependencies& deps, const HttpRequest& request, HttpRespon
   TOCSIN_API_ASSIGN(const size_t limit, response, LimitParameter(params));
   TOCSIN_API_ASSIGN(const model::TimeRange range, response, RangeParameters(params));
   TOCSIN_API_ASSIGN(const std::vector<model::MatcherSet> sets, response, MatchParameters(params));
-  RespondStrings(deps.store->Pin()->LabelNames(sets, range, LimitToAskFor(limit)), limit, response);
+  RequestMemory memory(deps, request);
+  RespondStrings(deps.store->Pin()->LabelNames(sets, range, memory.Hints(LimitToAskFor(limit))),
+                 limit, response);
 }
 
 void LabelValues(const Dependencies& deps, const HttpRequest& request, HttpResponse* response) {
@@ -44,8 +47,10 @@ void LabelValues(const Dependencies& deps, const HttpRequest& request, HttpRespo
   TOCSIN_API_ASSIGN(const size_t limit, response, LimitParameter(params));
   TOCSIN_API_ASSIGN(const model::TimeRange range, response, RangeParameters(params));
   TOCSIN_API_ASSIGN(const std::vector<model::MatcherSet> sets, response, MatchParameters(params));
-  RespondStrings(deps.store->Pin()->LabelValues(name, sets, range, LimitToAskFor(limit)), limit,
-                 response);
+  RequestMemory memory(deps, request);
+  RespondStrings(
+      deps.store->Pin()->LabelValues(name, sets, range, memory.Hints(LimitToAskFor(limit))), limit,
+      response);
 }
 
 void Series(const Dependencies& deps, const HttpRequest& request, HttpResponse* response) {
@@ -61,8 +66,9 @@ void Series(const Dependencies& deps, const HttpRequest& request, HttpResponse* 
   TOCSIN_API_ASSIGN(const model::TimeRange range, response, RangeParameters(params));
   const Parsed<std::vector<model::MatcherSet>> sets = MatchParameters(params);
   if (!sets) return RespondError(response, InvalidParameter("match[]", sets.error().message));
+  RequestMemory memory(deps, request);
   Result<std::vector<model::Labels>> series =
-      deps.store->Pin()->Series(*sets, range, LimitToAskFor(limit));
+      deps.store->Pin()->Series(*sets, range, memory.Hints(LimitToAskFor(limit)));
   if (!series) return RespondError(response, FromStatus(series.error()));
   std::vector<std::string> warnings;
   CutToLimit(limit, &*series, &warnings);

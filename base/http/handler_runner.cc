@@ -121,6 +121,7 @@ class HandlerRunner::Processor final : public httplib::Server {
  private:
   void Handle(const httplib::Request& request, httplib::Response* to) {
     HttpResponse response(runner_.response_budget_);
+    response.body.StopWhen(exchange_->request.client_gone);
     runner_.Answer(*exchange_, &response);
     if (response.body.overflowed()) {
       response = HttpResponse(runner_.response_budget_);
@@ -209,6 +210,7 @@ void HandlerRunner::Encode(const HttpRequest& request, HttpResponse* response) {
   const ContentEncoding encoding = NegotiateEncoding(request.headers.Joined("Accept-Encoding"));
   if (encoding == ContentEncoding::kIdentity) return;
   ResponseBody compressed(response_budget_);
+  compressed.StopWhen(request.client_gone);
   if (!compressor_.Compress(encoding, &response->body, &compressed) || compressed.overflowed()) {
     *response = HttpResponse(response_budget_);
     AnswerOverload(options_, request, Overload::kResponseMemory, response);

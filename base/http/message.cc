@@ -61,6 +61,7 @@ ResponseBody& ResponseBody::operator=(ResponseBody&& other) noexcept {
   if (this == &other) return *this;
   Clear();
   budget_ = other.budget_;
+  unwanted_ = std::move(other.unwanted_);
   sealed_ = std::move(other.sealed_);
   tail_ = std::move(other.tail_);
   sealed_bytes_ = std::exchange(other.sealed_bytes_, 0);
@@ -90,7 +91,9 @@ void ResponseBody::AppendPiece(std::string piece) {
 // The piece is charged when it is complete; what is in tail_ alone is bounded by its producer.
 void ResponseBody::Flush() {
   if (tail_.empty()) return;
-  if (overflowed_ || (budget_ != nullptr && !budget_->Charge(tail_.size()).ok())) {
+  const bool unwanted =
+      sealed_bytes_ > 0 && unwanted_ != nullptr && unwanted_->load(std::memory_order_relaxed);
+  if (overflowed_ || unwanted || (budget_ != nullptr && !budget_->Charge(tail_.size()).ok())) {
     Clear();
     overflowed_ = true;
     return;

@@ -86,6 +86,11 @@ class ResponseBody {
   void MaybeFlush() {
     if (tail_.size() >= kPieceBytes) Flush();
   }
+  // Once this is set (HttpRequest::client_gone) nobody wants an answer of more than one piece: as
+  // over budget. Shorter ones are sent even so, to clients that closed their sending half only.
+  void StopWhen(std::shared_ptr<const std::atomic<bool>> unwanted) {
+    unwanted_ = std::move(unwanted);
+  }
   void Flush();
   void Clear();
 
@@ -101,6 +106,7 @@ class ResponseBody {
 
  private:
   Budget* budget_ = nullptr;
+  std::shared_ptr<const std::atomic<bool>> unwanted_;  // may be null
   std::deque<std::string> sealed_;
   std::string tail_;
   size_t sealed_bytes_ = 0;

@@ -148,6 +148,11 @@ int Explain(const ExplainRequest& request, const Console& console) {
 
 int RunPromql(std::span<const std::string> args, const Console& console) {
   const std::string command = args.empty() ? "" : args.front();
+  // Also an expression, but never meant as one.
+  if (!args.empty() && (args.back() == "--help" || args.back() == "-h")) {
+    console.out(kUsage);
+    return 0;
+  }
   if (args.size() == 2 && command == "format") return Format(ExpressionOf(args[1]), console);
   if (args.size() == 2 && command == "parse") return Parse(ExpressionOf(args[1]), console);
   if (command == "explain") {

@@ -133,10 +133,14 @@ class SetOperator final : public Operator {
 
   Status Open() override;
   size_t series_count() const override {
-    return op_ == BinaryOp::kOr ? lhs_labels_.size() + rhs_->series_count() : lhs_->series_count();
+    return op_ == BinaryOp::kOr ? lhs_labels_.size() + rhs_->series_count()
+                                : label_source_->series_count();
   }
   model::Labels LabelsAt(size_t series) const override;
   bool DropsName(size_t series) const override;
+  const Operator& LabelSource() const override {
+    return label_source_ == nullptr ? *this : *label_source_;
+  }
   bool HasSingleName() const override { return single_name_; }
   std::unique_ptr<Cursor> NewCursor() const override;
 
@@ -149,7 +153,8 @@ class SetOperator final : public Operator {
   const BinaryOp op_;
   const VectorMatching matching_;
   const bool single_name_;
-  OperatorPtr lhs_;  // null for `or` once it was read
+  OperatorPtr lhs_;                         // null for `or` once it was read
+  const Operator* label_source_ = nullptr;  // of `and` and `unless`: below lhs_
   const OperatorPtr rhs_;
   // Of `or`: its left side is needed twice, for its signatures and for the answer, and chains of
   // `or` grow to the left.

@@ -45,6 +45,9 @@ class Operator {
   virtual model::Labels LabelsAt(size_t series) const = 0;
   // True: the series' name is to be dropped at the end of the query (delayed name removal).
   virtual bool DropsName(size_t series) const;
+  // Who knows the labels: this operator, or the one below that has the same series. Asked once it
+  // is open; a chain of a thousand `and` is not to be walked down for every series at every link.
+  virtual const Operator& LabelSource() const { return *this; }
   // True: no two series differ in the metric name (and type and unit) alone.
   virtual bool HasSingleName() const = 0;
   // The value at every step when it is known before Open; else null.

@@ -17,6 +17,7 @@ void SetOperator::MarkPresent(const Batch& batch, size_t row, uint32_t group) {
 Status SetOperator::Open() {
   TOCSIN_RETURN_IF_ERROR(lhs_->Open());
   TOCSIN_RETURN_IF_ERROR(rhs_->Open());
+  if (op_ != BinaryOp::kOr) label_source_ = &lhs_->LabelSource();
   TOCSIN_ASSIGN_OR_RETURN_STATUS(
       const size_t groups, HashSignatures(matching_, *lhs_, *rhs_, &group_of_lhs_, &group_of_rhs_));
   TOCSIN_RETURN_IF_ERROR(charge_.Grow(&context_->memory, groups * grid_.count));
@@ -42,13 +43,13 @@ Status SetOperator::OpenOr() {
 }
 
 Labels SetOperator::LabelsAt(size_t series) const {
-  if (lhs_ != nullptr) return lhs_->LabelsAt(series);
+  if (label_source_ != nullptr) return label_source_->LabelsAt(series);
   const size_t left = lhs_labels_.size();
   return series < left ? lhs_labels_[series] : rhs_->LabelsAt(series - left);
 }
 
 bool SetOperator::DropsName(size_t series) const {
-  if (lhs_ != nullptr) return lhs_->DropsName(series);
+  if (label_source_ != nullptr) return label_source_->DropsName(series);
   const size_t left = lhs_labels_.size();
   return series < left ? lhs_drops_name_[series] : rhs_->DropsName(series - left);
 }

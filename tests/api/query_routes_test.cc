@@ -155,6 +155,28 @@ BOOST_AUTO_TEST_CASE(GoneClientsEndTheQuery) {
   BOOST_TEST(answer.body.starts_with(R"({"status":"error","errorType":"canceled","error":")"));
 }
 
+BOOST_AUTO_TEST_CASE(ListsOfSeriesAreBoundedAsQueriesAre) {
+  client_gone.store(true);
+  for (const std::string target : {"/api/v1/series?match[]=up", "/api/v1/labels",
+                                   "/api/v1/label/job/values", "/federate?match[]=up"}) {
+    BOOST_TEST_CONTEXT(target) { BOOST_TEST(Get(target).status == (target[1] == 'f' ? 500 : 499)); }
+  }
+  client_gone.store(false);
+  // Nothing is left for users.
+  const auto all = engine.NewRequestBudget();
+  const auto rest = engine.NewRequestBudget();
+  BOOST_REQUIRE(all->Charge(all->limit()).ok());
+  BOOST_REQUIRE(rest->Charge(rest->limit()).ok());
+  const Answer series = Get("/api/v1/series?match[]=up");
+  BOOST_TEST(series.status == 422);
+  BOOST_TEST(series.body.find("memory of users' queries") != std::string::npos, series.body);
+  BOOST_TEST(Get("/federate?match[]=up").status == 503);
+  all->Release(all->limit());
+  rest->Release(rest->limit());
+  BOOST_TEST(Get("/api/v1/series?match[]=up").status == 200);
+  BOOST_TEST(engine.memory().used_bytes == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(FormsCountFirst) {
   const Answer answer = PostForm("/api/v1/query?query=2&time=9", "query=1");
   BOOST_TEST(answer.body ==

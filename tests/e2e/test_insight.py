@@ -121,3 +121,4 @@ def test_promql_tools():
     bad = run("format", "sum(")
     assert bad.returncode == 1 and bad.stderr == "1:5: parse error: unclosed left parenthesis\n"
     assert run("format").returncode == 2
+    assert run("format", "--help").stdout.startswith("usage: tocsin promql") and run("--help").returncode == 0

@@ -427,6 +427,24 @@ BOOST_AUTO_TEST_CASE(WhoLeavesDoesNotStopTheOthers) {
   BOOST_TEST(second.has_value());
 }
 
+// The worst queries are those that end with an error: they are to be seen in the top queries.
+BOOST_AUTO_TEST_CASE(FailuresTellWhatTheyHaveCost) {
+  Fixture fixture;
+  ChangingStore store;
+  for (int i = 0; i < 10; ++i) store.Add(0, 1'000'000 + i * 1000, i);
+  store.Publish();
+  const auto result = fixture.Range(
+      store, R"(a_total + on () (a_total or label_replace(a_total, "x", "y", "", "")))", 1'000'000,
+      1'009'000, 9'000);
+  BOOST_REQUIRE(!result.has_value());
+  const auto top = fixture.service.top().List(TopOrder::kCpu, 10);
+  BOOST_REQUIRE(top.size() == 1u);
+  BOOST_TEST(top[0].failures == 1u);
+  BOOST_TEST(top[0].cpu_seconds > 0);
+  BOOST_TEST(top[0].peak_bytes > 0u);
+  BOOST_TEST(top[0].samples_read > 0);
+}
+
 BOOST_AUTO_TEST_CASE(TheLogIsThatOfTheReference) {
   Fixture fixture;
   ChangingStore store;

@@ -130,29 +130,30 @@ class FakeQueryable final : public model::Queryable {
     }
     Result<std::vector<std::string>> LabelNames(std::span<const model::MatcherSet> sets,
                                                 model::TimeRange range,
-                                                size_t limit) const override {
+                                                const model::LabelHints& hints) const override {
       std::set<std::string> names;
       Visit(sets, range, [&](const model::Labels& labels, const StoredSeries&) {
         for (const model::LabelView label : labels) names.emplace(label.name);
       });
-      return Cut(names, limit);
+      return Cut(names, hints);
     }
     Result<std::vector<std::string>> LabelValues(std::string_view name,
                                                  std::span<const model::MatcherSet> sets,
                                                  model::TimeRange range,
-                                                 size_t limit) const override {
+                                                 const model::LabelHints& hints) const override {
       std::set<std::string> values;
       Visit(sets, range, [&](const model::Labels& labels, const StoredSeries&) {
         if (labels.Has(name)) values.emplace(labels.Get(name));
       });
-      return Cut(values, limit);
+      return Cut(values, hints);
     }
     Result<std::vector<model::Labels>> Series(std::span<const model::MatcherSet> sets,
-                                              model::TimeRange range, size_t limit) const override {
+                                              model::TimeRange range,
+                                              const model::LabelHints& hints) const override {
       std::set<model::Labels> series;
       Visit(sets, range,
             [&](const model::Labels& labels, const StoredSeries&) { series.insert(labels); });
-      return Cut(series, limit);
+      return Cut(series, hints);
     }
     Result<std::vector<model::ExemplarSeries>> Exemplars(std::span<const model::MatcherSet> sets,
                                                          model::TimeRange range) const override {
@@ -179,9 +180,10 @@ class FakeQueryable final : public model::Queryable {
       }
     }
     template <typename T>
-    static std::vector<T> Cut(const std::set<T>& items, size_t limit) {
+    static Result<std::vector<T>> Cut(const std::set<T>& items, const model::LabelHints& hints) {
+      if (hints.charge) TOCSIN_TRY(hints.charge(items.size() * sizeof(T)));
       std::vector<T> cut(items.begin(), items.end());
-      if (limit > 0 && cut.size() > limit) cut.resize(limit);
+      if (hints.limit > 0 && cut.size() > hints.limit) cut.resize(hints.limit);
       return cut;
     }
 

@@ -36,18 +36,19 @@ class SamplesOnly final : public model::Queryable {
     }
     Result<std::vector<std::string>> LabelNames(std::span<const model::MatcherSet> sets,
                                                 model::TimeRange range,
-                                                size_t limit) const override {
-      return snapshot_->LabelNames(sets, range, limit);
+                                                const model::LabelHints& hints) const override {
+      return snapshot_->LabelNames(sets, range, hints);
     }
     Result<std::vector<std::string>> LabelValues(std::string_view name,
                                                  std::span<const model::MatcherSet> sets,
                                                  model::TimeRange range,
-                                                 size_t limit) const override {
-      return snapshot_->LabelValues(name, sets, range, limit);
+                                                 const model::LabelHints& hints) const override {
+      return snapshot_->LabelValues(name, sets, range, hints);
     }
     Result<std::vector<model::Labels>> Series(std::span<const model::MatcherSet> sets,
-                                              model::TimeRange range, size_t limit) const override {
-      return snapshot_->Series(sets, range, limit);
+                                              model::TimeRange range,
+                                              const model::LabelHints& hints) const override {
+      return snapshot_->Series(sets, range, hints);
     }
     Result<std::vector<model::ExemplarSeries>> Exemplars(std::span<const model::MatcherSet> sets,
                                                          model::TimeRange range) const override {

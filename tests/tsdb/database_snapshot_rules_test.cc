@@ -89,6 +89,9 @@ BOOST_AUTO_TEST_CASE(LabelCallsAnswerFromHeadAndSegments) {
   BOOST_TEST(*snapshot->LabelValues("job", std::span(&only_b, 1), {}, 0) == (Strings{"k"}));
   BOOST_TEST(snapshot->Series(std::span(&only_b, 1), {}, 0)->size() == 1u);
   BOOST_TEST(snapshot->LabelNames({}, {0, 1000}, 0)->empty());
+  model::LabelHints none;
+  none.charge = [](uint64_t) { return Status(Code::kResourceExhausted, "no"); };
+  BOOST_TEST(!snapshot->Series(std::span(&only_b, 1), {}, none).has_value());
   std::vector<uint32_t> groups_of;
   std::vector<Labels> groups;
   const std::vector<std::string> by{"job"};
