@@ -457,7 +457,7 @@ Result<SnapshotContents> Compactor::SealForSnapshot(bool skip_head) {
   const std::vector<WindowUse> windows = OpenWindows({});
   for (const WindowUse& window : windows)
     TOCSIN_TRY(SealWindow(window.window_ms, window.window_ms, *pin));
-  for (const Version::Segment& segment : store_.Current()->segments) {
+  for (const auto pinned = store_.Current(); const Version::Segment& segment : pinned->segments) {
     if (!known.contains(segment->meta().id)) contents.version.segments.push_back(segment);
   }
   pin.reset();
@@ -563,7 +563,8 @@ void Compactor::DropResidentPages() {
   const int64_t monotonic = env_.MonotonicNanos() / 1'000'000;
   if (monotonic < next_drop_ms_) return;
   next_drop_ms_ = monotonic + kDropPagesMs;
-  for (const Version::Segment& segment : store_.Current()->segments) segment->DropResidentPages();
+  for (const auto pinned = store_.Current(); const Version::Segment& segment : pinned->segments)
+    segment->DropResidentPages();
 }
 
 // Rows of the past, as a backfill or a sender that catches up brings them, would stay in memory

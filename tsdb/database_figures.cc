@@ -113,7 +113,7 @@ DatabaseSizes DatabaseImpl::sizes() const {
 
 std::vector<StoredSegment> DatabaseImpl::Segments() const {
   std::vector<StoredSegment> segments;
-  for (const Version::Segment& segment : store_->Current()->segments) {
+  for (const auto pinned = store_->Current(); const Version::Segment& segment : pinned->segments) {
     const SegmentMeta& meta = segment->meta();
     segments.push_back({meta.id.bytes, meta.level, meta.range, meta.column_count, meta.sample_count,
                         meta.file_bytes});

@@ -143,7 +143,7 @@ Status Retention::DropExpired(const StoragePolicy& policy, const Held& held) {
   if (MonotonicMs(env_) < no_delete_before_ms_) return Status::Ok();
   const model::Timestamp reference = Reference();
   std::vector<Version::Segment> gone;
-  for (const Version::Segment& segment : store_.Current()->segments) {
+  for (const auto pinned = store_.Current(); const Version::Segment& segment : pinned->segments) {
     if (!HasSamples(segment->meta())) continue;
     const std::vector<bool> expired = ExpiredAt(policy, reference, segment->meta().range.max_ms);
     if (expired.empty() || held(segment->meta())) continue;
@@ -225,7 +225,7 @@ Status Retention::MakeRoom(uint64_t bytes, model::Timestamp before_ms, const Hel
   if (enough()) return Status::Ok();
   std::vector<Version::Segment> oldest;
   uint64_t deletable = 0;
-  for (const Version::Segment& segment : store_.Current()->segments) {
+  for (const auto pinned = store_.Current(); const Version::Segment& segment : pinned->segments) {
     const SegmentMeta& meta = segment->meta();
     if (!HasSamples(meta) || meta.range.max_ms >= before_ms || held(meta)) continue;
     oldest.push_back(segment);

@@ -248,7 +248,7 @@ Status RollupStore::RunRound(const CurrentVersion& current, const StoragePolicy&
       &expired));
   counters_.deleted.fetch_add(expired, std::memory_order_relaxed);
   std::vector<Version::Segment> due;
-  for (const Version::Segment& segment : current()->segments) {
+  for (const auto pinned = current(); const Version::Segment& segment : pinned->segments) {
     if (due.size() < segments_max && !Lacking(segment->meta(), policy, now_ms).empty())
       due.push_back(segment);
   }
