@@ -7,7 +7,7 @@
 //   noise  random doubles: nothing can be saved
 //   late   the samples of mix; a tenth of the rows come up to an hour after their time
 //
-// Usage: tsdb_disk_bench [days = 2] [series = 1000] [interval_s = 15] [directory]
+// Usage: tsdb_disk_bench [days = 2] [series = 1000] [interval_s = 15] [directory] [workload]
 #include <time.h>
 #include <unistd.h>
 
@@ -197,8 +197,12 @@ int main(int argc, char** argv) {
   const auto series = static_cast<size_t>(argc > 2 ? std::atoll(argv[2]) : 1000);
   const int64_t interval_ms = (argc > 3 ? std::atoll(argv[3]) : 15) * 1000;
   const std::string dir = argc > 4 ? argv[4] : "/tmp/tocsin-disk-bench-" + std::to_string(getpid());
-  Run("mix", Workload::kMix, dir, days, series, interval_ms);
-  Run("noise", Workload::kNoise, dir, days, series, interval_ms);
-  Run("late", Workload::kLate, dir, days, series, interval_ms);
+  const std::string only = argc > 5 ? argv[5] : "";
+  const auto run = [&](const char* name, Workload workload) {
+    if (only.empty() || only == name) Run(name, workload, dir, days, series, interval_ms);
+  };
+  run("mix", Workload::kMix);
+  run("noise", Workload::kNoise);
+  run("late", Workload::kLate);
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -246,6 +247,87 @@ BOOST_AUTO_TEST_CASE(OneSlotReadsLikeTheWholePage) {
         BOOST_REQUIRE_EQUAL(column.timestamps[i], want[slot][i].first);
         BOOST_REQUIRE_EQUAL(std::bit_cast<uint64_t>(column.values[i]), want[slot][i].second);
       }
+    }
+  }
+}
+
+// Late rows of some slots or all, stale ones and ones that come twice: each slot's samples ascend,
+// and of two at a timestamp the first stays.
+BOOST_AUTO_TEST_CASE(LateRowsAreReadInTheirPlaces) {
+  for (const bool whole : {true, false}) {
+    std::mt19937_64 random(whole ? 21 : 22);
+    constexpr uint32_t kSlots = 150;
+    Page page(0, 0);
+    page.Resize(kSlots);
+    FrameEncoder encoder;
+    std::vector<std::map<Timestamp, uint64_t>> want(kSlots);
+    std::vector<double> values(kSlots);
+    std::vector<Timestamp> missing;  // rows that come late, some of them twice
+    uint64_t commit = 0;
+    uint64_t equal = 0;
+    uint64_t unequal = 0;
+    const auto put = [&](FrameKind kind, Timestamp t) {
+      page.PrepareRow(t);
+      encoder.Begin(kind, page.states);
+      for (uint32_t slot = 0; slot < kSlots; ++slot) {
+        if (!whole && random() % 4 == 0) {
+          if (kind == FrameKind::kFull && page.states.is_live(slot)) encoder.AddAbsent(slot);
+          continue;
+        }
+        if (random() % 3 == 0)
+          values[slot] = NextValue(random, static_cast<int>(slot % 7), values[slot]);
+        const bool stale = kind == FrameKind::kLate && random() % 40 == 0;
+        const uint64_t bits = stale ? model::kStaleBits : std::bit_cast<uint64_t>(values[slot]);
+        const auto [known, fresh] = want[slot].emplace(t, bits);
+        if (!fresh) ++(known->second == bits ? equal : unequal);
+        if (stale) {
+          encoder.AddStale(slot);
+        } else {
+          encoder.AddValue(slot, values[slot]);
+        }
+      }
+      const std::string body(encoder.Finish());
+      const auto view = FrameView::ParseTrusted(body.data(), static_cast<uint32_t>(body.size()),
+                                                encoder.sections_offset());
+      page.Store(body, encoder.sections_offset(), view, t, t, t)->commit.store(++commit);
+    };
+    for (int row = 0; row < 400; ++row) {
+      const Timestamp t = 1'700'000'000'000 + row * 15'000;
+      if (random() % 8 == 0) {
+        missing.push_back(t);
+      } else {
+        put(whole || random() % 2 == 0 ? FrameKind::kFull : FrameKind::kPartial, t);
+      }
+      if (missing.empty() || random() % 8 != 0) continue;
+      const size_t at = random() % missing.size();
+      if (missing[at] == t) continue;
+      put(FrameKind::kLate, missing[at]);
+      if (whole || random() % 3 != 0) missing.erase(missing.begin() + static_cast<ptrdiff_t>(at));
+    }
+    const SealedCuts nothing;
+    std::vector<uint32_t> all(kSlots);
+    for (uint32_t slot = 0; slot < kSlots; ++slot) all[slot] = slot;
+    std::vector<model::Column> columns(kSlots);
+    model::ColumnBatch batch;
+    PageReader together(page, {commit, &nothing, {}});
+    together.ReadSlots(all, &batch, columns.data());
+    PageReader one_by_one(page, {commit, &nothing, {}});
+    for (uint32_t slot = 0; slot < kSlots; ++slot) {
+      model::Column one;
+      one_by_one.ReadSlot(slot, &batch, &one);
+      for (const model::Column& column : {one, columns[slot]}) {
+        BOOST_REQUIRE_EQUAL(column.values.size(), want[slot].size());
+        size_t i = 0;
+        for (const auto& [t, bits] : want[slot]) {
+          BOOST_REQUIRE_EQUAL(column.timestamps[i], t);
+          BOOST_REQUIRE_EQUAL(std::bit_cast<uint64_t>(column.values[i++]), bits);
+        }
+      }
+    }
+    BOOST_TEST((equal > 0 && unequal > 0) != whole);
+    for (const PageReader* reader : {&together, &one_by_one}) {
+      BOOST_TEST(reader->equal_dropped() == equal);
+      BOOST_TEST(reader->unequal_dropped() == unequal);
     }
   }
 }

@@ -129,6 +129,10 @@ class HeadBatch final : public model::AppendBatch {
   struct PlainSets;
   static bool Spread(const Row& row, const Page& page, std::span<const Sample> samples,
                      PlainSets* sets);
+  // The usual late rows: floats, each of them older than its slot's last. False when it is another
+  // kind; then nothing has happened.
+  bool WriteLateRow(const Row& row, Page& page, std::span<const Sample> samples,
+                    const Bounds& bounds);
   void WriteRound(uint32_t row_number, Page& page, bool first_round, std::vector<uint32_t>* samples,
                   const Bounds& bounds, model::CommitResult* result);
   void AddItem(FrameEncoder& encoder, const Row& row, const Page& page, const Sample& sample,

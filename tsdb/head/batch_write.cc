@@ -188,6 +188,39 @@ bool HeadBatch::WritePlainRow(const Row& row, Page& page, std::span<const Sample
   return true;
 }
 
+bool HeadBatch::WriteLateRow(const Row& row, Page& page, std::span<const Sample> samples,
+                             const Bounds& bounds) {
+  if (samples.empty() || row.has_extras || !bounds.late_allowed || row.row_ms < bounds.late_ms ||
+      row.row_ms > bounds.future_ms || row.row_ms >= page.newest_ms() ||
+      !page.states.starts_ms.empty())
+    return false;
+  DenseRow& dense = ThreadDenseRow();
+  uint64_t present[kWords] = {};
+  for (const Sample& sample : samples) {
+    const uint32_t at = sample.slot - page.number * kFrameSlotsMax;
+    CHECK(at < page.slots());
+    const uint64_t bit = uint64_t{1} << (at % 64);
+    if ((present[at / 64] & bit) != 0 || row.row_ms >= page.LastOf(at)) return false;
+    present[at / 64] |= bit;
+    dense.bits[at] = std::bit_cast<uint64_t>(sample.value);
+  }
+  FrameEncoder& encoder = PrepareFrames(*row.source, page, row.row_ms);
+  encoder.Begin(FrameKind::kLate, page.states);
+  for (uint32_t w = 0; w < page.states.live.size(); ++w) {
+    for (uint64_t rest = present[w]; rest != 0; rest &= rest - 1) {
+      const uint32_t at = 64 * w + static_cast<uint32_t>(std::countr_zero(rest));
+      if (dense.bits[at] == model::kStaleBits) {
+        encoder.AddStale(at);
+      } else {
+        encoder.AddValue(at, std::bit_cast<double>(dense.bits[at]));
+      }
+    }
+  }
+  StoreFrame(*row.source, page, row.row_ms, encoder);
+  late_samples_ += samples.size();
+  return true;
+}
+
 // Any other row, a frame (and one for what is late) at a time. Samples of a slot that this frame
 // has one of already stay in `samples` for the next.
 void HeadBatch::WriteRound(uint32_t row_number, Page& page, bool first_round,
@@ -299,7 +332,8 @@ void HeadBatch::WriteRound(uint32_t row_number, Page& page, bool first_round,
 void HeadBatch::WritePage(uint32_t row_number, Page& page, uint32_t begin, uint32_t end,
                           const Bounds& bounds, model::CommitResult* result) {
   const std::span<const Sample> samples(samples_.data() + begin, end - begin);
-  if (WritePlainRow(rows_[row_number], page, samples, bounds)) {
+  const Row& row = rows_[row_number];
+  if (WritePlainRow(row, page, samples, bounds) || WriteLateRow(row, page, samples, bounds)) {
     result->samples_committed += samples.size();
     return;
   }

@@ -208,6 +208,7 @@ void FrameEncoder::Begin(FrameKind kind, SlotStates& states) {
     late_.mode.assign(slots_, 0);
     late_.live.assign((slots_ + 63) / 64, 0);
     late_.starts_ms.clear();
+    late_hints_ = &states;
     states_ = &late_;
   }
   items_ = 0;
@@ -259,6 +260,24 @@ void FrameEncoder::EncodeXor(uint32_t slot, uint64_t difference, uint64_t bits) 
   PutItem(slot, plain == 6 ? FrameCode::kXor6 : plain == 7 ? FrameCode::kXor7 : FrameCode::kRaw8);
 }
 
+// The exponent that the slot's other values have, or none. False: nothing is known to fit.
+bool FrameEncoder::EncodeLate(uint32_t slot, uint64_t bits) {
+  const uint8_t hint = late_hints_->mode[slot];
+  const int exponent = hint & SlotStates::kExponentMask;
+  if ((hint & SlotStates::kNoisy) == 0) {
+    const int64_t decimal = DecimalOf(bits, exponent);
+    if (exponent == 0 || BitsOfDecimal(decimal, exponent) != bits || BytesOfSigned(decimal) > 6)
+      return false;
+    Reserve(kItemBytesMax);
+    EncodeRebase(slot, decimal, exponent);
+    return true;
+  }
+  if (BitsOfDecimal(DecimalOf(bits, 0), 0) == bits) return false;
+  Reserve(kItemBytesMax);
+  EncodeXor(slot, bits, bits);
+  return true;
+}
+
 void FrameEncoder::EncodeFloat(uint32_t slot, uint64_t bits) {
   static constexpr FrameCode kByBytes[7] = {
       FrameCode::kDelta1, FrameCode::kDelta1, FrameCode::kDelta2, FrameCode::kDelta3,
@@ -303,6 +322,10 @@ void FrameEncoder::AddValue(uint32_t slot, double value) {
   const auto bits = std::bit_cast<uint64_t>(value);
   if (bits == states_->bits[slot] && kind_ == FrameKind::kPartial) {
     PutItem(slot, FrameCode::kAbsent);  // kSame
+    return;
+  }
+  if (kind_ == FrameKind::kLate) {
+    if (!EncodeLate(slot, bits)) EncodeFloat(slot, bits);
     return;
   }
   EncodeFloat(slot, bits);

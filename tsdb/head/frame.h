@@ -154,13 +154,15 @@ class FrameEncoder {
  private:
   void PutItem(uint32_t slot, FrameCode code);
   void EncodeFloat(uint32_t slot, uint64_t bits);
+  bool EncodeLate(uint32_t slot, uint64_t bits);
   void EncodeXor(uint32_t slot, uint64_t difference, uint64_t bits);
   void EncodeRebase(uint32_t slot, int64_t decimal, int exponent);
   char* Reserve(size_t bytes);
 
   FrameKind kind_ = FrameKind::kFull;
   SlotStates* states_ = nullptr;
-  SlotStates late_;  // zeros: what late items are coded against
+  SlotStates late_;                         // zeros: what late items are coded against
+  const SlotStates* late_hints_ = nullptr;  // the slots' own states: what exponent to try first
   uint32_t slots_ = 0;
   uint32_t items_ = 0;
   uint32_t tries_ = 0;  // spreads the rare searches for an exponent

@@ -148,9 +148,11 @@ class Page {
   void Resize(uint32_t slots);
   SlotHistory History(uint32_t slot) const;
   // The slot has no sample at `t` or later.
-  bool InOrder(uint32_t slot, model::Timestamp t) const {
-    if (((current[slot / 64] >> (slot % 64)) & 1) != 0) return t > last_full_ms;
-    return last_ms.empty() || t > last_ms[slot];
+  bool InOrder(uint32_t slot, model::Timestamp t) const { return t > LastOf(slot); }
+  // Of the slot's last sample; kMinTimestamp when there is none.
+  model::Timestamp LastOf(uint32_t slot) const {
+    if (((current[slot / 64] >> (slot % 64)) & 1) != 0) return last_full_ms;
+    return last_ms.empty() ? model::kMinTimestamp : last_ms[slot];
   }
   // No slot has a later sample.
   model::Timestamp newest_ms() const { return std::max(last_full_ms, newest_note_ms_); }

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <tuple>
 
 namespace tocsin::tsdb {
 
@@ -100,7 +101,10 @@ void PagePass::Place(std::span<const uint32_t> slots) {
 
 void PagePass::Read(PageReader& reader, std::span<const uint32_t> slots, model::ColumnBatch* batch,
                     model::Column* columns) {
-  const size_t together = std::max(kSlotsMin, kPassSamples / std::max<size_t>(reader.emitted_, 1));
+  const size_t rows = reader.emitted_ + reader.late_emitted_;
+  const size_t together = std::max(kSlotsMin, kPassSamples / std::max<size_t>(rows, 1));
+  times_in_order_ = {};
+  if (reader.late_emitted_ > 0) OrderFrames(reader);
   for (size_t i = 0; i < slots.size(); i += together) {
     ReadSome(reader, slots.subspan(i, std::min(together, slots.size() - i)), batch, columns + i);
   }
@@ -113,7 +117,8 @@ void PagePass::ReadSome(PageReader& reader, std::span<const uint32_t> slots,
   exponents_.resize(slots.size());
   counts_.assign(slots.size(), 0);
   alone_.assign(slots.size(), 0);
-  stride_ = reader.emitted_;
+  late_.assign(slots.size(), 0);
+  stride_ = reader.emitted_ + reader.late_emitted_;
   values_ = batch->NewValues(slots.size() * stride_);
   if (frames_.size() < slots.size() * stride_) frames_.resize(slots.size() * stride_);
   std::array<uint32_t, kPlacesAhead> places{};
@@ -133,6 +138,8 @@ void PagePass::ReadSome(PageReader& reader, std::span<const uint32_t> slots,
   for (uint32_t i = 0; i < slots.size(); ++i) {
     if (alone_[i] != 0) {
       reader.ReadSlot(slots[i], batch, &columns[i]);
+    } else if (late_[i] != 0) {
+      FinishLate(reader, i, batch, &columns[i]);
     } else {
       Finish(reader, i, batch, &columns[i]);
     }
@@ -153,20 +160,24 @@ void PagePass::BeginRun(const RunFrames& run, std::span<const uint32_t> slots) {
 
 void PagePass::WalkFrame(const Frame& frame, uint32_t number) {
   if (frame.view.kind == FrameKind::kFull) {
-    WalkItems<true>(frame, number);
+    WalkItems<Walk::kFull>(frame, number);
     if (frame.emit) EmitLive(frame, number);
     return;
   }
-  WalkItems<false>(frame, number);
+  if (frame.view.kind == FrameKind::kLate) {
+    if (frame.emit || frame.view.has_sections()) WalkItems<Walk::kLate>(frame, number);
+    return;
+  }
+  WalkItems<Walk::kPart>(frame, number);
   if (frame.emit && frame.view.kind == FrameKind::kCover) EmitUnchanged(frame, number);
 }
 
-template <bool kFull>
+template <PagePass::Walk kWalk>
 void PagePass::WalkItems(const Frame& frame, uint32_t number) {
   const FrameView& view = frame.view;
   if (view.list || frame.header->directory_entries == 0) {
     ForEachItem(view, [&](uint32_t, uint32_t slot, FrameCode code, const char* payload) {
-      if (index_of_[slot] != kNoId) TakeItem<kFull>(frame, number, slot, code, payload);
+      if (index_of_[slot] != kNoId) TakeItem<kWalk>(frame, number, slot, code, payload);
     });
     return;
   }
@@ -181,7 +192,7 @@ void PagePass::WalkItems(const Frame& frame, uint32_t number) {
     for (; word != 0; word &= word - 1) {
       const uint32_t slot = 64 * w + static_cast<uint32_t>(std::countr_zero(word));
       const FrameCode code = view.code(item++);
-      if (index_of_[slot] != kNoId) TakeItem<kFull>(frame, number, slot, code, payload);
+      if (index_of_[slot] != kNoId) TakeItem<kWalk>(frame, number, slot, code, payload);
       payload += PayloadBytes(code, payload);
     }
   }
@@ -193,14 +204,21 @@ void PagePass::Emit(uint32_t index, uint32_t number, uint64_t bits) {
   frames_[at] = number;
 }
 
-template <bool kFull>
+template <PagePass::Walk kWalk>
 void PagePass::TakeItem(const Frame& frame, uint32_t number, uint32_t slot, FrameCode code,
                         const char* payload) {
   const uint32_t index = index_of_[slot];
   const uint64_t bit = uint64_t{1} << (slot % 64);
-  if (frame.view.kind == FrameKind::kLate || frame.view.has_sections() ||
-      code == FrameCode::kHistogram) [[unlikely]] {
+  constexpr bool kFull = kWalk == Walk::kFull;
+  if (frame.view.has_sections() || code == FrameCode::kHistogram) [[unlikely]] {
     alone_[index] = 1;
+    return;
+  }
+  if (kWalk == Walk::kLate) {
+    late_[index] = 1;
+    uint8_t exponent = 0;
+    Emit(index, number,
+         code == FrameCode::kStale ? model::kStaleBits : Step(code, payload, 0, &exponent));
     return;
   }
   if (code == FrameCode::kStale) [[unlikely]] {
@@ -276,11 +294,15 @@ void PagePass::Finish(PageReader& reader, uint32_t index, model::ColumnBatch* ba
     for (size_t i = 0; i < count; ++i) own[i] = reader.frames_[frames[i]].row_ms;
     column->timestamps = {own, count};
   }
-  const auto first = std::bit_cast<uint64_t>(values[0]);
+  NoteValues(column);
+}
+
+void PagePass::NoteValues(model::Column* column) {
+  const auto first = std::bit_cast<uint64_t>(column->values[0]);
   uint64_t differs = 0;
   uint64_t stale = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const auto bits = std::bit_cast<uint64_t>(values[i]);
+  for (const double value : column->values) {
+    const auto bits = std::bit_cast<uint64_t>(value);
     differs |= bits ^ first;
     stale |= uint64_t{bits == model::kStaleBits};
   }
@@ -289,11 +311,78 @@ void PagePass::Finish(PageReader& reader, uint32_t index, model::ColumnBatch* ba
 }
 
 // ----------------------------------------------------------------------------------------------------------
+// late samples
+
+// Of equal timestamps the late frame comes behind, then the one that was committed later.
+void PagePass::OrderFrames(const PageReader& reader) {
+  by_time_.clear();
+  for (uint32_t f = 0; f < reader.frames_.size(); ++f) {
+    if (reader.frames_[f].emit) by_time_.push_back(f);
+  }
+  const auto order = [&reader](uint32_t f) {
+    const Frame& frame = reader.frames_[f];
+    return std::tuple(frame.row_ms, frame.view.kind == FrameKind::kLate, f);
+  };
+  std::sort(by_time_.begin(), by_time_.end(),
+            [&order](uint32_t a, uint32_t b) { return order(a) < order(b); });
+  place_.assign(reader.frames_.size(), kNoId);
+  times_differ_ = true;
+  for (uint32_t i = 0; i < by_time_.size(); ++i) {
+    place_[by_time_[i]] = i;
+    times_differ_ = times_differ_ && (i == 0 || reader.frames_[by_time_[i - 1]].row_ms !=
+                                                    reader.frames_[by_time_[i]].row_ms);
+  }
+}
+
+void PagePass::FinishLate(PageReader& reader, uint32_t index, model::ColumnBatch* batch,
+                          model::Column* column) {
+  *column = model::Column();
+  const size_t count = counts_[index];
+  double* values = values_ + index * stride_;
+  const uint32_t* frames = frames_.data() + index * stride_;
+  sample_at_.assign(by_time_.size(), kNoId);
+  for (uint32_t i = 0; i < count; ++i) sample_at_[place_[frames[i]]] = i;
+  ordered_.resize(count);
+  if (times_differ_ && count == by_time_.size()) {
+    for (size_t i = 0; i < count; ++i) ordered_[i] = values[sample_at_[i]];
+    std::memcpy(values, ordered_.data(), count * sizeof(double));
+    if (times_in_order_.empty()) {
+      model::Timestamp* times = batch->NewTimestamps(count);
+      for (size_t i = 0; i < count; ++i) times[i] = reader.frames_[by_time_[i]].row_ms;
+      times_in_order_ = {times, count};
+    }
+    column->timestamps = times_in_order_;
+    column->values = {values, count};
+    NoteValues(column);
+    return;
+  }
+  model::Timestamp* times = batch->NewTimestamps(count);
+  size_t kept = 0;
+  for (size_t place = 0; place < by_time_.size(); ++place) {
+    if (sample_at_[place] == kNoId) continue;
+    const double value = values[sample_at_[place]];
+    const model::Timestamp t = reader.frames_[by_time_[place]].row_ms;
+    if (kept > 0 && times[kept - 1] == t) {
+      const bool equal =
+          std::bit_cast<uint64_t>(ordered_[kept - 1]) == std::bit_cast<uint64_t>(value);
+      ++(equal ? reader.equal_dropped_ : reader.unequal_dropped_);
+      continue;
+    }
+    ordered_[kept] = value;
+    times[kept++] = t;
+  }
+  std::memcpy(values, ordered_.data(), kept * sizeof(double));
+  column->timestamps = {times, kept};
+  column->values = {values, kept};
+  NoteValues(column);
+}
+
+// ----------------------------------------------------------------------------------------------------------
 // times only
 
 void PagePass::ReadTimes(PageReader& reader, std::span<const uint32_t> slots,
                          model::ColumnBatch* batch, model::Column* columns) {
-  if (reader.any_partial_) return Read(reader, slots, batch, columns);
+  if (reader.any_partial_ || reader.late_emitted_ > 0) return Read(reader, slots, batch, columns);
   const uint32_t words = slots.back() / 64 + 1;
   every_row_.assign(kWords, UINT64_MAX);
   some_row_.assign(kWords, 0);

@@ -90,7 +90,11 @@ PageReader::PageReader(const Page& page, const HeadView& view) : view_(view) {
     }
     for (uint32_t i = first; i < frames_.size(); ++i) {
       const FrameKind kind = frames_[i].view.kind;
-      if (!frames_[i].emit || kind == FrameKind::kLate) continue;
+      if (!frames_[i].emit) continue;
+      if (kind == FrameKind::kLate) {
+        ++late_emitted_;
+        continue;
+      }
       ++emitted_;
       if (kind == FrameKind::kPartial) {
         any_partial_ = true;

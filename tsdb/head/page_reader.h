@@ -124,6 +124,7 @@ class PageReader {
   std::vector<RunFrames> runs_;
   std::vector<model::Timestamp> rows_;
   size_t emitted_ = 0;        // frames that give a slot a sample with the row's timestamp
+  size_t late_emitted_ = 0;   // late ones that do
   bool any_partial_ = false;  // of those, some are partial
   std::span<const model::Timestamp> shared_rows_;  // in the batch
 

@@ -190,6 +190,10 @@ class SampleMerger {
     uint32_t index;
   };
   bool IsPlain() const;
+  // Floats only, and none of them deleted.
+  bool IsFloats() const;
+  void MergeFloats(DroppedSamples* dropped);
+  void MergeBehind(const Column& part, size_t from, DroppedSamples* dropped);
   bool SameValue(const Sample& a, const Sample& b) const;
   void ClearMerged();
   // Values and start timestamps of one part behind the other.
@@ -206,6 +210,9 @@ class SampleMerger {
   std::vector<Timestamp> histogram_timestamps_;
   std::vector<const Histogram*> histograms_;
   std::vector<Timestamp> histogram_starts_;
+  // Scratch of MergeBehind.
+  std::vector<Timestamp> tail_timestamps_;
+  std::vector<double> tail_values_;
 };
 
 // Floats only, one part behind the other in time: what nearly all merges are.
@@ -244,6 +251,53 @@ Column SampleMerger::MergeWhole(std::span<const Timestamp> rows) {
   }
   column.timestamps = rows;
   return column;
+}
+
+bool SampleMerger::IsFloats() const {
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    if (!drops_[i].empty() || !parts_[i].histograms.empty() || !parts_[i].start_timestamps.empty())
+      return false;
+  }
+  return true;
+}
+
+// Late rows: a part begins before the one in front of it ends, by an hour or so. Only what
+// overlaps is merged.
+void SampleMerger::MergeFloats(DroppedSamples* dropped) {
+  for (const Column& part : parts_) {
+    if (part.timestamps.empty()) continue;
+    const auto at =
+        std::lower_bound(timestamps_.begin(), timestamps_.end(), part.timestamps.front());
+    MergeBehind(part, static_cast<size_t>(at - timestamps_.begin()), dropped);
+  }
+}
+
+// `from`: samples before it are older than the part.
+void SampleMerger::MergeBehind(const Column& part, size_t from, DroppedSamples* dropped) {
+  const auto offset = static_cast<ptrdiff_t>(from);
+  tail_timestamps_.assign(timestamps_.begin() + offset, timestamps_.end());
+  tail_values_.assign(values_.begin() + offset, values_.end());
+  timestamps_.resize(from);
+  values_.resize(from);
+  size_t i = 0;
+  for (size_t j = 0; j < tail_timestamps_.size(); ++j) {
+    const Timestamp t = tail_timestamps_[j];
+    for (; i < part.timestamps.size() && part.timestamps[i] < t; ++i) {
+      timestamps_.push_back(part.timestamps[i]);
+      values_.push_back(part.values[i]);
+    }
+    if (i < part.timestamps.size() && part.timestamps[i] == t) {
+      const bool equal =
+          std::bit_cast<uint64_t>(part.values[i]) == std::bit_cast<uint64_t>(tail_values_[j]);
+      if (dropped != nullptr) ++(equal ? dropped->equal : dropped->unequal);
+      ++i;
+    }
+    timestamps_.push_back(t);
+    values_.push_back(tail_values_[j]);
+  }
+  const auto rest = static_cast<ptrdiff_t>(i);
+  timestamps_.insert(timestamps_.end(), part.timestamps.begin() + rest, part.timestamps.end());
+  values_.insert(values_.end(), part.values.begin() + rest, part.values.end());
 }
 
 void SampleMerger::AppendFloat(const Column& part, size_t index) {
@@ -297,6 +351,10 @@ Column SampleMerger::Merge(DroppedSamples* dropped) {
       timestamps_.insert(timestamps_.end(), part.timestamps.begin(), part.timestamps.end());
     }
     Concatenate();
+    return View();
+  }
+  if (IsFloats()) {
+    MergeFloats(dropped);
     return View();
   }
   std::vector<Sample> samples;
