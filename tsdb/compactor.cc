@@ -584,7 +584,42 @@ Status Compactor::SealPast(model::Timestamp now) {
 }
 
 Status Compactor::SealDue() {
-  const model::Timestamp now = env_.NowMs();
+  const int64_t monotonic = env_.MonotonicNanos() / 1'000'000;
+  Status status;
+  if (monotonic >= seal_retry_ms_) {
+    status = SealWhatIsDue(env_.NowMs());
+    if (!status.ok()) seal_retry_ms_ = monotonic + kSealRetryMs;
+    NoteSeals(status);
+  }
+  RetireRuns();
+  if (retiring_.empty()) {
+    head_.RecycleSlots();
+    head_.RemoveIdleSources(kIdleSourceMs);
+  }
+  const size_t bytes_max = 2 * std::max<size_t>(options_.head_bytes_max, seals_failed_head_bytes_);
+  const bool full = seals_failed_head_bytes_ > 0 && head_.run_bytes() > bytes_max;
+  if (full && !budget_.head_full())
+    LogError("tsdb", "rows that cannot be sealed fill the memory for them: samples are refused",
+             {{"head_bytes", head_.run_bytes()}, {"head_bytes_max", bytes_max}});
+  if (!full && budget_.head_full())
+    LogInfo("tsdb", "memory for rows is free again: samples are accepted");
+  budget_.SetHeadFull(full);
+  return status;
+}
+
+void Compactor::NoteSeals(const Status& status) {
+  const bool failed_before = seals_failed_head_bytes_ > 0;
+  if (!status.ok() && !failed_before) {
+    seals_failed_head_bytes_ = std::max<size_t>(head_.run_bytes(), 1);
+    LogError("tsdb", "half hours cannot be sealed: their rows stay in memory and log",
+             {{"err", status}, {"head_bytes", head_.run_bytes()}});
+  } else if (status.ok() && failed_before) {
+    seals_failed_head_bytes_ = 0;
+    LogInfo("tsdb", "half hours are sealed again");
+  }
+}
+
+Status Compactor::SealWhatIsDue(model::Timestamp now) {
   if (now >= next_seal_ms_) {
     const model::Timestamp due = now - options_.seal_delay_ms;
     next_seal_ms_ = now + kSealRetryMs;
@@ -598,11 +633,6 @@ Status Compactor::SealDue() {
         Seal({model::kMinTimestamp, WindowStart(now - options_.seal_delay_ms) - 1}));
     if (head_.run_bytes() > options_.head_bytes_max && retiring_.empty())
       TOCSIN_RETURN_IF_ERROR(Seal({}));
-  }
-  RetireRuns();
-  if (retiring_.empty()) {
-    head_.RecycleSlots();
-    head_.RemoveIdleSources(kIdleSourceMs);
   }
   return Status::Ok();
 }

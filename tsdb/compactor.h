@@ -154,6 +154,11 @@ class Compactor {
   // Rewrites files that hold series whose time is past, or deletes them.
   Status ApplyRetentionRules();
   Status SealDue();
+  Status SealWhatIsDue(model::Timestamp now);
+  // Rows that cannot be sealed stay in memory and log, and would until both are full. So while
+  // seals fail samples are refused from twice head_bytes_max on, or twice what the head was when
+  // that began; reads and alerts go on, and seals are tried again.
+  void NoteSeals(const Status& status);
   Status SealAndMerge();
   Status SealPast(model::Timestamp now);
   void DropResidentPages();
@@ -173,6 +178,8 @@ class Compactor {
   model::Timestamp next_seal_ms_ = model::kMinTimestamp;
   int64_t next_drop_ms_ = 0;
   model::Timestamp sealed_past_ms_ = model::kMinTimestamp;  // SealPast looked this far
+  int64_t seal_retry_ms_ = 0;                               // of the monotonic clock; not before
+  size_t seals_failed_head_bytes_ = 0;  // of the head when seals began to fail; 0: they do not
   // Versions that must be gone before the rows sealed since may leave memory.
   std::vector<std::weak_ptr<const Version>> retiring_;
   std::set<SegmentId> damaged_;  // not merged

@@ -43,6 +43,9 @@ bool DiskBudget::refuses() const {
 }
 
 Status DiskBudget::Admit() const {
+  if (head_full())
+    return Status(Code::kNoSpace,
+                  "storage is full: rows cannot be sealed and wait in memory and log");
   if (!refuses()) return Status::Ok();
   return Status(Code::kNoSpace, below_floor()
                                     ? "storage is full: free disk space is below the floor"

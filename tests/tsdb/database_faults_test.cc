@@ -1,6 +1,7 @@
 // Database over a disk that fails, fills up, loses power, and flips bits.
 #include <bit>
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <random>
@@ -461,6 +462,65 @@ BOOST_AUTO_TEST_CASE(OldDaysGoAlthoughTheDiskIsTooFullToSeal) {
   BOOST_TEST((got == Stored{{{pusher.name(), kNow - kDay / 2}, std::bit_cast<uint64_t>(2.0)},
                             {{pusher.name(), kNow}, std::bit_cast<uint64_t>(3.0)}}));
   pusher.Close();
+}
+
+// Seals that fail for hours: memory and log do not grow without end, and when seals work again
+// everything that was acknowledged is there.
+BOOST_AUTO_TEST_CASE(SealsThatFailForHoursRefuseSamplesBeforeMemoryIsFull) {
+  constexpr int64_t kStep = 10'000;
+  MemEnv memory;
+  FaultEnv env(memory);
+  DatabaseOptions options = Options(env);
+  options.head_bytes_max = 256 * 1024;
+  auto db = *Database::Open(options);
+  std::vector<std::unique_ptr<Pusher>> pushers;
+  for (int i = 0; i < 20; ++i)
+    pushers.push_back(std::make_unique<Pusher>(*db, "j" + std::to_string(i)));
+  Stored want;
+  Timestamp t = kNow;
+  const auto step = [&](Code* code) {
+    memory.AdvanceMs(kStep);
+    t += kStep;
+    for (const auto& pusher : pushers) {
+      const double value = std::sqrt(static_cast<double>(t % 86'400'000));
+      const auto result = pusher->Push(t, value, Durability::kKernel);
+      *code = result.status.code();
+      if (result.status.ok()) want[{pusher->name(), t}] = std::bit_cast<uint64_t>(value);
+    }
+    return db->RunMaintenance();
+  };
+  Code code = Code::kOk;
+  // Segments get their names by renames; the log does without.
+  env.FailAfter(0, Status(Code::kNoSpace, "no space left"), kRenameOp, Repeat::kFromThenOn);
+  uint64_t highest = 0;
+  uint64_t log_bytes = 0;
+  uint64_t failures_told = 0;
+  for (int i = 0; i < 6 * 360; ++i) {
+    failures_told += step(&code).ok() ? 0 : 1;
+    if (code == Code::kNoSpace && log_bytes == 0) log_bytes = db->sizes().wal_bytes;
+    highest = std::max<uint64_t>(highest, db->sizes().head_bytes);
+  }
+  BOOST_TEST((code == Code::kNoSpace));
+  BOOST_TEST(db->sizes().head_full);
+  BOOST_TEST(highest > 2 * options.head_bytes_max);
+  BOOST_TEST(highest < 3 * options.head_bytes_max);
+  BOOST_TEST(db->sizes().wal_bytes < 2 * log_bytes);
+  BOOST_TEST(db->counters().seal_failures > 10u);
+  BOOST_TEST(failures_told > 10u);
+  Stored got;
+  BOOST_REQUIRE(ReadAll(*db, &got));
+  BOOST_TEST((got == want));
+
+  env.ClearFault();
+  for (int i = 0; i < 6; ++i) static_cast<void>(step(&code));
+  BOOST_TEST((code == Code::kOk));
+  BOOST_TEST(!db->sizes().head_full);
+  BOOST_TEST(db->sizes().head_bytes < options.head_bytes_max);
+  BOOST_TEST(db->sizes().wal_bytes < log_bytes);
+  for (const auto& pusher : pushers) pusher->Close();
+  got.clear();
+  BOOST_REQUIRE(ReadAll(*db, &got));
+  BOOST_TEST((got == want));
 }
 
 // Log files that could not be removed go the next time.

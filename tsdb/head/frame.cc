@@ -15,7 +15,15 @@ constexpr uint8_t kKindMask = 0x03;
 constexpr uint8_t kListFlag = 0x04;
 constexpr uint8_t kOwnFlag = 0x08;
 constexpr uint8_t kStartsFlag = 0x10;
-constexpr uint8_t kKnownFlags = 0x1f;
+constexpr uint8_t kRangesFlag = 0x20;
+constexpr uint8_t kKnownFlags = 0x3f;
+// Ranges are walked one by one where a slot is looked for.
+constexpr uint32_t kRangesMax = 32;
+
+size_t SetBytes(const FrameView& frame) {
+  if (frame.list) return size_t{2} * frame.items;
+  return frame.ranges > 0 ? size_t{4} * frame.ranges : size_t{8} * frame.word_count();
+}
 
 // A slot that was noisy is tried for an exponent once in so many changes.
 constexpr uint32_t kExponentTryInterval = 16;
@@ -74,6 +82,18 @@ Status CheckSet(const FrameView& frame) {
     return Status::Ok();
   }
   uint32_t count = 0;
+  if (frame.ranges > 0) {
+    uint32_t end = 0;
+    for (uint32_t r = 0; r < frame.ranges; ++r) {
+      const auto [first, slots] = frame.range(r);
+      if (slots == 0 || (r > 0 && first <= end) || first + slots > frame.slots)
+        return Damaged("slot ranges");
+      end = first + slots;
+      count += slots;
+    }
+    if (count != frame.items) return Damaged("ranges disagree with item count");
+    return Status::Ok();
+  }
   for (uint32_t w = 0; w < frame.word_count(); ++w)
     count += static_cast<uint32_t>(std::popcount(frame.word(w)));
   const uint32_t tail = frame.slots % 64;
@@ -131,8 +151,13 @@ Result<FrameView> FrameView::Parse(std::string_view body) {
   if (!reader.ok() || frame.slots > kFrameSlotsMax || frame.items > frame.slots ||
       reader.position() != 1 + VarintSize(frame.slots) + VarintSize(frame.items))
     return Error(Damaged("counts"));
-  frame.set =
-      reader.Bytes(frame.list ? size_t{2} * frame.items : size_t{8} * frame.word_count()).data();
+  if ((flags & kRangesFlag) != 0) {
+    frame.ranges = reader.Fixed8();
+    const bool part = frame.kind == FrameKind::kPartial || frame.kind == FrameKind::kLate;
+    if (!reader.ok() || frame.list || !part || frame.ranges == 0 || frame.ranges > kRangesMax)
+      return Error(Damaged("ranges"));
+  }
+  frame.set = reader.Bytes(SetBytes(frame)).data();
   frame.codes = reader.Bytes((frame.items + 1) / 2).data();
   if (!reader.ok()) return Error(Damaged("shorter than its set"));
   TOCSIN_TRY(CheckSet(frame));
@@ -160,18 +185,21 @@ FrameView FrameView::ParseTrusted(const char* body, uint32_t body_bytes, uint32_
   static_assert(kFrameSlotsMax < (1 << 14), "counts are varints of at most two bytes");
   const uint32_t slots = varint();
   const uint32_t items = varint();
-  return FromParts(static_cast<uint8_t>(*body), slots, items, body, body_bytes, sections_offset);
+  const auto flags = static_cast<uint8_t>(*body);
+  const auto ranges = static_cast<uint8_t>((flags & kRangesFlag) != 0 ? *p : 0);
+  return FromParts(flags, slots, items, ranges, body, body_bytes, sections_offset);
 }
 
-FrameView FrameView::FromParts(uint8_t flags, uint32_t slots, uint32_t items, const char* body,
-                               uint32_t body_bytes, uint32_t sections_offset) {
+FrameView FrameView::FromParts(uint8_t flags, uint32_t slots, uint32_t items, uint8_t ranges,
+                               const char* body, uint32_t body_bytes, uint32_t sections_offset) {
   FrameView frame;
   frame.kind = static_cast<FrameKind>(flags & kKindMask);
   frame.list = (flags & kListFlag) != 0;
   frame.slots = slots;
   frame.items = items;
-  frame.set = body + 3 + (slots >= 0x80 ? 1 : 0) + (items >= 0x80 ? 1 : 0);
-  frame.codes = frame.set + (frame.list ? size_t{2} * frame.items : size_t{8} * frame.word_count());
+  frame.ranges = ranges;
+  frame.set = body + 3 + (slots >= 0x80 ? 1 : 0) + (items >= 0x80 ? 1 : 0) + (ranges > 0 ? 1 : 0);
+  frame.codes = frame.set + SetBytes(frame);
   frame.payload = frame.codes + (frame.items + 1) / 2;
   frame.payload_end = body + sections_offset;
   if ((flags & (kOwnFlag | kStartsFlag)) == 0) return frame;
@@ -373,25 +401,55 @@ void FrameEncoder::SetStart(int64_t start_ms) {
   ++starts_count_;
 }
 
-std::string_view FrameEncoder::Finish() {
+// Parts of rows that are pushed piece by piece are neighbours: each piece's series came together
+// the first time, too.
+uint8_t FrameEncoder::PutSet() {
   const size_t bitmap_bytes = size_t{8} * ((slots_ + 63) / 64);
-  const bool list = size_t{2} * items_ < bitmap_bytes;
+  const size_t list_bytes = size_t{2} * items_;
+  struct Range {
+    uint16_t first;
+    uint16_t count;
+  };
+  Range ranges[kRangesMax];
+  size_t count = 0;
+  const bool may_be_ranges = kind_ == FrameKind::kPartial || kind_ == FrameKind::kLate;
+  for (uint32_t i = 0; i < items_ && may_be_ranges; ++i) {
+    if (count > 0 && item_slots_[i] == ranges[count - 1].first + ranges[count - 1].count) {
+      ++ranges[count - 1].count;
+      continue;
+    }
+    if (count == kRangesMax) {
+      count = 0;
+      break;
+    }
+    ranges[count++] = {item_slots_[i], 1};
+  }
+  if (count > 0 && 1 + count * sizeof(Range) < std::min(bitmap_bytes, list_bytes)) {
+    PutFixed8(body_, static_cast<uint8_t>(count));
+    body_.append(reinterpret_cast<const char*>(ranges), count * sizeof(Range));
+    return kRangesFlag;
+  }
+  if (list_bytes < bitmap_bytes) {
+    body_.append(reinterpret_cast<const char*>(item_slots_.data()), list_bytes);
+    return kListFlag;
+  }
+  uint64_t words[kFrameSlotsMax / 64] = {};
+  for (uint32_t i = 0; i < items_; ++i)
+    words[item_slots_[i] / 64] |= uint64_t{1} << (item_slots_[i] % 64);
+  body_.append(reinterpret_cast<const char*>(words), bitmap_bytes);
+  return 0;
+}
+
+std::string_view FrameEncoder::Finish() {
   uint8_t flags = static_cast<uint8_t>(kind_);
-  if (list) flags |= kListFlag;
   if (own_count_ > 0) flags |= kOwnFlag;
   if (starts_count_ > 0) flags |= kStartsFlag;
   body_.clear();
   PutFixed8(body_, flags);
   PutVarint(body_, slots_);
   PutVarint(body_, items_);
-  if (list) {
-    body_.append(reinterpret_cast<const char*>(item_slots_.data()), size_t{2} * items_);
-  } else {
-    uint64_t words[kFrameSlotsMax / 64] = {};
-    for (uint32_t i = 0; i < items_; ++i)
-      words[item_slots_[i] / 64] |= uint64_t{1} << (item_slots_[i] % 64);
-    body_.append(reinterpret_cast<const char*>(words), bitmap_bytes);
-  }
+  flags |= PutSet();
+  body_[0] = static_cast<char>(flags);
   const size_t codes_at = body_.size();
   body_.resize(codes_at + (items_ + 1) / 2);
   char* codes = body_.data() + codes_at;
@@ -501,6 +559,12 @@ void ApplyItems(const FrameView& frame, SlotStates* states) {
     return;
   }
   uint32_t item = 0;
+  for (uint32_t r = 0; r < frame.ranges; ++r) {
+    const auto [first, count] = frame.range(r);
+    for (uint32_t slot = first; slot < first + count; ++slot)
+      payload = ApplyItem<kFull>(frame.code(item++), payload, slot, states);
+  }
+  if (frame.ranges > 0) return;
   for (uint32_t w = 0; w < frame.word_count(); ++w) {
     for (uint64_t word = frame.word(w); word != 0; word &= word - 1) {
       const uint32_t slot = 64 * w + static_cast<uint32_t>(std::countr_zero(word));

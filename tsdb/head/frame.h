@@ -93,7 +93,8 @@ inline constexpr size_t kFrameSlack = 8;
 
 struct FrameView {
   FrameKind kind = FrameKind::kFull;
-  bool list = false;  // the set is a list of u16, not a bitmap of u64 words
+  bool list = false;   // the set is a list of u16, not a bitmap of u64 words
+  uint8_t ranges = 0;  // or so many ranges of two u16: the first slot, the number of slots
   uint32_t slots = 0;
   uint32_t items = 0;
   const char* set = nullptr;
@@ -114,6 +115,15 @@ struct FrameView {
     std::memcpy(&slot, set + size_t{2} * item, sizeof slot);
     return slot;
   }
+  struct SlotRange {
+    uint32_t first;
+    uint32_t count;
+  };
+  SlotRange range(uint32_t index) const {
+    uint16_t pair[2];
+    std::memcpy(pair, set + size_t{4} * index, sizeof pair);
+    return {pair[0], pair[1]};
+  }
   FrameCode code(uint32_t item) const {
     const auto pair = static_cast<uint8_t>(codes[item >> 1]);
     return static_cast<FrameCode>((item & 1) != 0 ? pair >> 4 : pair & 0x0f);
@@ -125,8 +135,8 @@ struct FrameView {
   static FrameView ParseTrusted(const char* body, uint32_t body_bytes, uint32_t sections_offset);
   // The same, when what the body begins with is known: its bytes are only read for sections.
   // `body_bytes` may count what follows the body.
-  static FrameView FromParts(uint8_t flags, uint32_t slots, uint32_t items, const char* body,
-                             uint32_t body_bytes, uint32_t sections_offset);
+  static FrameView FromParts(uint8_t flags, uint32_t slots, uint32_t items, uint8_t ranges,
+                             const char* body, uint32_t body_bytes, uint32_t sections_offset);
 };
 
 // Encodes one frame after another; keeps its buffers. Items are added in ascending order of slots
@@ -153,6 +163,8 @@ class FrameEncoder {
 
  private:
   void PutItem(uint32_t slot, FrameCode code);
+  // Appends the set to body_ in its shortest form; flags for that.
+  uint8_t PutSet();
   void EncodeFloat(uint32_t slot, uint64_t bits);
   bool EncodeLate(uint32_t slot, uint64_t bits);
   void EncodeXor(uint32_t slot, uint64_t difference, uint64_t bits);
@@ -292,6 +304,11 @@ void ForEachItem(const FrameView& frame, Visit visit) {
     while (item < frame.items) one(frame.list_slot(item));
     return;
   }
+  for (uint32_t r = 0; r < frame.ranges; ++r) {
+    const auto [first, count] = frame.range(r);
+    for (uint32_t slot = first; slot < first + count; ++slot) one(slot);
+  }
+  if (frame.ranges > 0) return;
   const uint32_t words = frame.word_count();
   for (uint32_t w = 0; w < words; ++w) {
     for (uint64_t word = frame.word(w); word != 0; word &= word - 1) {

@@ -36,7 +36,7 @@ void FillDirectory(const FrameView& view, uint32_t entries, char* out) {
     payload += PayloadBytes(view.code(item), payload);
     ++item;
   };
-  if (view.list) {
+  if (view.list || view.ranges > 0) {
     while (item < view.items) {
       if (item % 64 == 0) put(item);
       skip_item();
@@ -135,7 +135,8 @@ bool Page::PrepareRow(model::Timestamp row_ms) {
     const Run& run = *last_run_;
     const bool long_enough = run.bytes >= 2 * RestartBytes(states);
     const bool other_window = WindowStart(row_ms) > run.window_ms && run.frames >= kRunFramesMin;
-    if (!other_window && !(run.frames >= kRunFrames && long_enough)) return false;
+    const bool full = run.frames >= kRunRows && run.samples >= uint64_t{kRunRows} * slots();
+    if (!other_window && !((full || run.frames >= kRunFramesMax) && long_enough)) return false;
   }
   StartRun(row_ms);
   return true;
@@ -198,7 +199,7 @@ char* Page::Allocate(uint32_t bytes) {
 
 uint32_t DirectoryEntries(const FrameView& view) {
   if (static_cast<size_t>(view.payload_end - view.payload) > kDirectoryPayloadMax) return 0;
-  if (view.list) return view.items <= 64 ? 0 : (view.items + 63) / 64;
+  if (view.list || view.ranges > 0) return view.items <= 64 ? 0 : (view.items + 63) / 64;
   return view.slots <= 64 ? 0 : view.word_count();
 }
 
@@ -218,6 +219,7 @@ FrameHeader* Page::Store(std::string_view body, uint32_t sections_offset, const 
   header->slots = static_cast<uint16_t>(view.slots);
   header->items = static_cast<uint16_t>(view.items);
   header->flags = static_cast<uint8_t>(body[0]);
+  header->ranges = view.ranges;
   header->directory_entries = static_cast<uint16_t>(entries);
   if (entries > 0) FillDirectory(view, entries, memory + sizeof(FrameHeader));
   std::memcpy(memory + used - body.size(), body.data(), body.size());
@@ -228,6 +230,8 @@ FrameHeader* Page::Store(std::string_view body, uint32_t sections_offset, const 
     run.Widen(max_ms);
   }
   ++run.frames;
+  const bool part = view.kind == FrameKind::kPartial || view.kind == FrameKind::kLate;
+  run.samples += part ? view.items : view.slots;
   run.last->published.store(run.last->published.load(std::memory_order_relaxed) + header->bytes,
                             std::memory_order_release);
   return header;

@@ -12,9 +12,9 @@
 //
 //   frame in a slab:  FrameHeader | rank directory | body (frame.h) | slack, padded to 8 bytes
 //
-// The rank directory has one u32 per 64 slots (bitmap) or per 64 items (list): items before it <<
-// 19 | payload bytes before it. It costs 0.06 bytes a sample and makes reading one slot of a row
-// independent of the page's width. Frames with one entry's worth of slots have none.
+// The rank directory has one u32 per 64 slots (bitmap) or per 64 items (list, ranges): items before
+// it << 19 | payload bytes before it. It costs 0.06 bytes a sample and makes reading one slot of a
+// row independent of the page's width. Frames with one entry's worth of slots have none.
 //
 // Thread contract: everything is written under the shard's mutex, and what the writer knows of
 // slots is read under it, too (newest_samples.h). Readers of frames take no lock: they follow
@@ -42,8 +42,11 @@ inline constexpr uint64_t kUncommitted = UINT64_MAX;
 // Blocks from 16 KiB on cost jemalloc a page beside their own.
 inline constexpr uint32_t kSlabBytesMax = 14 * 1024;
 inline constexpr uint32_t kSlabBytesMin = 256;
-// A restart costs 9 bytes a slot; at 256 rows that is 0.035 bytes a sample.
-inline constexpr uint32_t kRunFrames = 256;
+// A restart costs 9 bytes a slot; at 256 rows that is 0.035 bytes a sample. Rows that come in
+// pieces count by their samples, within bounds: readers walk all frames of a run, and a gap in the
+// log hides a page's rows up to its next state record.
+inline constexpr uint32_t kRunRows = 256;
+inline constexpr uint32_t kRunFramesMax = 2048;
 // A half hour with fewer rows than this does not start a run of its own (slow scrapes, backfill).
 inline constexpr uint32_t kRunFramesMin = 32;
 
@@ -57,13 +60,14 @@ struct FrameHeader {
   uint16_t slots = 0;
   uint16_t items = 0;
   uint8_t flags = 0;
-  uint8_t unused = 0;
+  uint8_t ranges = 0;
 
   const char* directory() const { return reinterpret_cast<const char*>(this + 1); }
   const char* body() const { return directory() + size_t{4} * directory_entries; }
   FrameView view() const {
     const auto to_body = static_cast<uint32_t>(body() - reinterpret_cast<const char*>(this));
-    return FrameView::FromParts(flags, slots, items, body(), bytes - to_body, sections_offset);
+    return FrameView::FromParts(flags, slots, items, ranges, body(), bytes - to_body,
+                                sections_offset);
   }
 };
 static_assert(sizeof(FrameHeader) == 32);
@@ -107,6 +111,7 @@ struct Run {
   // The writer's.
   Slab* last = nullptr;
   uint32_t frames = 0;
+  uint64_t samples = 0;            // items of partial and late frames, slots of others
   uint32_t first_sequence = 0;     // of its first frame
   size_t bytes = 0;                // allocated, restart included
   model::Timestamp window_ms = 0;  // of its first row

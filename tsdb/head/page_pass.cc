@@ -175,7 +175,8 @@ void PagePass::WalkFrame(const Frame& frame, uint32_t number) {
 template <PagePass::Walk kWalk>
 void PagePass::WalkItems(const Frame& frame, uint32_t number) {
   const FrameView& view = frame.view;
-  if (view.list || frame.header->directory_entries == 0) {
+  if (view.ranges > 0 && PassesBy(view)) return;
+  if (view.list || view.ranges > 0 || frame.header->directory_entries == 0) {
     ForEachItem(view, [&](uint32_t, uint32_t slot, FrameCode code, const char* payload) {
       if (index_of_[slot] != kNoId) TakeItem<kWalk>(frame, number, slot, code, payload);
     });
@@ -249,8 +250,26 @@ void PagePass::EmitLive(const Frame& frame, uint32_t number) {
   }
 }
 
+bool PagePass::PassesBy(const FrameView& view) const {
+  for (uint32_t r = 0; r < view.ranges; ++r) {
+    const auto [first, count] = view.range(r);
+    for (uint32_t slot = first; slot < first + count; slot = (slot / 64 + 1) * 64) {
+      const uint32_t here = std::min(first + count - slot, 64 - slot % 64);
+      const uint64_t bits = here == 64 ? UINT64_MAX : (uint64_t{1} << here) - 1;
+      if ((slots_[slot / 64] & bits << (slot % 64)) != 0) return false;
+    }
+  }
+  return true;
+}
+
 void PagePass::FindItems(const FrameView& view) {
   items_.assign(kWords, 0);
+  for (uint32_t r = 0; r < view.ranges; ++r) {
+    const auto [first, count] = view.range(r);
+    for (uint32_t slot = first; slot < first + count; ++slot)
+      items_[slot / 64] |= uint64_t{1} << (slot % 64);
+  }
+  if (view.ranges > 0) return;
   if (!view.list) {
     std::memcpy(items_.data(), view.set, size_t{8} * view.word_count());
     return;
@@ -451,6 +470,11 @@ void PagePass::NoteSpecialItems(const FrameView& view) {
     while (item < view.items) note(view.list_slot(item));
     return;
   }
+  for (uint32_t r = 0; r < view.ranges; ++r) {
+    const auto [first, count] = view.range(r);
+    for (uint32_t slot = first; slot < first + count; ++slot) note(slot);
+  }
+  if (view.ranges > 0) return;
   for (uint32_t w = 0; w < view.word_count(); ++w) {
     for (uint64_t word = view.word(w); word != 0; word &= word - 1)
       note(64 * w + static_cast<uint32_t>(std::countr_zero(word)));

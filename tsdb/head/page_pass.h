@@ -53,6 +53,8 @@ class PagePass {
   void FinishLate(PageReader& reader, uint32_t index, model::ColumnBatch* batch,
                   model::Column* column);
   static void NoteValues(model::Column* column);
+  // None of the frame's ranges has a slot that is read.
+  bool PassesBy(const FrameView& view) const;
   // Which slots have an item in the frame.
   void FindItems(const FrameView& view);
   void NoteSpecialItems(const FrameView& view);

@@ -113,8 +113,8 @@ PageReader::~PageReader() = default;
 // A slot's part of a frame is three or four cache lines far from the next frame's: what is read
 // later is asked for early. First the set and the directory, then, when these are there, the item.
 void PageReader::PrefetchSet(const Frame& frame, uint32_t slot) {
-  if (frame.view.list) {
-    __builtin_prefetch(frame.view.set + frame.view.items);
+  if (frame.view.list || frame.view.ranges > 0) {
+    __builtin_prefetch(frame.view.set + (frame.view.list ? frame.view.items : 0));
     return;
   }
   if (slot >= frame.view.slots) return;
@@ -124,7 +124,9 @@ void PageReader::PrefetchSet(const Frame& frame, uint32_t slot) {
 }
 
 void PageReader::PrefetchItem(const Frame& frame, uint32_t slot) {
-  if (frame.view.list || slot >= frame.view.slots || frame.header->directory_entries == 0) return;
+  if (frame.view.list || frame.view.ranges > 0 || slot >= frame.view.slots ||
+      frame.header->directory_entries == 0)
+    return;
   uint32_t packed;
   std::memcpy(&packed, frame.header->directory() + size_t{4} * (slot / 64), sizeof packed);
   __builtin_prefetch(frame.view.codes + (packed >> kDirectoryPayloadBits) / 2);
@@ -158,6 +160,14 @@ bool PageReader::Locate(const Frame& frame, uint32_t slot, uint32_t* item, const
     }
     if (low == view.items || view.list_slot(low) != slot) return false;
     found = low;
+    if (frame.header->directory_entries > 0) enter(found / 64);
+  } else if (view.ranges > 0) {
+    uint32_t r = 0;
+    uint32_t before = 0;
+    while (r < view.ranges && view.range(r).first + view.range(r).count <= slot)
+      before += view.range(r++).count;
+    if (r == view.ranges || view.range(r).first > slot) return false;
+    found = before + slot - view.range(r).first;
     if (frame.header->directory_entries > 0) enter(found / 64);
   } else {
     const uint64_t word = view.word(slot / 64);
