@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/self_metrics.h"
 #include "tsdb/sealer.h"
 #include "tsdb/segment/merge.h"
 
@@ -604,6 +605,10 @@ Status Compactor::SealDue() {
   if (!full && budget_.head_full())
     LogInfo("tsdb", "memory for rows is free again: samples are accepted");
   budget_.SetHeadFull(full);
+  static Gauge& head_full = SelfMetrics::Default().GetGauge(
+      "tocsin_tsdb_head_full",
+      "1 while samples are refused because rows that cannot be sealed fill the memory for them.");
+  head_full.Set(full ? 1 : 0);
   return status;
 }
 

@@ -202,7 +202,6 @@ struct DatabaseSizes {
   uint64_t disk_bytes = 0;                            // every file of the database
   uint64_t disk_bytes_max = 0;                        // what retention allows; 0 = no limit
   bool below_free_space_floor = false;
-  bool head_full = false;     // rows cannot be sealed, and samples are refused for want of memory
   uint64_t days_waiting = 0;  // closed days that are not one file yet
   bool compaction_paused = false;
 };

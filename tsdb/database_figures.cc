@@ -106,7 +106,6 @@ DatabaseSizes DatabaseImpl::sizes() const {
   result.disk_bytes = budget_.used();
   result.disk_bytes_max = budget_.cap();
   result.below_free_space_floor = budget_.below_floor();
-  result.head_full = budget_.head_full();
   result.days_waiting = compactor_->counters().days_waiting.load(std::memory_order_relaxed);
   result.compaction_paused = compactor_->paused();
   return result;

@@ -2,7 +2,7 @@
 // state for the next frame.
 //
 //   Page ── Run ──────── Run ──────── Run …       commit order; a new run at each half hour
-//            │ restart    │ restart                and every 256 frames
+//            │ restart    │ restart                and every 256 rows
 //            Slab ─ Slab  Slab ─ Slab              up to 14 KiB of frames each
 //
 // A run starts with a restart, the coding state of every slot: whoever reads a slot starts at the

@@ -26,7 +26,7 @@ namespace tocsin::tsdb {
 
 inline constexpr uint32_t kLogMagic = 0x4c575354;  // "TSWL"
 // What it reads: all up to it. 2: sync records, packed records, cover frames. 3: checkpoints packed
-// smaller.
+// smaller. 4: frames whose set is ranges of slots.
 inline constexpr uint8_t kLogVersion = 4;
 inline constexpr size_t kLogBlockBytes = 32 * 1024;
 inline constexpr size_t kLogBlockHeaderBytes = 40;
