@@ -3,6 +3,9 @@
 #include <leveldb/db.h>
 #include <leveldb/write_batch.h>
 
+#include <cerrno>
+#include <cstring>
+
 #include "base/env.h"
 #include "base/log.h"
 
@@ -15,10 +18,22 @@ constexpr int kOpenFilesMax = 64;
 leveldb::Slice Slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view View(const leveldb::Slice& slice) { return {slice.data(), slice.size()}; }
 
+// What the reserve holds: more than LevelDB writes when it opens (its log as a table).
+constexpr uint64_t kReserveBytes = 4 << 20;
+constexpr uint64_t kReserveFreeBytesMin = 16 * kReserveBytes;
+constexpr std::string_view kReserveFile = "RESERVE";
+
+bool SaysNoSpace(const leveldb::Status& status) {
+  const std::string text = status.ToString();
+  return text.find(std::strerror(ENOSPC)) != std::string::npos ||
+         text.find(std::strerror(EDQUOT)) != std::string::npos;
+}
+
 Status FromLevelDb(const leveldb::Status& status) {
   if (status.ok()) return Status::Ok();
   const Code code = status.IsCorruption() ? Code::kCorruption
                     : status.IsNotFound() ? Code::kNotFound
+                    : SaysNoSpace(status) ? Code::kNoSpace
                                           : Code::kIo;
   return Status(code, "state store: " + status.ToString());
 }
@@ -112,6 +127,34 @@ Result<std::unique_ptr<leveldb::DB>> OpenChecked(Env& env, const std::string& pa
   return db;
 }
 
+// What keeps a sound store from opening.
+bool IsNoDamage(const Status& status) {
+  if (status.code() == Code::kNoSpace) return true;
+  if (status.code() != Code::kIo) return false;
+  if (status.message().find("lock") != std::string::npos) return true;
+  for (const int error : {EACCES, EROFS, EMFILE, ENFILE}) {
+    if (status.message().find(std::strerror(error)) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// LevelDB writes when it opens: without room a daemon could not start on a full disk, so a few
+// bytes are held back.
+void KeepReserve(Env& env, const std::string& path) {
+  const std::string reserve = JoinPath(path, kReserveFile);
+  if (env.Exists(reserve)) return;
+  if (env.FreeSpace(path).value_or(0) < kReserveFreeBytesMin) return;
+  std::string noise(kReserveBytes, '\0');  // some file systems have no blocks for zeros
+  env.FillRandom(noise.data(), noise.size());
+  if (const Status status = env.WriteFileAtomically(reserve, noise); !status.ok())
+    LogWarn("state", "no disk space is held back for the state store", {{"err", status}});
+}
+
+bool GiveUpReserve(Env& env, const std::string& path) {
+  const std::string reserve = JoinPath(path, kReserveFile);
+  return env.Exists(reserve) && env.Remove(reserve).ok();
+}
+
 // PATH.damaged-1, -2, …: the first that is free.
 Result<std::string> SetAside(Env& env, const std::string& path) {
   for (int n = 1;; ++n) {
@@ -130,10 +173,17 @@ Result<std::unique_ptr<StateStore>> OpenStateStore(Env& env, const std::string& 
   TOCSIN_TRY(env.CreateDirs(path));
   StateRecovery recovery;
   Result<std::unique_ptr<leveldb::DB>> db = OpenChecked(env, path);
+  if (!db && db.error().code() == Code::kNoSpace && GiveUpReserve(env, path)) {
+    LogWarn("state", "the disk is full: the reserve is given up to open the state store",
+            {{"path", path}});
+    db = OpenChecked(env, path);
+  }
   const Status damage = db ? Status::Ok() : db.error();
-  // A full disk or a lock that is held is no damage: nothing may be moved then.
-  if (damage.code() == Code::kIo && damage.message().find("lock") != std::string::npos) {
-    return Error(damage.Annotate(path));
+  // Nothing may be moved then.
+  if (IsNoDamage(damage)) return Error(damage.Annotate(path));
+  if (!damage.ok() && env.FreeSpace(path).value_or(kReserveBytes) < kReserveBytes) {
+    return Error(Status(Code::kNoSpace, damage.message() + "; too little disk space to repair that")
+                     .Annotate(path));
   }
   if (!damage.ok()) {
     const Status repaired = FromLevelDb(leveldb::RepairDB(path, OpenOptions()));
@@ -153,6 +203,7 @@ Result<std::unique_ptr<StateStore>> OpenStateStore(Env& env, const std::string& 
   if (recovery.kind != StateRecovery::Kind::kNone) {
     LogWarn("state", "state store was damaged", {{"path", path}, {"what", recovery.message}});
   }
+  KeepReserve(env, path);
   return std::make_unique<LevelDbStateStore>(std::move(*db), std::move(recovery), options.sync);
 }
 

@@ -10,7 +10,8 @@
 //   store->ForEach("alert/", [](std::string_view key, std::string_view value) { …; return true; });
 //
 // Opening never fails because of damaged bytes: what can be read is kept, the rest is set aside,
-// and recovery() says so. Two implementations: LevelDB on disk, and memory for tests.
+// and recovery() says so. Nor, the first time, because the disk is full: a few MiB are held back
+// for that (RESERVE). kNoSpace when these are gone, too; a sound store stays as it is then. Two implementations: LevelDB on disk, and memory for tests.
 #pragma once
 
 #include <functional>

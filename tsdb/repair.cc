@@ -257,7 +257,7 @@ Status RepairRollups(Env& env, const std::string& dir, RepairReport* report) {
     if (!name.ends_with(kRollupSuffix)) continue;
     RepairReport::Damaged damaged;
     damaged.path = JoinPath(folder, name);
-    const auto file = SegmentReader::Open(env, damaged.path, 0);
+    const auto file = RollupFile::Open(env, damaged.path, 0);
     if (!file && file.error().code() == Code::kUnimplemented) return file.error();
     const Status sound = file ? (*file)->Verify() : Status(file.error());
     if (sound.ok()) continue;

@@ -44,7 +44,7 @@ struct StoragePolicy {
   double compaction_cpu_share = 0.2;
 
   // Ascending by bucket. A resolution that is no longer named is not written any more; its files
-  // stay until a retention is over that is given again, or are removed by hand.
+  // stay, and are read, until a retention is over that is given again, or are removed by hand.
   std::vector<RollupPolicy> rollups;
 };
 

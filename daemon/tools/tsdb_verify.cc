@@ -13,6 +13,19 @@
 #include "tsdb/segment/reader.h"
 
 namespace tocsin::daemon {
+namespace {
+
+// Of a segment, its samples are added to `samples`.
+template <typename File>
+Status VerifyFile(Env& env, const std::string& path, uint64_t* samples) {
+  const auto file = File::Open(env, path, 0);
+  if (!file) return file.error();
+  TOCSIN_RETURN_IF_ERROR((*file)->Verify());
+  if constexpr (std::is_same_v<File, tsdb::SegmentReader>) *samples += (*file)->meta().sample_count;
+  return Status::Ok();
+}
+
+}  // namespace
 
 int TsdbVerify(Env& env, std::span<const std::string> args, const Console& console) {
   std::string dir = "data/";
@@ -25,7 +38,6 @@ int TsdbVerify(Env& env, std::span<const std::string> args, const Console& conso
   if (exit_code) return *exit_code;
   const auto database = OpenToLook(env, dir);
   if (!database) return ToolError("verify", database.error(), console);
-  // Rollups are segments with buckets for samples.
   const std::string segment_dir = JoinPath(dir, "segments");
   std::vector<std::string> paths;
   for (const std::string& folder : {segment_dir, JoinPath(dir, "rollups")}) {
@@ -46,16 +58,16 @@ int TsdbVerify(Env& env, std::span<const std::string> args, const Console& conso
   for (size_t i = 0; i < paths.size(); ++i) {
     const std::string& path = paths[i];
     progress.Show(BaseName(path), i, paths.size());
-    const auto segment = tsdb::SegmentReader::Open(env, path, 0);
+    const Status sound = path.ends_with(tsdb::kRollupSuffix)
+                             ? VerifyFile<tsdb::RollupFile>(env, path, nullptr)
+                             : VerifyFile<tsdb::SegmentReader>(env, path, &samples);
     // A daemon beside us may have merged it away.
-    if (!segment && segment.error().code() == Code::kNotFound) continue;
-    const Status sound = segment ? (*segment)->Verify() : Status(segment.error());
+    if (sound.code() == Code::kNotFound) continue;
     ++files;
     if (!sound.ok()) {
       note(tsdb::Damage{path, sound.message()}.Text());
       continue;
     }
-    if (path.ends_with(tsdb::kSegmentSuffix)) samples += (*segment)->meta().sample_count;
   }
   progress.End();
   for (const tsdb::Damage& damage : (*database)->Damages()) {

@@ -1,5 +1,6 @@
 """Retention by size and the free-space floor on the real binary, a full disk included."""
 
+import contextlib
 import os
 import subprocess
 import time
@@ -58,6 +59,51 @@ def test_a_bad_tocsin_yml_changes_nothing(tocsin):
     daemon.write("tocsin.yml", "storage: {retention: {percentage: 50}}")
     assert daemon.post("/-/reload").status == 200
     assert retention() == "50%"
+
+
+@contextlib.contextmanager
+def small_disk(tmp_path, size):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True).returncode != 0:
+        pytest.skip("no mounts here")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def fill(disk):
+    """Somebody else fills it; the file that does."""
+    ballast = disk / "ballast"
+    with open(ballast, "wb", buffering=0) as f, contextlib.suppress(OSError):
+        while True:
+            f.write(b"x" * 65536)
+    return ballast
+
+
+def test_r9_a_restart_on_a_full_disk_serves_alerts_and_forgets_nothing(tocsin, tmp_path):
+    with small_disk(tmp_path, "128m") as disk:
+        daemon = tocsin(CONFIG, [*FLAGS, f"--storage.tsdb.path={disk}/data"], {"rules.yml": RULES})
+        now = int(time.time() * 1000)
+        assert push(daemon, now, 1) == 204
+        alert = wait_until(lambda: daemon.get("/api/v1/alerts").json()["data"]["alerts"], what="the alert")[0]
+        ballast = fill(disk)
+        for restart in range(3):
+            daemon.kill()
+            daemon.start()
+            assert daemon.value("count(m)", now / 1000) == 10
+            again = wait_until(lambda: daemon.get("/api/v1/alerts").json()["data"]["alerts"], what="the alert")[0]
+            assert again["activeAt"] == alert["activeAt"], f"restart {restart}"
+        assert "the reserve is given up" in daemon.log()
+        assert not [name for name in os.listdir(disk / "data") if "damaged" in name]
+        wait_until(lambda: push(daemon, int(time.time() * 1000), 2) == 503, what="refusal")
+        os.remove(ballast)
+        wait_until(lambda: push(daemon, int(time.time() * 1000), 5) == 204, what="recovery by itself")
+        daemon.stop()
+        daemon.start()
+        assert (disk / "data" / "state" / "RESERVE").exists()
+        daemon.stop()
 
 
 def test_r9_a_full_disk_is_survived_and_recovers(tocsin, tmp_path):

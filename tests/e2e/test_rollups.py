@@ -1,8 +1,10 @@
 """Rollups of backfilled days: equal answers, shown resolution, and a life beyond the raw samples."""
 
+import os
+import subprocess
 import time
 
-from daemon import wait_until
+from daemon import BINARY, wait_until
 from fakes import remote_write
 
 DAY = 86_400
@@ -72,3 +74,41 @@ def test_r11_rollups_answer_as_raw_samples_and_outlive_them(tocsin):
     daemon.kill()
     daemon.start()
     assert ask(daemon, QUERIES[0], start, end) == (raw[QUERIES[0]], "1h", [])
+
+
+def tool(command, daemon):
+    done = subprocess.run([BINARY, "tsdb", command, daemon.data], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_tools_know_sound_rollups_from_damaged_ones(tocsin):
+    daemon = tocsin(CONFIG, flags=FLAGS, files={"tocsin.yml": ROLLUPS % "90d"})
+    rows = [({"__name__": "now", "job": "x"}, [(int(time.time()) * 1000, 1.0)])]
+    assert remote_write(daemon.url, rows) == (204, "")
+    backfill(daemon, (int(time.time()) // DAY - 4) * DAY)
+    assert daemon.post("/api/v1/admin/tsdb/compact").status == 204
+    daemon.stop()
+    folder = os.path.join(daemon.data, "rollups")
+    files = sorted(os.listdir(folder))
+    assert len(files) >= 4
+    code, text = tool("verify", daemon)
+    assert code == 0 and "sound" in text, text
+    code, text = tool("repair", daemon)
+    assert code == 0 and "nothing was changed" in text, text
+    assert sorted(os.listdir(folder)) == files
+    path = os.path.join(folder, files[0])
+    with open(path, "r+b") as f:
+        f.seek(os.path.getsize(path) // 2)
+        byte = f.read(1)[0]
+        f.seek(-1, os.SEEK_CUR)
+        f.write(bytes([byte ^ 0x55]))
+    code, text = tool("verify", daemon)
+    assert code == 1 and text.count("damaged: ") == 1 and path in text, text
+    code, text = tool("repair", daemon)
+    assert code == 3 and path in text, text
+    assert sorted(os.listdir(folder)) == files[1:]
+    daemon.start()
+    assert daemon.post("/api/v1/admin/tsdb/compact").status == 204
+    daemon.stop()
+    assert len(os.listdir(folder)) == len(files), "made anew"
+    assert tool("verify", daemon)[0] == 0
