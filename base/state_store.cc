@@ -203,7 +203,7 @@ Result<std::unique_ptr<StateStore>> OpenStateStore(Env& env, const std::string& 
   if (recovery.kind != StateRecovery::Kind::kNone) {
     LogWarn("state", "state store was damaged", {{"path", path}, {"what", recovery.message}});
   }
-  KeepReserve(env, path);
+  if (options.reserve) KeepReserve(env, path);
   return std::make_unique<LevelDbStateStore>(std::move(*db), std::move(recovery), options.sync);
 }
 

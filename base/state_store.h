@@ -11,7 +11,8 @@
 //
 // Opening never fails because of damaged bytes: what can be read is kept, the rest is set aside,
 // and recovery() says so. Nor, the first time, because the disk is full: a few MiB are held back
-// for that (RESERVE). kNoSpace when these are gone, too; a sound store stays as it is then. Two implementations: LevelDB on disk, and memory for tests.
+// for that (RESERVE). kNoSpace when these are gone, too; a sound store stays as it is then. Two
+// implementations: LevelDB on disk, and memory for tests.
 #pragma once
 
 #include <functional>
@@ -77,6 +78,7 @@ class StateStore {
 };
 
 struct StateStoreOptions {
+  bool reserve = true;  // hold disk space back for opening it on a full disk
   // False: a write reaches the kernel only (survives kill -9, not a power cut): for the ledger.
   bool sync = true;
 };

@@ -412,7 +412,9 @@ void App::Parts::CreateApi() {
     return database->DeleteSeries(std::move(sets), range);
   };
   deps.admin.clean_tombstones = [this] { return database->CleanTombstones(); };
-  deps.admin.snapshot = [this](bool skip_head) { return TakeSnapshot(env, *database, skip_head); };
+  deps.admin.snapshot = [this](bool skip_head) {
+    return TakeSnapshot(env, *database, metadata, skip_head);
+  };
   deps.external_url = addresses.external_url;
   deps.external_path = addresses.external_path;
   deps.listen_address = flags.listen_addresses.front();

@@ -19,7 +19,7 @@ constexpr uint64_t kStaggerMs = 30'000;
 }  // namespace
 
 Status DatabaseImpl::Start() {
-  if (!std::has_single_bit(options_.shards) || options_.shards > 64) {
+  if (!std::has_single_bit(options_.shards) || options_.shards > kShardsMax) {
     return Status(Code::kInvalidArgument, "shards: " + std::to_string(options_.shards) +
                                               " is no power of two from 1 to 64");
   }

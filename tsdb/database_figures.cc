@@ -73,9 +73,9 @@ std::vector<Damage> DatabaseImpl::Damages() const {
   const std::vector<Damage>& missing = store_->losses().missing;
   damages.insert(damages.end(), missing.begin(), missing.end());
   if (const uint64_t files = counters().replay_missing_log_files; files > 0) {
-    damages.push_back({JoinPath(options_.dir, "wal"), std::to_string(files) +
-                                                          (files == 1 ? " file is" : " files are") +
-                                                          " missing between others"});
+    damages.push_back(
+        {JoinPath(options_.dir, "wal"),
+         std::to_string(files) + (files == 1 ? " file is" : " files are") + " missing"});
   }
   return damages;
 }

@@ -78,6 +78,10 @@ Status DatabaseImpl::OpenHead(uint64_t seed) {
   const int64_t began = env_.MonotonicNanos();
   const std::shared_ptr<const Version> version = store_->Current();
   const uint64_t missing_files = inventory.missing_files;
+  if (missing_files > 0 && !options_.read_only) {
+    LogError("tsdb", "log files are missing, and with them the rows that only they held",
+             {{"dir", log_dir}, {"files", missing_files}});
+  }
   replay_ = std::make_unique<Replay>(env_, std::move(inventory), version, options_.replay_threads,
                                      head_.get());
   NoteReplay(replay_->Restore());

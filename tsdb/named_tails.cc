@@ -13,7 +13,6 @@ namespace {
 
 constexpr uint32_t kMagic = 0x50545354;  // "TSTP"
 constexpr uint8_t kVersion = 1;
-constexpr uint64_t kShardsMax = 64;
 
 bool IsName(std::string_view name) {
   return !name.empty() && name.size() <= kTailNameLengthMax &&

@@ -91,9 +91,16 @@ Status WriteSnapshotLog(Env& env, const std::string& directory, const SnapshotLo
   header.number = 1;
   header.base_ms = env.NowMs();
   for (size_t s = 0; s < log.records.size(); ++s) {
-    if (log.records[s].empty()) continue;
     header.shard = static_cast<uint8_t>(s);
-    LogWriter writer(env, JoinPath(directory, LogFileName(header.shard, header.number)), header);
+    const std::string path = JoinPath(directory, LogFileName(header.shard, header.number));
+    if (log.records[s].empty()) {
+      // An empty file says that none is missing.
+      TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto empty,
+                                     env.NewWritableFile(path, WriteMode::kTruncate));
+      TOCSIN_RETURN_IF_ERROR(empty->Close());
+      continue;
+    }
+    LogWriter writer(env, path, header);
     TOCSIN_RETURN_IF_ERROR(writer.Write(log.records[s]));
     TOCSIN_RETURN_IF_ERROR(writer.Sync());
     TOCSIN_RETURN_IF_ERROR(writer.Close());

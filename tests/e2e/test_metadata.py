@@ -1,5 +1,7 @@
 """What is stored beside samples: HELP, TYPE and UNIT, exemplars, start timestamps; from pages and from remote write, over kill -9."""
 
+import os
+import shutil
 import time
 
 from daemon import wait_until
@@ -112,3 +114,18 @@ def test_types_decide_what_rollups_keep(tocsin, target):
         assert is_exact(f'increase({name}{{job="past"}}[2h])') == counter, name
         assert is_exact(f'max_over_time({name}{{job="past"}}[2h])') == gauge, name
         assert is_exact(f'last_over_time({name}{{job="past"}}[2h])'), name
+
+
+def test_a_snapshot_has_the_metadata(tocsin):
+    daemon = tocsin(flags=FLAGS)
+    now = round(time.time() * 1000)
+    push(daemon, "muffin_total", now, 1.0, "a", 1, "Muffins.", "")
+    want = {"muffin_total": [{"type": "counter", "unit": "", "help": "Muffins."}]}
+    assert daemon.get("/api/v1/metadata").json()["data"] == want
+    name = daemon.post("/api/v1/admin/tsdb/snapshot").json()["data"]["name"]
+    restored = tocsin(start=False, flags=FLAGS)
+    shutil.copytree(os.path.join(daemon.data, "snapshots", name), restored.data)
+    assert not os.path.exists(os.path.join(restored.data, "state", "RESERVE"))
+    restored.start()
+    assert restored.value("muffin_total", now / 1000) == 1
+    assert restored.get("/api/v1/metadata").json()["data"] == want

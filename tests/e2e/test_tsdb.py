@@ -221,6 +221,18 @@ def test_a_whole_data_directory_of_a_real_prometheus(tmp_path, prometheus):
     assert answers(again) == original
 
 
+def test_a_running_prometheus_is_not_imported(tmp_path, prometheus):
+    data = tmp_path / "prometheus"
+    url, process = prometheus(data, flags=["--storage.tsdb.use-lockfile"])  # Debian's default is none
+    write(url, [labels(__name__="up", job="j") + sample(bits_of(1.0), int(time.time()) * 1000)])
+    done = tool("import", data, f"--storage.tsdb.path={tmp_path}/store")
+    assert done.returncode == 1 and "a Prometheus runs on the data; stop it first" in done.stderr, done
+    assert not (tmp_path / "store").exists()
+    process.terminate()
+    process.wait(30)
+    assert "imported 1 samples" in run("import", data, f"--storage.tsdb.path={tmp_path}/store")
+
+
 def test_a_damaged_directory_is_imported_as_far_as_it_is_sound(tmp_path):
     (tmp_path / "om.txt").write_text(OPEN_METRICS)
     promtool("tsdb", "create-blocks-from", "openmetrics", tmp_path / "om.txt", tmp_path / "blocks")

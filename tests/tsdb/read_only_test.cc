@@ -173,6 +173,33 @@ BOOST_AUTO_TEST_CASE(MissingFilesAreTold) {
   BOOST_TEST(!damages[0].harmless);
 }
 
+BOOST_AUTO_TEST_CASE(AShardWithoutAnyLogFileIsTold) {
+  MemEnv env{3};
+  {
+    const auto running = Open(env, false);
+    Append(*running, kT0, 10);
+    BOOST_REQUIRE(running->FlushWal(true).ok());
+    BOOST_REQUIRE(running->Snapshot("/snapshot", false).ok());
+  }
+  BOOST_TEST(Open(env, true)->Damages().empty());
+  DatabaseOptions snapshot;
+  snapshot.dir = "/snapshot";
+  snapshot.env = &env;
+  snapshot.background = false;
+  snapshot.read_only = true;
+  BOOST_TEST((*Database::Open(snapshot))->Damages().empty());
+  const auto names = env.ListDir("/data/wal");
+  BOOST_REQUIRE(names);
+  for (const std::string& name : *names) {
+    if (name.starts_with("01-")) BOOST_REQUIRE(env.Remove(JoinPath("/data/wal", name)).ok());
+  }
+  const std::vector<Damage> damages = Open(env, true)->Damages();
+  BOOST_REQUIRE(damages.size() == 1u);
+  BOOST_TEST(damages[0].reason == "1 file is missing");
+  BOOST_TEST(Open(env, false)->counters().replay_missing_log_files == 1u);
+  BOOST_TEST(Open(env, false)->counters().replay_missing_log_files == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(OneOfTwoManifestsIsNoLoss) {
   for (const int damaged : {1, 2}) {
     MemEnv env{3};

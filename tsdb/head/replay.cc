@@ -1,6 +1,7 @@
 #include "tsdb/head/replay.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <iterator>
 #include <utility>
@@ -59,7 +60,8 @@ Result<LogInventory> ListLogs(Env& env, const std::string& directory, bool read_
     return Error(names.error());
   }
   uint32_t shard_count = 0;
-  std::vector<LogInventory::Shard> shards(64);
+  std::vector<LogInventory::Shard> shards(kShardsMax);
+  std::array<bool, kShardsMax> has_file{};
   for (const std::string& name : *names) {
     uint32_t shard = 0;
     uint32_t number = 0;
@@ -71,6 +73,7 @@ Result<LogInventory> ListLogs(Env& env, const std::string& directory, bool read_
       continue;
     }
     if (!ParseLogFileName(name, &shard, &number)) continue;
+    has_file[shard] = true;
     LogFileInfo file;
     file.number = number;
     file.path = JoinPath(directory, name);
@@ -96,11 +99,14 @@ Result<LogInventory> ListLogs(Env& env, const std::string& directory, bool read_
     shard_count = std::max<uint32_t>(shard_count, reader.header()->shard_count);
     shards[shard].files.push_back(std::move(file));
   }
-  while (shard_count < 64 && std::any_of(
-                                 shards.begin() + shard_count, shards.end(),
-                                 [](const auto& s) { return !s.files.empty(); }))
+  while (shard_count < kShardsMax && std::any_of(
+                                         shards.begin() + shard_count, shards.end(),
+                                         [](const auto& s) { return !s.files.empty(); }))
     ++shard_count;
   shards.resize(shard_count);
+  // A start begins a file in every shard, and the newest one stays.
+  inventory.missing_files +=
+      static_cast<uint64_t>(std::count(has_file.begin(), has_file.begin() + shard_count, false));
   for (LogInventory::Shard& shard : shards) {
     std::sort(shard.files.begin(), shard.files.end(),
               [](const LogFileInfo& a, const LogFileInfo& b) { return a.number < b.number; });

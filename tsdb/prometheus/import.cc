@@ -238,6 +238,16 @@ Status ImportStores(Env& env, const ImportOptions& options, SampleStores stores,
 
 Result<ImportReport> ImportPrometheus(Env& env, const ImportOptions& options) {
   ImportReport report;
+  // A Prometheus that runs holds its lock, and its files change under our hands. None is made here,
+  // and one that cannot be opened (a read-only disk) tells nothing.
+  const std::string lock_path = JoinPath(options.from, "lock");
+  std::unique_ptr<FileLock> lock;
+  if (env.Exists(lock_path)) {
+    auto locked = env.LockFile(lock_path);
+    if (!locked && locked.error().code() == Code::kUnavailable)
+      return Error(Status(locked.error()).Annotate("a Prometheus runs on the data; stop it first"));
+    if (locked) lock = *std::move(locked);
+  }
   TOCSIN_ASSIGN_OR_RETURN(FoundBlocks blocks,
                           FindBlocks(env, options.from, options.range, &report));
   TOCSIN_ASSIGN_OR_RETURN(

@@ -62,7 +62,8 @@ bool ParseLogFileName(std::string_view name, uint32_t* shard, uint32_t* number) 
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
     return error == std::errc() && end == text.data() + text.size() && !text.empty();
   };
-  return parse(name.substr(0, dash), shard) && parse(name.substr(dash + 1), number) && *shard < 64;
+  return parse(name.substr(0, dash), shard) && parse(name.substr(dash + 1), number) &&
+         *shard < kShardsMax;
 }
 
 }  // namespace tocsin::tsdb

@@ -60,6 +60,7 @@ std::optional<LogFileHeader> ReadBlockHeader(std::string_view block, uint32_t* b
                                              bool* newer);
 
 std::string LogFileName(uint32_t shard, uint32_t number);
+inline constexpr uint32_t kShardsMax = 64;
 // False for names that are no log file's.
 bool ParseLogFileName(std::string_view name, uint32_t* shard, uint32_t* number);
 
