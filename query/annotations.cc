@@ -35,12 +35,30 @@ std::string AnnotationSink::Place(PositionRange position) const {
   return " (" + PositionText(query_text_, position) + ")";
 }
 
+void AnnotationSink::Repeat(PositionRange original, int start) {
+  repetitions_.push_back({original, start});
+}
+
+std::vector<PositionRange> AnnotationSink::PlacesOf(PositionRange position) const {
+  std::vector<PositionRange> places{position};
+  for (const auto& [original, start] : repetitions_) {
+    for (size_t i = 0, count = places.size(); i < count; ++i) {
+      const PositionRange place = places[i];
+      if (place.start < original.start || place.end > original.end) continue;
+      const int moved = start - original.start;
+      places.push_back({place.start + moved, place.end + moved});
+    }
+  }
+  return places;
+}
+
 void AnnotationSink::Add(bool warning, std::string_view message, PositionRange position) {
   std::string text = warning ? "PromQL warning: " : "PromQL info: ";
   text += message;
-  text += Place(position);
   MutexLock lock(mu_);
-  (warning ? warnings_ : infos_).insert(std::move(text));
+  for (const PositionRange place : PlacesOf(position)) {
+    (warning ? warnings_ : infos_).insert(text + Place(place));
+  }
 }
 
 void AnnotationSink::Thinned(model::Timestamp until, int64_t bucket_ms) {
@@ -161,17 +179,18 @@ void AnnotationSink::ForcedMonotonicity(std::string_view metric, PositionRange p
       "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)",
       metric);
   MutexLock lock(mu_);
-  const auto [it, added] = monotonicity_.try_emplace(
-      text + Place(position),
-      Monotonicity{position, time, time, min_bucket, max_bucket, max_diff, 1});
-  if (added) return;
-  Monotonicity& all = it->second;
-  all.min_time = std::min(all.min_time, time);
-  all.max_time = std::max(all.max_time, time);
-  all.min_bucket = std::min(all.min_bucket, min_bucket);
-  all.max_bucket = std::max(all.max_bucket, max_bucket);
-  all.max_diff = std::max(all.max_diff, max_diff);
-  ++all.count;
+  for (const PositionRange place : PlacesOf(position)) {
+    const auto [it, added] = monotonicity_.try_emplace(
+        text + Place(place), Monotonicity{place, time, time, min_bucket, max_bucket, max_diff, 1});
+    if (added) continue;
+    Monotonicity& all = it->second;
+    all.min_time = std::min(all.min_time, time);
+    all.max_time = std::max(all.max_time, time);
+    all.min_bucket = std::min(all.min_bucket, min_bucket);
+    all.max_bucket = std::max(all.max_bucket, max_bucket);
+    all.max_diff = std::max(all.max_diff, max_diff);
+    ++all.count;
+  }
 }
 
 void AnnotationSink::WhenTaken(std::function<void(AnnotationSink*)> speak) {

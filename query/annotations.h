@@ -62,6 +62,11 @@ class AnnotationSink {
   // For what can only be said when everything was looked at: called once, by Take.
   void WhenTaken(std::function<void(AnnotationSink*)> speak);
 
+  // The part of the query at `original` stands once more from `start` on, character by character,
+  // and is not evaluated there: what is said about a place in the one is said about that in the
+  // other as well. Before anything is said; parts inside a part before it.
+  void Repeat(PositionRange original, int start);
+
   Annotations Take();  // sorted
 
  private:
@@ -73,8 +78,16 @@ class AnnotationSink {
   };
   void Add(bool warning, std::string_view message, PositionRange position);
   std::string Place(PositionRange position) const;
+  // `position` and the same place in all repetitions.
+  std::vector<PositionRange> PlacesOf(PositionRange position) const;
+
+  struct Repetition {
+    PositionRange original;
+    int start;
+  };
 
   const std::string_view query_text_;
+  std::vector<Repetition> repetitions_;
   Mutex mu_;
   std::set<std::string> warnings_ GUARDED_BY(mu_);
   std::set<std::string> infos_ GUARDED_BY(mu_);

@@ -15,6 +15,7 @@
 #include "query/operators/rank.h"
 #include "query/operators/scalar.h"
 #include "query/operators/smoothed.h"
+#include "query/printer.h"
 #include "query/profile.h"
 
 namespace tocsin::query {
@@ -133,7 +134,7 @@ Result<OperatorPtr> Planner::PlanNode(const Expr& expr, const Grid& grid) {
     case NodeKind::kBinary:
       return PlanBinary(*As<Binary>(expr), grid);
     case NodeKind::kAggregate:
-      return PlanAggregate(*As<Aggregate>(expr), grid);
+      return PlanSharedAggregate(*As<Aggregate>(expr), grid);
     case NodeKind::kCall:
       return PlanCall(*As<Call>(expr), grid);
     default:
@@ -288,6 +289,34 @@ Result<OperatorPtr> Planner::PlanBinary(const Binary& binary, const Grid& grid) 
                                            std::move(lhs), std::move(rhs));
   if (binary.op != BinaryOp::kOr) return set;
   return std::make_unique<MergeEqualLabelsOperator>(context_, grid, std::move(set));
+}
+
+Result<OperatorPtr> Planner::PlanSharedAggregate(const Aggregate& aggregate, const Grid& grid) {
+  // Keys are made at every level: only of short parts, so that deep nesting stays linear.
+  static constexpr size_t kSharedTextMax = 1024;
+  const std::string_view text = TextOf(context_->text, aggregate);
+  // An explained query, and one that counts samples by step, tells of each place by itself.
+  if (TakesParameter(aggregate.op) || profile_ != nullptr || !context_->samples_per_step.empty() ||
+      text.empty() || text.size() > kSharedTextMax) {
+    return PlanAggregate(aggregate, grid);
+  }
+  std::string key = std::to_string(grid.start_ms) + "/" + std::to_string(grid.step_ms) + "/" +
+                    std::to_string(grid.count) + (mark_resets_ ? "/resets" : "/") +
+                    (times_only_ ? "/times:" : "/:");
+  // Positions may leave out what stands behind the parentheses, so the text alone is not enough.
+  key += text;
+  key += '\n';
+  key += Print(aggregate);
+  if (const auto known = shared_.find(key); known != shared_.end()) {
+    if (auto state = known->second.state.lock()) {
+      context_->annotations.Repeat(known->second.position, aggregate.position.start);
+      return std::make_unique<SharedOperator>(context_, grid, std::move(state));
+    }
+  }
+  auto state = std::make_shared<SharedOperator::State>();
+  TOCSIN_ASSIGN_OR_RETURN(state->op, PlanAggregate(aggregate, grid));
+  shared_[std::move(key)] = {state, aggregate.position};
+  return std::make_unique<SharedOperator>(context_, grid, std::move(state));
 }
 
 Result<OperatorPtr> Planner::PlanAggregate(const Aggregate& aggregate, const Grid& grid) {

@@ -4,14 +4,18 @@
 // the right side of and and unless, count_over_time, …) read no values; the largest parts that do
 // not depend on the step (all selectors pinned by @) are evaluated once and repeated; sub-queries
 // get a grid of their own, aligned to their step; operators that drop the metric name get a check
-// for labels that become equal only where the name is not fixed anyway. Recursion is as deep as the
-// tree (deep_stack.h).
+// for labels that become equal only where the name is not fixed anyway; an aggregation that stands
+// in the query several times, character by character, is evaluated once (operators/shared.h).
+// Recursion is as deep as the tree (deep_stack.h).
 #pragma once
 
+#include <memory>
+#include <string>
 #include <unordered_map>
 
 #include "query/operators/operator.h"
 #include "query/operators/range_source.h"
+#include "query/operators/shared.h"
 
 namespace tocsin::query {
 
@@ -40,6 +44,8 @@ class Planner {
   Result<OperatorPtr> PlanUnary(const Unary& unary, const Grid& grid);
   Result<OperatorPtr> PlanBinary(const Binary& binary, const Grid& grid);
   Result<OperatorPtr> PlanAggregate(const Aggregate& aggregate, const Grid& grid);
+  // Plain aggregations that may stand in the query elsewhere, too.
+  Result<OperatorPtr> PlanSharedAggregate(const Aggregate& aggregate, const Grid& grid);
   Result<OperatorPtr> PlanCall(const Call& call, const Grid& grid);
   Result<OperatorPtr> PlanRangeFunction(const Call& call, size_t range_arg, const Grid& grid);
   Result<OperatorPtr> PlanAbsent(const Call& call, const Grid& grid);
@@ -65,6 +71,13 @@ class Planner {
   std::unordered_map<const Expr*, bool> step_invariant_;
   bool mark_resets_ = false;  // planning below histogram_count & co. (reset_hints.h)
   bool times_only_ = false;   // planning a selector whose values nobody looks at
+
+  // What can be shared, by its text, its grid and the flags above.
+  struct SharedPlan {
+    std::weak_ptr<SharedOperator::State> state;
+    PositionRange position;
+  };
+  std::unordered_map<std::string, SharedPlan> shared_;
 };
 
 // Sets a flag of the planner's for a part of the tree.

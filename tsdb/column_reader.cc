@@ -198,6 +198,7 @@ Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* b
     if (found) return Status::Ok();
   }
   parts_.clear();
+  batch->KeepTogether(together_);
   // What is older than the head's part cannot be the newest.
   const model::Column& head_part = head_parts_[i];
   const model::Timestamp wanted_from =
@@ -255,12 +256,18 @@ void SelectionReader::MergeFloats(model::ColumnBatch* batch, model::Column* colu
   for (size_t i = 1; i < parts.size(); ++i)
     disjoint = disjoint && parts[i - 1]->timestamps.back() < parts[i]->timestamps.front();
 
-  double* values = batch->NewValues(count);
+  // Parts that were decoded one behind the other are joined already.
+  const bool joined =
+      disjoint && std::adjacent_find(parts.begin(), parts.end(), [](const auto* a, const auto* b) {
+                    return a->values.data() + a->values.size() != b->values.data();
+                  }) == parts.end();
+  if (count >= kTogetherMin) together_ = std::max(together_, count + kTogetherSlack);
+  double* values = joined ? nullptr : batch->NewValues(count);
   model::Timestamp* starts = any_start ? batch->NewTimestamps(count) : nullptr;
   if (disjoint) {
     size_t at = 0;
     for (const model::Column* part : parts) {
-      std::copy(part->values.begin(), part->values.end(), values + at);
+      if (!joined) std::copy(part->values.begin(), part->values.end(), values + at);
       if (starts != nullptr) {
         if (part->start_timestamps.empty()) {
           std::fill_n(starts + at, part->values.size(), 0);
@@ -285,7 +292,7 @@ void SelectionReader::MergeFloats(model::ColumnBatch* batch, model::Column* colu
       }
     }
     column->timestamps = joined_;
-    column->values = {values, count};
+    column->values = {joined ? parts.front()->values.data() : values, count};
     if (starts != nullptr) column->start_timestamps = {starts, count};
   } else {
     // By time; of equal timestamps the part of higher precedence (lower number) counts.

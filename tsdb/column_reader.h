@@ -72,6 +72,11 @@ class SelectionReader final : public model::ColumnReader {
   std::vector<uint32_t> head_addresses_;           // which address each is of; kNoId: none was read
   std::vector<model::Column> parts_;               // of the series being read, by precedence
   std::vector<const model::Column*> float_parts_;  // of them, by time
+  // Words that the values of the longest series so far take, with what is decoded beside the range.
+  // Short series rarely meet the end of a batch's array.
+  static constexpr size_t kTogetherSlack = 2 * kChunkRows;
+  static constexpr size_t kTogetherMin = 2 * kChunkRows;
+  size_t together_ = 0;
   // The last concatenation of timestamps: neighbours mostly join the very same arrays.
   std::vector<std::span<const model::Timestamp>> joined_parts_;
   std::span<const model::Timestamp> joined_;

@@ -19,7 +19,7 @@ using model::TimeRange;
 class Selection::Joiner {
  public:
   Joiner(Selection& selection, const std::function<Status(uint64_t bytes)>& charge)
-      : selection_(selection), charge_(charge), table_(16, kNoId) {}
+      : selection_(selection), charge_(charge), table_(16, kNoId), followers_(1, kNoId) {}
 
   // Before so many Adds. False: they may not take the memory, see status().
   bool Reserve(size_t more) {
@@ -39,17 +39,14 @@ class Selection::Joiner {
     if (fingerprints_.size() * 2 >= table_.size()) Grow();
     const auto at = static_cast<uint32_t>(selection_.addresses_.size());
     selection_.addresses_.push_back(address);
-    size_t i = Home(fingerprint);
-    while (table_[i] != kNoId && fingerprints_[table_[i]] != fingerprint)
-      i = (i + 1) & (table_.size() - 1);
-    if (table_[i] == kNoId) {
-      table_[i] = static_cast<uint32_t>(fingerprints_.size());
-      fingerprints_.push_back(fingerprint);
+    const uint32_t series = Find(fingerprint);
+    followers_[previous_] = series;
+    previous_ = series;
+    if (series == last_.size()) {
       selection_.series_.push_back(at);
       last_.push_back(at);
       return;
     }
-    const uint32_t series = table_[i];
     selection_.addresses_[last_[series]].next = at;
     last_[series] = at;
     joined_ = true;
@@ -61,8 +58,23 @@ class Selection::Joiner {
   // The address, and what finds a series by its fingerprint: only while the selection is made, but
   // that is when the memory is needed.
   static constexpr uint64_t kBytesByAddress =
-      sizeof(Address) + sizeof(Fingerprint) + 6 * sizeof(uint32_t);
+      sizeof(Address) + sizeof(Fingerprint) + 7 * sizeof(uint32_t);
 
+  // The number of the series, a new one where there is none.
+  uint32_t Find(const Fingerprint& fingerprint) {
+    // Files of one database have their series in one order.
+    const uint32_t guess = followers_[previous_];
+    if (guess < fingerprints_.size() && fingerprints_[guess] == fingerprint) return guess;
+    size_t i = Home(fingerprint);
+    while (table_[i] != kNoId && fingerprints_[table_[i]] != fingerprint)
+      i = (i + 1) & (table_.size() - 1);
+    if (table_[i] == kNoId) {
+      table_[i] = static_cast<uint32_t>(fingerprints_.size());
+      fingerprints_.push_back(fingerprint);
+      followers_.push_back(kNoId);
+    }
+    return table_[i];
+  }
   size_t Home(const Fingerprint& fingerprint) const {
     return FingerprintHasher()(fingerprint) & (table_.size() - 1);
   }
@@ -82,6 +94,9 @@ class Selection::Joiner {
   std::vector<uint32_t> table_;
   std::vector<Fingerprint> fingerprints_;
   std::vector<uint32_t> last_;
+  // Which series was added after each one the last time.
+  std::vector<uint32_t> followers_;
+  uint32_t previous_ = 0;
   bool joined_ = false;
 };
 
@@ -189,9 +204,10 @@ Status Selection::SelectSegment(const SegmentReader& segment, uint32_t number,
   const auto key_labels = [&segment](uint32_t id) {
     return segment.KeyLabels(id).value_or(model::Labels());
   };
-  uint32_t source = kNoId;
-  Fingerprint source_fingerprint;
-  for (const ColumnRef& ref : columns) {
+  std::vector<Fingerprint> fingerprints;
+  TOCSIN_RETURN_IF_ERROR(segment.SeriesFingerprints(columns, &fingerprints));
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const ColumnRef& ref = columns[i];
     if (!deletes.empty()) {
       const auto spans = deletes.Find(ref.source, source_labels, ref.key, key_labels);
       if (std::any_of(spans.begin(), spans.end(), [&](const DeletedSpan& span) {
@@ -200,12 +216,7 @@ Status Selection::SelectSegment(const SegmentReader& segment, uint32_t number,
         continue;
       NoteDeleted(spans);
     }
-    if (ref.source != source) {
-      source = ref.source;
-      TOCSIN_ASSIGN_OR_RETURN_STATUS(source_fingerprint, segment.SourceFingerprint(source));
-    }
-    TOCSIN_ASSIGN_OR_RETURN_STATUS(const Fingerprint key, segment.KeyFingerprint(ref.key));
-    joiner->Add(source_fingerprint + key, {number, kNoId, ref});
+    joiner->Add(fingerprints[i], {number, kNoId, ref});
   }
   return Status::Ok();
 }
@@ -239,39 +250,68 @@ void Selection::VisitLabelParts(const std::function<void(const model::Labels&)>&
   }
 }
 
+// Where equal timestamps are decided, by source: fingerprint, then origin.
+struct Selection::SourceRank {
+  Fingerprint fingerprint;
+  uint64_t origin = 0;
+  auto operator<=>(const SourceRank&) const = default;
+};
+
+Selection::SourceRank Selection::RankOf(const Address& address) const {
+  if (address.segment == Address::kHead) {
+    const HeadIndex::Pin& pin = snapshot_.index();
+    return {pin.SourceFingerprint(address.ref.source), pin.SourceOriginHash(address.ref.source)};
+  }
+  const SegmentReader& segment = FileOf(address);
+  SourceRank rank;
+  rank.fingerprint = segment.SourceFingerprint(address.ref.source).value_or(Fingerprint());
+  if (const auto origin = segment.SourceOrigin(address.ref.source); origin)
+    rank.origin = OriginHash(*origin, snapshot_.head().index().fingerprint_seed());
+  return rank;
+}
+
 // Chains in the order in which equal timestamps are decided: by address (source fingerprint, then
-// origin), within one by cut, the head last.
+// origin), within one by cut, the head last. The addresses of a series come to lie side by side.
 void Selection::OrderAddresses() {
-  const HeadIndex::Pin& pin = snapshot_.index();
   struct Place {
-    Fingerprint source;
-    uint64_t origin;
+    SourceRank source;
     uint32_t segment;
     uint32_t address;
     auto operator<=>(const Place&) const = default;
   };
+  // Neighbours are mostly of one source: the last one of each file.
+  struct Known {
+    uint32_t source = kNoId;
+    SourceRank rank;
+  };
+  std::unordered_map<uint32_t, Known> last_source;
+  std::vector<uint32_t> place_of(addresses_.size());
   std::vector<Place> places;
+  uint32_t placed = 0;
   for (uint32_t& first : series_) {
-    if (addresses_[first].next == kNoId) continue;
     places.clear();
     for (uint32_t a = first; a != kNoId; a = addresses_[a].next) {
       const Address& address = addresses_[a];
-      Place place{{}, 0, address.segment, a};
-      if (address.segment == Address::kHead) {
-        place.source = pin.SourceFingerprint(address.ref.source);
-        place.origin = pin.SourceOriginHash(address.ref.source);
-      } else {
-        const SegmentReader& segment = FileOf(address);
-        place.source = segment.SourceFingerprint(address.ref.source).value_or(Fingerprint());
-        if (const auto origin = segment.SourceOrigin(address.ref.source); origin)
-          place.origin = OriginHash(*origin, snapshot_.head().index().fingerprint_seed());
-      }
-      places.push_back(place);
+      Known& known = last_source[address.segment];
+      if (known.source != address.ref.source) known = {address.ref.source, RankOf(address)};
+      places.push_back({known.rank, address.segment, a});
     }
-    std::sort(places.begin(), places.end());
-    first = places.front().address;
-    for (size_t i = 0; i < places.size(); ++i)
-      addresses_[places[i].address].next = i + 1 < places.size() ? places[i + 1].address : kNoId;
+    if (!std::is_sorted(places.begin(), places.end())) std::sort(places.begin(), places.end());
+    first = placed;
+    for (size_t i = 0; i < places.size(); ++i) {
+      place_of[places[i].address] = placed++;
+      addresses_[places[i].address].next = i + 1 < places.size() ? placed : kNoId;
+    }
+  }
+  std::unordered_map<uint32_t, uint32_t> deleted_of;
+  for (const auto& [address, spans] : deleted_of_) deleted_of[place_of[address]] = spans;
+  deleted_of_ = std::move(deleted_of);
+  for (uint32_t a = 0; a < place_of.size(); ++a) {
+    while (place_of[a] != a) {
+      const uint32_t place = place_of[a];
+      std::swap(addresses_[a], addresses_[place]);
+      std::swap(place_of[a], place_of[place]);
+    }
   }
 }
 

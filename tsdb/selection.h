@@ -87,6 +87,8 @@ class Selection final : public model::SeriesSelection {
   // Remembers them for the address that is added next.
   void NoteDeleted(std::span<const DeletedSpan> spans);
   void Sort();
+  struct SourceRank;
+  SourceRank RankOf(const Address& address) const;
   void OrderAddresses();
   // Of an address that is not in the head.
   const SegmentReader& FileOf(const Address& address) const;

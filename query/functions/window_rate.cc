@@ -212,6 +212,12 @@ void RateFloats(const WindowCall& call, const WindowInput& in, const WindowOutpu
   double* values = out.batch->values(out.row);
   PointKind* kinds = out.batch->kinds(out.row);
   const bool no_resets = resets.empty();
+  if (in.column->constant && in.floats->pairs_run && std::isfinite(v[0])) {
+    // Nothing rises: no stop at zero, and the factors are finite and positive.
+    std::fill(values + in.floats->pairs_begin, values + in.floats->pairs_end, 0.0);
+    std::fill(kinds + in.floats->pairs_begin, kinds + in.floats->pairs_end, PointKind::kFloat);
+    return;
+  }
   if (no_resets && in.floats->pairs_run && RateSimple<kCounter>(f, *in.floats, v, values)) {
     std::fill(kinds + in.floats->pairs_begin, kinds + in.floats->pairs_end, PointKind::kFloat);
     return;

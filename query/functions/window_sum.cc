@@ -1,5 +1,7 @@
 // sum, avg, stddev and stdvar over time. Windows that overlap little are added up one by one, in
-// the reference's own order of operations; others through SlidingFold.
+// the reference's own order of operations; others through SlidingFold. Sums fold pieces: what lies
+// between two neighbouring ends of windows is added up once, four samples at a time, where such
+// pieces are long enough.
 #include <cmath>
 
 #include "query/functions/sliding.h"
@@ -25,6 +27,86 @@ KahanSum DirectSum(std::span<const double> values) {
   return sum;
 }
 
+// Four sums side by side, each with its rounding errors (Knuth's two-sum), put together in order.
+constexpr size_t kLanes = 4;
+[[gnu::always_inline]] inline KahanSum LaneSum(const double* v, size_t count) {
+  double sum[kLanes] = {};
+  double compensation[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const double total = sum[lane] + v[i + lane];
+      const double part = total - sum[lane];
+      compensation[lane] += (sum[lane] - (total - part)) + (v[i + lane] - part);
+      sum[lane] = total;
+    }
+  }
+  KahanSum all{sum[0], compensation[0]};
+  for (size_t lane = 1; lane < kLanes; ++lane) all.Add(KahanSum{sum[lane], compensation[lane]});
+  for (; i < count; ++i) all.Add(v[i]);
+  return all;
+}
+
+// The same numbers with wider registers.
+[[gnu::target("avx2")]] KahanSum LaneSumAvx2(const double* v, size_t count) {
+  return LaneSum(v, count);
+}
+
+KahanSum PieceSum(std::span<const double> values) {
+  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  const KahanSum sum =
+      has_avx2 ? LaneSumAvx2(values.data(), values.size()) : LaneSum(values.data(), values.size());
+  // Infinities: as they are added up one by one.
+  return std::isfinite(sum.sum) ? sum : DirectSum(values);
+}
+
+struct SumFold {
+  KahanSum sum;
+  void Append(const SumFold& later) { sum.Add(later.sum); }
+};
+
+// Samples that a piece must have, on average, to be worth it.
+constexpr size_t kPieceSamplesMin = 4;
+
+// The ends of all windows, in order: piece p is samples [ends[p], ends[p + 1]). False when there
+// are too many.
+bool FindPieces(const Windows& windows, size_t samples, std::vector<uint32_t>* ends) {
+  const size_t most = samples / kPieceSamplesMin;
+  ends->clear();
+  size_t b = 0;
+  size_t e = 0;
+  const size_t steps = windows.begin.size();
+  while (e < steps) {
+    const bool begins = b < steps && windows.begin[b] <= windows.end[e];
+    const uint32_t at = begins ? windows.begin[b++] : windows.end[e++];
+    if (!ends->empty() && ends->back() == at) continue;
+    if (ends->size() > most) return false;
+    ends->push_back(at);
+  }
+  return true;
+}
+
+template <typename Emit>
+void ForEachSumOfPieces(const WindowCall& call, const WindowInput& in,
+                        const std::vector<uint32_t>& ends, const Emit& emit) {
+  const std::span<const double> values = in.column->values;
+  std::vector<SumFold> pieces;
+  pieces.reserve(ends.size());
+  for (size_t p = 0; p + 1 < ends.size(); ++p) {
+    pieces.push_back({PieceSum(values.subspan(ends[p], ends[p + 1] - ends[p]))});
+  }
+  const auto piece = [&pieces](size_t p) { return pieces[p]; };
+  SlidingFold<SumFold, decltype(piece)> sliding(piece);
+  size_t begin = 0;
+  size_t end = 0;
+  for (size_t t = 0; t < call.times.size(); ++t) {
+    if (in.FloatsIn(t) == 0) continue;
+    while (ends[begin] < in.floats->begin[t]) ++begin;
+    while (ends[end] < in.floats->end[t]) ++end;
+    emit(t, sliding.Window(begin, end).sum);
+  }
+}
+
 // Calls emit(t, sum) for every step with floats.
 template <typename Emit>
 void ForEachSum(const WindowCall& call, const WindowInput& in, const Emit& emit) {
@@ -35,16 +117,16 @@ void ForEachSum(const WindowCall& call, const WindowInput& in, const Emit& emit)
     }
     return;
   }
-  struct Fold {
-    KahanSum sum;
-    void Append(const Fold& later) { sum.Add(later.sum); }
-  };
+  std::vector<uint32_t>& ends = in.scratch->indices;
+  if (FindPieces(*in.floats, values.size(), &ends)) {
+    return ForEachSumOfPieces(call, in, ends, emit);
+  }
   const auto make = [values](size_t i) {
-    Fold fold;
+    SumFold fold;
     fold.sum.sum = values[i];
     return fold;
   };
-  SlidingFold<Fold, decltype(make)> sliding(make);
+  SlidingFold<SumFold, decltype(make)> sliding(make);
   for (size_t t = 0; t < call.times.size(); ++t) {
     if (in.FloatsIn(t) > 0) emit(t, sliding.Window(in.floats->begin[t], in.floats->end[t]).sum);
   }

@@ -13,6 +13,10 @@
 #include "tsdb/codec/integers.h"
 #include "tsdb/codec/scratch.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace tocsin::tsdb {
 namespace {
 
@@ -302,12 +306,46 @@ int64_t IntegerAt(const double* out, size_t i) {
   return LoadFixed<int64_t>(reinterpret_cast<const char*>(out + i));
 }
 
-void Divide(size_t count, double power, double* out) {
+void DividePlain(size_t count, double power, double* out) {
   if (power == 1) {
     for (size_t i = 0; i < count; ++i) out[i] = static_cast<double>(IntegerAt(out, i));
   } else {
     for (size_t i = 0; i < count; ++i) out[i] = static_cast<double>(IntegerAt(out, i)) / power;
   }
+}
+
+#if defined(__x86_64__)
+
+// Four at a time, every conversion and division rounded as the plain one. AVX2 has no conversion of
+// 64-bit integers: the upper half, moved to 2^84 (its sign flipped), and the lower, at 2^52, are
+// doubles by their bits; the first less the sum of both offsets is exact, and adding the other
+// rounds once.
+__attribute__((target("avx2"))) void DivideAvx2(size_t count, double power, double* out) {
+  const __m256i low_bits = _mm256_set1_epi64x(0x4330000000000000);
+  const __m256i high_bits = _mm256_set1_epi64x(0x4530000080000000);
+  const __m256d offsets = _mm256_castsi256_pd(_mm256_set1_epi64x(0x4530000080100000));
+  const __m256d powers = _mm256_set1_pd(power);
+  static constexpr int kLowHalves = 0b01010101;
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(out + i));
+    const __m256i low = _mm256_blend_epi32(low_bits, v, kLowHalves);
+    const __m256i high = _mm256_xor_si256(_mm256_srli_epi64(v, 32), high_bits);
+    const __m256d upper = _mm256_sub_pd(_mm256_castsi256_pd(high), offsets);
+    const __m256d whole = _mm256_add_pd(upper, _mm256_castsi256_pd(low));
+    _mm256_storeu_pd(out + i, power == 1 ? whole : _mm256_div_pd(whole, powers));
+  }
+  DividePlain(count - i, power, out + i);
+}
+
+#endif
+
+void Divide(size_t count, double power, double* out) {
+#if defined(__x86_64__)
+  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  if (has_avx2) return DivideAvx2(count, power, out);
+#endif
+  DividePlain(count, power, out);
 }
 
 void PutDecimal(Mantissas* found, Effort effort, std::string* out) {

@@ -474,6 +474,13 @@ bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out) {
       if (!DecodeBlock(in, std::min(kIntegerBlock, count - at), words + at)) return false;
     }
   }
+  if (order == 1 && !zigzag && divisor == 1) {
+    // Most counters and times: one pass.
+    uint64_t value = first[0];
+    words[0] = value;
+    for (size_t i = 1; i < count; ++i) words[i] = value += words[i] + base;
+    return in->ok();
+  }
   if (zigzag) {
     for (size_t i = order; i < count; ++i) words[i] = AsUnsigned(UnZigZag(words[i])) * divisor;
   } else if (divisor != 1) {

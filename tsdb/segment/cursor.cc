@@ -98,6 +98,7 @@ struct SegmentCursor::Impl {
   const DecodedFloats* FindDecoded(uint64_t offset) const;
   void Remember(DecodedFloats decoded);
   void Forget() {
+    window_known = false;
     windows.clear();
     recent.clear();
     next_recent = 0;
@@ -108,6 +109,7 @@ struct SegmentCursor::Impl {
   const SegmentFile& file;
   const bool times_only;
   RowWindow window;               // of the part being read
+  bool window_known = false;      // it is that of axis_key
   uint64_t axis_key = 0;          // source << 32 | axis number: the window's
   std::span<const double> zeros;  // in the batch: values that do not matter
   // Windows of `cached_range` in `cached_batch`, by axis key.
@@ -172,7 +174,10 @@ Status SegmentCursor::Impl::UseAxis(uint32_t source, uint32_t number, TimeRange 
   if (batch != cached_batch || !(range == cached_range)) Forget();
   cached_batch = batch;
   cached_range = range;
-  axis_key = uint64_t{source} << 32 | number;
+  const uint64_t key = uint64_t{source} << 32 | number;
+  if (window_known && key == axis_key) return Status::Ok();
+  axis_key = key;
+  window_known = false;
   const auto [known, fresh] = windows.try_emplace(axis_key);
   if (fresh) {
     const Status status = MakeWindow(source, number, range, batch, &known->second);
@@ -182,6 +187,7 @@ Status SegmentCursor::Impl::UseAxis(uint32_t source, uint32_t number, TimeRange 
     }
   }
   window = known->second;
+  window_known = true;
   return Status::Ok();
 }
 
@@ -398,6 +404,15 @@ Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view pa
     column->constant = false;
     column->timestamps = {window.timestamps + window.begin, window_rows};
     column->values = Zeros(window_rows, batch);
+    return Status::Ok();
+  }
+  // Most columns of half hours: one chunk with all rows, which no other column needs.
+  if (head.full && !head.constant && !head.has_starts && !head.reference &&
+      window.axis_rows <= kChunkRows && file.meta().level < kMaxSegmentLevel) {
+    double* values = batch->NewValues(window.axis_rows);
+    if (!DecodeValues(in.rest(), window.axis_rows, {}, values)) return damaged();
+    column->timestamps = {window.timestamps + window.begin, window_rows};
+    column->values = {values + window.begin, window_rows};
     return Status::Ok();
   }
   Timestamp* starts = head.has_starts ? batch->NewTimestamps(window.chunk_rows()) : nullptr;

@@ -77,6 +77,10 @@ class SegmentReader {
   virtual Result<Fingerprint> SourceFingerprint(uint32_t source) const = 0;
   virtual Result<model::Labels> KeyLabels(uint32_t key) const = 0;
   virtual Result<Fingerprint> KeyFingerprint(uint32_t key) const = 0;
+  // The fingerprints of the columns' series, source and key together; replaces `prints`. Cheap
+  // where neighbours are of one source.
+  virtual Status SeriesFingerprints(std::span<const ColumnRef> columns,
+                                    std::vector<Fingerprint>* prints) const = 0;
 
   // --- selection ---
   // Columns whose series match, in file order (by family, source, key). Empty when the segment's

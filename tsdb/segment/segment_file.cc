@@ -258,12 +258,36 @@ Result<Fingerprint> SegmentFile::KeyFingerprint(uint32_t key) const {
   TOCSIN_ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, Index());
   if (footer_.meta.fingerprint_seed == seed_ && index->keys().has_prints())
     return index->keys().Print(key);
+  return ComputedKeyPrint(key);
+}
+
+Result<Fingerprint> SegmentFile::ComputedKeyPrint(uint32_t key) const {
   if (key < key_count() && key_count() <= kUnprintedKeysMax) {
     std::call_once(key_prints_once_, [this] { ComputeKeyPrints(); });
     if (!key_prints_.empty()) return key_prints_[key];
   }
   TOCSIN_ASSIGN_OR_RETURN(const model::Labels labels, KeyLabels(key));
   return FingerprintOf(labels, seed_);
+}
+
+Status SegmentFile::SeriesFingerprints(std::span<const ColumnRef> columns,
+                                       std::vector<Fingerprint>* prints) const {
+  prints->clear();
+  prints->reserve(columns.size());
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::shared_ptr<const SegmentIndex> index, Index());
+  const bool stored = footer_.meta.fingerprint_seed == seed_ && index->keys().has_prints();
+  uint32_t source = kNoId;
+  Fingerprint source_print;
+  for (const ColumnRef& ref : columns) {
+    if (ref.source != source || source == kNoId) {
+      TOCSIN_ASSIGN_OR_RETURN_STATUS(source_print, SourceFingerprint(ref.source));
+      source = ref.source;
+    }
+    TOCSIN_ASSIGN_OR_RETURN_STATUS(
+        const Fingerprint key, stored ? index->keys().Print(ref.key) : ComputedKeyPrint(ref.key));
+    prints->push_back(source_print + key);
+  }
+  return Status::Ok();
 }
 
 void SegmentFile::ComputeKeyPrints() const {

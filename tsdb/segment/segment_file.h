@@ -48,6 +48,8 @@ class SegmentFile final : public SegmentReader {
   Result<Fingerprint> SourceFingerprint(uint32_t source) const override;
   Result<model::Labels> KeyLabels(uint32_t key) const override;
   Result<Fingerprint> KeyFingerprint(uint32_t key) const override;
+  Status SeriesFingerprints(std::span<const ColumnRef> columns,
+                            std::vector<Fingerprint>* prints) const override;
   Result<std::vector<ColumnRef>> Select(const model::MatcherSet& matchers,
                                         model::TimeRange range) const override;
   Status ForEachColumn(const std::function<bool(const ColumnRef&)>& visit) const override;
@@ -82,6 +84,8 @@ class SegmentFile final : public SegmentReader {
   Result<std::shared_ptr<const SegmentIndex>> LoadIndex() const;
   Result<std::shared_ptr<const SegmentIndex>> Index() const;
   void ComputeKeyPrints() const;
+  // Where the file has none that count.
+  Result<Fingerprint> ComputedKeyPrint(uint32_t key) const;
   Status VerifyPage(uint64_t page) const;
   // Columns of the directory blocks that `wants_block(key min, max, source min, max)` lets through.
   Status VisitColumns(
