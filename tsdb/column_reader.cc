@@ -191,6 +191,14 @@ Status SelectionReader::ReadPart(uint32_t number, model::TimeRange range, model:
   return selection_.snapshot().SkipDamage(segment, std::move(status));
 }
 
+void SelectionReader::PrefetchBehind(uint32_t address) const {
+  static constexpr uint32_t kAhead = 3;
+  if (address + kAhead >= selection_.address_count()) return;
+  const Selection::Address& ahead = selection_.address(address + kAhead);
+  if (ahead.segment < cursors_.size() && cursors_[ahead.segment] != nullptr)
+    cursors_[ahead.segment]->Prefetch(ahead.ref);
+}
+
 Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* batch,
                                    model::Column* column) {
   if (selection_.facts_plan().any_facts()) {
@@ -208,6 +216,7 @@ Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* b
   for (uint32_t a = selection_.first_address(first + i); a != kNoId;
        a = selection_.address(a).next) {
     model::Column part;
+    PrefetchBehind(a);
     if (selection_.OlderThan(selection_.address(a), wanted_from)) continue;
     if (selection_.address(a).in_rollup()) {
       TOCSIN_RETURN_IF_ERROR(ReadThinned(a, batch, &part));

@@ -49,6 +49,8 @@ class SelectionReader final : public model::ColumnReader {
   // Of the samples in `range`; the head gives those of the selection's range.
   Status ReadPart(uint32_t address, model::TimeRange range, model::ColumnBatch* batch,
                   model::Column* column);
+  // Chains lie side by side mostly: what is read in a moment.
+  void PrefetchBehind(uint32_t address) const;
   PageReader* ReaderOf(uint32_t source, uint32_t page);
   void Merge(model::ColumnBatch* batch, model::Column* column);
   void MergeFloats(model::ColumnBatch* batch, model::Column* column);

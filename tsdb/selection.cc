@@ -284,7 +284,12 @@ void Selection::OrderAddresses() {
     uint32_t source = kNoId;
     SourceRank rank;
   };
-  std::unordered_map<uint32_t, Known> last_source;
+  const size_t segments = snapshot_.version().segments.size();
+  std::vector<Known> last_source(segments + facts_plan_.rollups().size() + 1);
+  const auto known_of = [&](const Address& address) -> Known& {
+    if (address.segment == Address::kHead) return last_source.back();
+    return last_source[address.in_rollup() ? segments + address.rollup() : address.segment];
+  };
   std::vector<uint32_t> place_of(addresses_.size());
   std::vector<Place> places;
   uint32_t placed = 0;
@@ -292,7 +297,7 @@ void Selection::OrderAddresses() {
     places.clear();
     for (uint32_t a = first; a != kNoId; a = addresses_[a].next) {
       const Address& address = addresses_[a];
-      Known& known = last_source[address.segment];
+      Known& known = known_of(address);
       if (known.source != address.ref.source) known = {address.ref.source, RankOf(address)};
       places.push_back({known.rank, address.segment, a});
     }

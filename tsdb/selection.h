@@ -53,6 +53,7 @@ class Selection final : public model::SeriesSelection {
   bool times_only() const { return times_only_; }
   bool newest_only() const { return newest_only_; }
   const Address& address(uint32_t i) const { return addresses_[i]; }
+  size_t address_count() const { return addresses_.size(); }
   uint32_t first_address(size_t series) const { return series_[series]; }
   // Every sample of the address, which is in a segment, is older than `t`.
   bool OlderThan(const Address& address, model::Timestamp t) const {

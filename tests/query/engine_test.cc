@@ -306,6 +306,59 @@ BOOST_AUTO_TEST_CASE(ThreadsDoNotChangeAnAnswer) {
   }
 }
 
+// An aggregation that stands there twice is evaluated once, and nobody can tell but by the samples
+// that were read.
+BOOST_AUTO_TEST_CASE(EqualAggregationsAreEvaluatedOnce) {
+  const FakeQueryable store = ManySeries(20, 40);
+  FakeQueryable gauges;
+  gauges.Add(Labels::FromPairs({{"__name__", "g"}}), 0, 1);
+  gauges.Add(Labels::FromPairs({{"__name__", "g"}}), 15'000, 2);
+  Engine engine(EngineOptions{});
+  const struct {
+    const char* query;
+    int64_t evaluated;  // of the selections in it
+    int64_t places;
+  } kCases[] = {
+      {"sum(rate(x_total[1m])) / sum(rate(x_total[1m]))", 1, 2},
+      {"sum(rate(x_total[1m])) / sum(rate( x_total[1m]))", 2, 2},
+      {"sum by (job) (rate(x_total[1m])) / sum(rate(x_total[1m])) by (job)", 2, 2},
+      {"sum(rate(x_total[1m])) by (job) and sum(rate(x_total[1m])) by (instance)", 2, 2},
+      {"max(sum(rate(x_total[1m]))) - max(sum(rate(x_total[1m]))) + sum(rate(x_total[1m]))", 1, 3},
+      {"sum(rate(x_total[1m])) - sum(rate(x_total[1m] offset 30s))", 2, 2},
+      {"sum(rate(x_total[1m])) - sum_over_time(sum(rate(x_total[1m]))[15s:15s])", 2, 2},
+  };
+  for (const auto& c : kCases) {
+    BOOST_TEST_CONTEXT(c.query) {
+      const auto once = engine.Range(store, "sum(rate(x_total[1m]))", 120'000, 300'000, 15'000, {});
+      const auto result = engine.Range(store, c.query, 120'000, 300'000, 15'000, {});
+      BOOST_REQUIRE(result.has_value());
+      BOOST_TEST(result->stats.samples_read >= (c.evaluated * once->stats.samples_read) * 9 / 10);
+      BOOST_TEST(result->stats.samples_read <= (c.evaluated * once->stats.samples_read) * 11 / 10);
+      BOOST_TEST(result->stats.total_queryable_samples ==
+                 c.places * once->stats.total_queryable_samples);
+      QueryOptions by_itself;
+      by_itself.explain = true;
+      const auto apart = engine.Range(store, c.query, 120'000, 300'000, 15'000, by_itself);
+      BOOST_TEST(SameBits(std::get<Matrix>(result->value), std::get<Matrix>(apart->value)));
+    }
+  }
+  for (const char* query :
+       {"sum(rate(g[1m])) / sum(rate(g[1m]))",
+        "max(sum(rate(g[1m]))) + max(sum(rate(g[1m])))\n  + sum(rate(g[1m]))",
+        "max(sum(rate(g[1m])) + sum(rate(g[1m]))) + max(sum(rate(g[1m])) + sum(rate(g[1m])))"}) {
+    BOOST_TEST_CONTEXT(query) {
+      QueryOptions by_itself;
+      by_itself.explain = true;
+      const auto shared = engine.Instant(gauges, query, 15'000, {});
+      const auto apart = engine.Instant(gauges, query, 15'000, by_itself);
+      BOOST_REQUIRE(shared.has_value() && apart.has_value());
+      BOOST_TEST(shared->annotations.infos.size() >= 2U);
+      BOOST_TEST(shared->annotations.infos == apart->annotations.infos,
+                 boost::test_tools::per_element());
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(BoundsStopAQuery) {
   const FakeQueryable store = ManySeries(200, 40);
   const auto run = [&](EngineOptions options, const QueryOptions& query_options) {

@@ -403,9 +403,16 @@ bool DecodeBlock(ByteReader* in, size_t count, uint64_t* out) {
   } else if (in->remaining() >= kUnpackSlack) {
     UnpackBits(bits.data(), width, count, out);
   } else {
-    std::array<char, kIntegerBlock * 8 + kUnpackSlack> padded{};
-    std::memcpy(padded.data(), bits.data(), bits.size());
-    UnpackBits(padded.data(), width, count, out);
+    // In place as far as loads stay inside; groups of eight begin at whole bytes.
+    const size_t groups =
+        bits.size() > kUnpackSlack ? (bits.size() - kUnpackSlack) / width : size_t{0};
+    const size_t in_place = std::min(groups * 8, count / 8 * 8);
+    if (in_place > 0) UnpackBits(bits.data(), width, in_place, out);
+    const std::string_view rest = bits.substr(in_place / 8 * width);
+    std::array<char, kIntegerBlock * 8 + kUnpackSlack> padded;
+    std::memcpy(padded.data(), rest.data(), rest.size());
+    std::memset(padded.data() + rest.size(), 0, kUnpackSlack);
+    UnpackBits(padded.data(), width, count - in_place, out + in_place);
   }
   if ((head & kOutliersBit) == 0) return true;
   const unsigned outliers = in->Fixed8();

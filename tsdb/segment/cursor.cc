@@ -133,6 +133,10 @@ SegmentCursor::SegmentCursor(SegmentCursor&&) noexcept = default;
 
 void SegmentCursor::BatchCleared() { impl_->Forget(); }
 
+void SegmentCursor::Prefetch(const ColumnRef& ref) const {
+  impl_->file.Prefetch(ref.offset, ref.length);
+}
+
 Status SegmentCursor::Impl::LoadAxis(uint32_t source, uint32_t number, AxisChunks* axis) const {
   TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes, file.AxisBytes(source, number));
   if (DecodeAxisTable(bytes, axis)) return Status::Ok();

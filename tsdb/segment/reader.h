@@ -119,6 +119,8 @@ class SegmentCursor {
   // timestamps span where they have all rows.
   Status Read(const ColumnRef& ref, model::TimeRange range, model::ColumnBatch* batch,
               model::Column* column);
+  // Begins to bring the bytes of `ref` into the cache: neighbours in time lie in different files.
+  void Prefetch(const ColumnRef& ref) const;
   // All row timestamps of a source: what a merge aligns columns to. `out` is replaced.
   Status ReadRowTimestamps(uint32_t source, std::vector<model::Timestamp>* out);
   // The batch was cleared: timestamps that view into it are forgotten.

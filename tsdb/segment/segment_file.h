@@ -9,6 +9,7 @@
 // Immutable but for the set of verified pages, which is atomic, and the index. Thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -62,6 +63,16 @@ class SegmentFile final : public SegmentReader {
 
   // The bytes at a place of the paged part, their pages verified.
   Result<std::string_view> Bytes(uint64_t offset, uint64_t length) const;
+  // They will be read soon. Any place is allowed.
+  void Prefetch(uint64_t offset, uint64_t length) const {
+    static constexpr uint64_t kLineBytes = 64;
+    static constexpr uint64_t kLinesMax = 4;  // the rest follows by itself
+    if (offset >= bytes_.size()) return;
+    const uint64_t count = std::min({length, bytes_.size() - offset, kLinesMax * kLineBytes});
+    for (uint64_t at = 0; at < count; at += kLineBytes) {
+      __builtin_prefetch(bytes_.data() + offset + at);
+    }
+  }
   // Of axis `axis` of a source; 0 = its rows.
   Result<std::string_view> AxisBytes(uint32_t source, uint32_t axis) const;
   // The bytes of a section that not every file has, verified; empty when this one has it not.
