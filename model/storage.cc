@@ -54,11 +54,6 @@ uint64_t* ColumnBatch::NewWords(size_t count) {
   return chunks_.back().words.get();
 }
 
-void ColumnBatch::KeepTogether(size_t words) {
-  NewWords(words);
-  chunks_[current_chunk_].used -= words;
-}
-
 Timestamp* ColumnBatch::NewTimestamps(size_t count) {
   return reinterpret_cast<Timestamp*>(NewWords(count));
 }

@@ -219,8 +219,6 @@ class ColumnBatch {
   double* NewValues(size_t count);
   Facts* NewFacts(size_t count);
   const Histogram** NewHistogramPointers(size_t count);
-  // The arrays of so many words that are made next lie end to end, in the order of the calls.
-  void KeepTogether(size_t words);
   Histogram* NewHistogram();
   void Clear();
   size_t allocated_bytes() const { return allocated_bytes_; }

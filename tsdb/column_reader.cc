@@ -53,6 +53,7 @@ Status SelectionReader::Read(size_t first, size_t count, model::ColumnBatch* bat
   batch->Clear();
   joined_parts_.clear();
   joined_ = {};
+  free_place_ = {};
   for (auto& [key, reader] : pages_) {
     if (reader != nullptr) reader->BatchCleared();
   }
@@ -182,7 +183,8 @@ Status SelectionReader::ReadPart(uint32_t number, model::TimeRange range, model:
   if (cursors_.size() <= address.segment) cursors_.resize(address.segment + 1);
   auto& cursor = cursors_[address.segment];
   if (cursor == nullptr) cursor = std::make_unique<SegmentCursor>(segment, selection_.times_only());
-  Status status = cursor->Read(address.ref, range, batch, column);
+  Status status = cursor->Read(address.ref, range, batch, column, free_place_);
+  free_place_ = free_place_.subspan(cursor->place_used());
   if (status.ok()) {
     if (!deleted.empty()) LeaveOut(deleted, batch, column);
     return status;
@@ -206,15 +208,15 @@ Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* b
     if (found) return Status::Ok();
   }
   parts_.clear();
-  batch->KeepTogether(together_);
+  const uint32_t first_address = selection_.first_address(first + i);
+  BeginPlace(first_address != kNoId && selection_.address(first_address).next != kNoId, batch);
   // What is older than the head's part cannot be the newest.
   const model::Column& head_part = head_parts_[i];
   const model::Timestamp wanted_from =
       selection_.newest_only() && head_part.histograms.empty() && !head_part.values.empty()
           ? head_part.timestamps.back()
           : model::kMinTimestamp;
-  for (uint32_t a = selection_.first_address(first + i); a != kNoId;
-       a = selection_.address(a).next) {
+  for (uint32_t a = first_address; a != kNoId; a = selection_.address(a).next) {
     model::Column part;
     PrefetchBehind(a);
     if (selection_.OlderThan(selection_.address(a), wanted_from)) continue;
@@ -234,6 +236,16 @@ Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* b
     Merge(batch, column);
   }
   return Status::Ok();
+}
+
+void SelectionReader::BeginPlace(bool several, model::ColumnBatch* batch) {
+  free_place_ = {};
+  if (several && place_wanted_ > 0) free_place_ = {batch->NewValues(place_wanted_), place_wanted_};
+}
+
+void SelectionReader::LearnPlace(size_t wanted) {
+  // Beside the range as much as a chunk is decoded at either end.
+  place_wanted_ = std::max(place_wanted_, wanted + std::min<size_t>(wanted, 2 * kChunkRows));
 }
 
 void SelectionReader::Merge(model::ColumnBatch* batch, model::Column* column) {
@@ -265,18 +277,27 @@ void SelectionReader::MergeFloats(model::ColumnBatch* batch, model::Column* colu
   for (size_t i = 1; i < parts.size(); ++i)
     disjoint = disjoint && parts[i - 1]->timestamps.back() < parts[i]->timestamps.front();
 
-  // Parts that were decoded one behind the other are joined already.
-  const bool joined =
-      disjoint && std::adjacent_find(parts.begin(), parts.end(), [](const auto* a, const auto* b) {
-                    return a->values.data() + a->values.size() != b->values.data();
-                  }) == parts.end();
-  if (count >= kTogetherMin) together_ = std::max(together_, count + kTogetherSlack);
-  double* values = joined ? nullptr : batch->NewValues(count);
+  LearnPlace(count);
+  // Parts that were decoded end to end are joined already; what follows (of the head, mostly) is
+  // copied behind them.
+  const double* const begin = parts.front()->values.data();
+  size_t joined = 0;
+  size_t joined_count = 0;
+  while (joined < parts.size() && parts[joined]->values.data() == begin + joined_count) {
+    joined_count += parts[joined++]->values.size();
+  }
+  const bool in_place =
+      disjoint && (joined == parts.size() || (free_place_.data() == begin + joined_count &&
+                                              free_place_.size() >= count - joined_count));
+  double* values = !in_place                ? batch->NewValues(count)
+                   : joined == parts.size() ? nullptr
+                                            : free_place_.data() - joined_count;
   model::Timestamp* starts = any_start ? batch->NewTimestamps(count) : nullptr;
   if (disjoint) {
     size_t at = 0;
     for (const model::Column* part : parts) {
-      if (!joined) std::copy(part->values.begin(), part->values.end(), values + at);
+      if (!in_place || at >= joined_count)
+        std::copy(part->values.begin(), part->values.end(), values + at);
       if (starts != nullptr) {
         if (part->start_timestamps.empty()) {
           std::fill_n(starts + at, part->values.size(), 0);
@@ -301,7 +322,7 @@ void SelectionReader::MergeFloats(model::ColumnBatch* batch, model::Column* colu
       }
     }
     column->timestamps = joined_;
-    column->values = {joined ? parts.front()->values.data() : values, count};
+    column->values = {in_place ? begin : values, count};
     if (starts != nullptr) column->start_timestamps = {starts, count};
   } else {
     // By time; of equal timestamps the part of higher precedence (lower number) counts.

@@ -53,6 +53,9 @@ class SelectionReader final : public model::ColumnReader {
   void PrefetchBehind(uint32_t address) const;
   PageReader* ReaderOf(uint32_t source, uint32_t page);
   void Merge(model::ColumnBatch* batch, model::Column* column);
+  // Makes room for the series' parts; then, with the sum of what they took, learns from it.
+  void BeginPlace(bool several, model::ColumnBatch* batch);
+  void LearnPlace(size_t wanted);
   void MergeFloats(model::ColumnBatch* batch, model::Column* column);
   void MergeHistograms(model::ColumnBatch* batch, model::Column* column);
 
@@ -74,11 +77,10 @@ class SelectionReader final : public model::ColumnReader {
   std::vector<uint32_t> head_addresses_;           // which address each is of; kNoId: none was read
   std::vector<model::Column> parts_;               // of the series being read, by precedence
   std::vector<const model::Column*> float_parts_;  // of them, by time
-  // Words that the values of the longest series so far take, with what is decoded beside the range.
-  // Short series rarely meet the end of a batch's array.
-  static constexpr size_t kTogetherSlack = 2 * kChunkRows;
-  static constexpr size_t kTogetherMin = 2 * kChunkRows;
-  size_t together_ = 0;
+  // What is left of where the parts of the series being read are decoded end to end, and how many
+  // words the longest series so far would have taken.
+  std::span<double> free_place_;
+  size_t place_wanted_ = 0;
   // The last concatenation of timestamps: neighbours mostly join the very same arrays.
   std::vector<std::span<const model::Timestamp>> joined_parts_;
   std::span<const model::Timestamp> joined_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "base/bytes.h"
 #include "tsdb/codec/histogram_columns.h"
@@ -108,6 +109,15 @@ struct SegmentCursor::Impl {
 
   const SegmentFile& file;
   const bool times_only;
+  // Room for values: in `place`, else in the batch.
+  double* NewValues(size_t count, ColumnBatch* batch) {
+    if (count > place.size()) return batch->NewValues(count);
+    place_used = count;
+    return std::exchange(place, {}).data();
+  }
+
+  std::span<double> place;  // of the column being read, not of those that tell it
+  size_t place_used = 0;
   RowWindow window;               // of the part being read
   bool window_known = false;      // it is that of axis_key
   uint64_t axis_key = 0;          // source << 32 | axis number: the window's
@@ -290,15 +300,14 @@ Status SegmentCursor::Impl::LoadReferenced(uint64_t offset, const ReferencedColu
                                            ColumnBatch* batch, DecodedFloats* out) {
   const auto damaged = [&] { return file.Damaged(offset, "bad reference"); };
   if (referenced.distance > offset) return damaged();
-  const uint64_t place = offset - referenced.distance;
-  if (const DecodedFloats* known = FindDecoded(place); known != nullptr) {
+  const uint64_t at = offset - referenced.distance;
+  if (const DecodedFloats* known = FindDecoded(at); known != nullptr) {
     *out = *known;
     return Status::Ok();
   }
   if (*references_left == 0) return damaged();
   --*references_left;
-  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes,
-                                 file.Bytes(place, referenced.length));
+  TOCSIN_ASSIGN_OR_RETURN_STATUS(const std::string_view bytes, file.Bytes(at, referenced.length));
   ByteReader in(bytes);
   const FloatHead told = ReadFloatHead(referenced.flags, &in);
   // The window is that of the axis they share.
@@ -306,7 +315,9 @@ Status SegmentCursor::Impl::LoadReferenced(uint64_t offset, const ReferencedColu
       (referenced.flags & kColumnHistograms) != 0 || told.axis != axis || told.constant) {
     return damaged();
   }
-  TOCSIN_RETURN_IF_ERROR(DecodeFloats(place, told, &in, references_left, batch, nullptr, out));
+  const std::span<double> own_place = std::exchange(place, {});
+  TOCSIN_RETURN_IF_ERROR(DecodeFloats(at, told, &in, references_left, batch, nullptr, out));
+  place = own_place;
   Remember(*out);
   return Status::Ok();
 }
@@ -350,7 +361,7 @@ Status SegmentCursor::Impl::DecodeFloats(uint64_t offset, const FloatHead& head,
     TOCSIN_RETURN_IF_ERROR(LoadReference(offset, head, references_left, batch, &reference));
   }
   if (!SplitChunks(in)) return damaged();
-  double* values = batch->NewValues(window.chunk_rows());
+  double* values = NewValues(window.chunk_rows(), batch);
   *out = {.offset = offset, .axis_key = axis_key, .values = values, .chunks = {}};
   rows.clear();
   std::vector<Timestamp> passed_over;
@@ -398,7 +409,7 @@ Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view pa
   if (window.empty()) return Status::Ok();
   const uint64_t window_rows = window.end - window.begin;
   if (head.constant && head.full && !head.has_starts) {
-    double* values = batch->NewValues(window_rows);
+    double* values = NewValues(window_rows, batch);
     std::fill_n(values, window_rows, head.value);
     column->timestamps = {window.timestamps + window.begin, window_rows};
     column->values = {values, window_rows};
@@ -413,7 +424,7 @@ Status SegmentCursor::Impl::ReadFloats(const ColumnRef& ref, std::string_view pa
   // Most columns of half hours: one chunk with all rows, which no other column needs.
   if (head.full && !head.constant && !head.has_starts && !head.reference &&
       window.axis_rows <= kChunkRows && file.meta().level < kMaxSegmentLevel) {
-    double* values = batch->NewValues(window.axis_rows);
+    double* values = NewValues(window.axis_rows, batch);
     if (!DecodeValues(in.rest(), window.axis_rows, {}, values)) return damaged();
     column->timestamps = {window.timestamps + window.begin, window_rows};
     column->values = {values + window.begin, window_rows};
@@ -514,9 +525,13 @@ Status SegmentCursor::Impl::ReadHistograms(const ColumnRef& ref, std::string_vie
   return Status::Ok();
 }
 
+size_t SegmentCursor::place_used() const { return impl_->place_used; }
+
 Status SegmentCursor::Read(const ColumnRef& ref, TimeRange range, ColumnBatch* batch,
-                           Column* column) {
+                           Column* column, std::span<double> place) {
   Impl& d = *impl_;
+  d.place = place;
+  d.place_used = 0;
   *column = Column();
   column->may_hold_stale = false;
   TOCSIN_ASSIGN_OR_RETURN_STATUS(std::string_view bytes, d.file.Bytes(ref.offset, ref.length));

@@ -116,9 +116,12 @@ class SegmentCursor {
 
   // Sets `column` to the samples of `ref` within `range`. The views are into `batch` and live until
   // its Clear(), which must be followed by BatchCleared(). Columns of one source share their
-  // timestamps span where they have all rows.
+  // timestamps span where they have all rows. Values are decoded into the front of `place` where it
+  // has the room, so that those of several files can lie end to end.
   Status Read(const ColumnRef& ref, model::TimeRange range, model::ColumnBatch* batch,
-              model::Column* column);
+              model::Column* column, std::span<double> place = {});
+  // Words of the last Read's `place` that must stay as they are.
+  size_t place_used() const;
   // Begins to bring the bytes of `ref` into the cache: neighbours in time lie in different files.
   void Prefetch(const ColumnRef& ref) const;
   // All row timestamps of a source: what a merge aligns columns to. `out` is replaced.
