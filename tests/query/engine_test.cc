@@ -325,7 +325,8 @@ BOOST_AUTO_TEST_CASE(EqualAggregationsAreEvaluatedOnce) {
       {"sum(rate(x_total[1m])) by (job) and sum(rate(x_total[1m])) by (instance)", 2, 2},
       {"max(sum(rate(x_total[1m]))) - max(sum(rate(x_total[1m]))) + sum(rate(x_total[1m]))", 1, 3},
       {"sum(rate(x_total[1m])) - sum(rate(x_total[1m] offset 30s))", 2, 2},
-      {"sum(rate(x_total[1m])) - sum_over_time(sum(rate(x_total[1m]))[15s:15s])", 2, 2},
+      // The sub-query asks for the same steps.
+      {"sum(rate(x_total[1m])) - sum_over_time(sum(rate(x_total[1m]))[15s:15s])", 1, 2},
   };
   for (const auto& c : kCases) {
     BOOST_TEST_CONTEXT(c.query) {

@@ -188,6 +188,23 @@ inline std::shared_ptr<const SegmentReader> OpenOrFail(Env& env, const std::stri
   return *reader;
 }
 
+// The same values come into a place that is given, and nothing behind what is said to be used.
+inline void CheckReadInPlace(const SegmentReader& reader, const ColumnRef& ref, TimeRange range,
+                             const Column& column) {
+  static constexpr double kUntouched = 7;
+  SegmentCursor cursor(reader);
+  ColumnBatch batch;
+  Column again;
+  std::vector<double> place(column.values.size() + 2 * kChunkRows, kUntouched);
+  BOOST_REQUIRE(cursor.Read(ref, range, &batch, &again, place).ok());
+  BOOST_TEST(std::ranges::equal(again.values, column.values, [](double a, double b) {
+    return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+  }));
+  BOOST_REQUIRE(cursor.place_used() <= place.size());
+  BOOST_TEST(std::all_of(place.begin() + static_cast<ptrdiff_t>(cursor.place_used()), place.end(),
+                         [](double v) { return v == kUntouched; }));
+}
+
 // Everything selected, read in one batch, by name.
 inline std::map<std::string, Samples> ReadAll(const SegmentReader& reader,
                                               const MatcherSet& matchers, TimeRange range) {
@@ -196,14 +213,22 @@ inline std::map<std::string, Samples> ReadAll(const SegmentReader& reader,
   RequireOk(columns);
   SegmentCursor cursor(reader);
   ColumnBatch batch;
-  for (const ColumnRef& ref : *columns) {
+  std::vector<Fingerprint> fingerprints;
+  BOOST_REQUIRE(reader.SeriesFingerprints(*columns, &fingerprints).ok());
+  BOOST_REQUIRE(fingerprints.size() == columns->size());
+  for (size_t i = 0; i < columns->size(); ++i) {
+    const ColumnRef& ref = (*columns)[i];
     Column column;
+    cursor.Prefetch(ref);
     const Status status = cursor.Read(ref, range, &batch, &column);
     BOOST_REQUIRE_MESSAGE(status.ok(), status.message());
+    CheckReadInPlace(reader, ref, range, column);
     const SeriesName name{*reader.SourceOrigin(ref.source), *reader.SourceLabels(ref.source),
                           *reader.KeyLabels(ref.key)};
     BOOST_TEST((*reader.SourceFingerprint(ref.source) + *reader.KeyFingerprint(ref.key) ==
-                FingerprintOf(name.source, kSeed) + FingerprintOf(name.key, kSeed)));
+                fingerprints[i]));
+    BOOST_TEST(
+        (fingerprints[i] == FingerprintOf(name.source, kSeed) + FingerprintOf(name.key, kSeed)));
     for (const double value : column.values) {
       BOOST_TEST((column.may_hold_stale || !model::IsStale(value)));
       BOOST_TEST((!column.constant ||
