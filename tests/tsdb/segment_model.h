@@ -13,6 +13,7 @@
 
 #include "base/mem_env.h"
 #include "model/matcher.h"
+#include "tsdb/segment/column_codec.h"
 #include "tsdb/segment/format.h"
 #include "tsdb/segment/reader.h"
 #include "tsdb/segment/writer.h"
