@@ -203,6 +203,8 @@ void SelectionReader::PrefetchBehind(uint32_t address) const {
 
 Status SelectionReader::ReadSeries(size_t first, size_t i, model::ColumnBatch* batch,
                                    model::Column* column) {
+  // What is left of the last series' may hold a part that was copied behind others.
+  free_place_ = {};
   if (selection_.facts_plan().any_facts()) {
     TOCSIN_ASSIGN_OR_RETURN_STATUS(const bool found, ReadSeriesFacts(first, i, batch, column));
     if (found) return Status::Ok();
