@@ -589,7 +589,10 @@ Status Compactor::SealDue() {
   Status status;
   if (monotonic >= seal_retry_ms_) {
     status = SealWhatIsDue(env_.NowMs());
-    if (!status.ok()) seal_retry_ms_ = monotonic + kSealRetryMs;
+    if (!status.ok()) {
+      seal_retry_ms_ = monotonic + kSealRetryMs;
+      next_seal_ms_ = model::kMinTimestamp;  // then whatever the clock says
+    }
     NoteSeals(status);
   }
   RetireRuns();
@@ -627,7 +630,6 @@ void Compactor::NoteSeals(const Status& status) {
 Status Compactor::SealWhatIsDue(model::Timestamp now) {
   if (now >= next_seal_ms_) {
     const model::Timestamp due = now - options_.seal_delay_ms;
-    next_seal_ms_ = now + kSealRetryMs;
     TOCSIN_RETURN_IF_ERROR(SealWindows(OpenWindows({model::kMinTimestamp, WindowStart(due) - 1}),
                                        /*whole_log=*/false));
     next_seal_ms_ = WindowStart(due) + kWindowMs + options_.seal_delay_ms;

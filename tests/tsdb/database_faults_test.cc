@@ -521,6 +521,35 @@ BOOST_AUTO_TEST_CASE(SealsThatFailForHoursRefuseSamplesBeforeMemoryIsFull) {
   BOOST_TEST((got == want));
 }
 
+// Half hours of the past that a backfill filled are tried again a while later, not only when the
+// next half hour begins; nor is anything said to be sealed again before it is.
+BOOST_AUTO_TEST_CASE(PastHalfHoursWhoseSealFailedAreTriedAgainSoon) {
+  MemEnv memory;
+  FaultEnv env(memory);
+  auto db = *Database::Open(Options(env));
+  BOOST_TEST(db->RunMaintenance().ok());  // looks at the half hours that are due by the clock
+  Pusher pusher(*db, "backfill");
+  Stored want;
+  for (Timestamp t = kNow - 5 * 3'600'000; t <= kNow - 3'600'000; t += 60'000) {
+    const double value = std::sqrt(static_cast<double>(t % 86'400'000));
+    BOOST_REQUIRE(pusher.Push(t, value, Durability::kKernel).status.ok());
+    want[{pusher.name(), t}] = std::bit_cast<uint64_t>(value);
+  }
+  env.FailAfter(0, Status(Code::kNoSpace, "no space left"), kRenameOp, Repeat::kFromThenOn);
+  BOOST_TEST(!db->RunMaintenance().ok());
+  memory.AdvanceMs(20'000);
+  BOOST_TEST(!db->RunMaintenance().ok());
+  BOOST_TEST(db->Segments().empty());
+  env.ClearFault();
+  memory.AdvanceMs(20'000);
+  BOOST_TEST(db->RunMaintenance().ok());
+  BOOST_TEST(!db->Segments().empty());
+  Stored got;
+  BOOST_REQUIRE(ReadAll(*db, &got));
+  BOOST_TEST((got == want));
+  pusher.Close();
+}
+
 // Log files that could not be removed go the next time.
 BOOST_AUTO_TEST_CASE(ALogFileThatCannotBeRemovedIsNotForgotten) {
   MemEnv memory;

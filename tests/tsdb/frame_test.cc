@@ -332,6 +332,134 @@ BOOST_AUTO_TEST_CASE(LateRowsAreReadInTheirPlaces) {
   }
 }
 
+// Rows that come in pieces, as sharded pushes do: each piece names its slots by ranges, and is read
+// whole, in part and by single slots, from the writer's page and from one that the log gave back.
+BOOST_AUTO_TEST_CASE(PiecesThatNameTheirSlotsByRangesAreReadByAllReaders) {
+  for (const uint32_t slots : {90u, 700u, kFrameSlotsMax}) {
+    std::mt19937_64 random(slots);
+    Page page(0, 0);
+    Page replayed(0, 0);
+    page.Resize(slots);
+    FrameEncoder encoder;
+    std::vector<std::map<Timestamp, uint64_t>> want(slots);
+    std::vector<double> values(slots);
+    std::vector<WindowUse> uses;
+    uint64_t items = 0;
+    uint64_t commit = 0;
+    uint32_t with_ranges = 0;
+    const auto put = [&](FrameKind kind, Timestamp t, uint32_t begin, uint32_t end) {
+      page.PrepareRow(t);
+      encoder.Begin(kind, page.states);
+      const uint32_t gap_every = 40 + static_cast<uint32_t>(random() % 100);
+      for (uint32_t slot = begin; slot < end; ++slot) {
+        if (slot % gap_every == 1) continue;
+        if (random() % 3 == 0)
+          values[slot] = NextValue(random, static_cast<int>(slot % 7), values[slot]);
+        const bool stale = random() % 50 == 0;
+        const uint64_t bits = stale ? model::kStaleBits : std::bit_cast<uint64_t>(values[slot]);
+        want[slot].emplace(t, bits);
+        if (stale) {
+          encoder.AddStale(slot);
+        } else {
+          encoder.AddValue(slot, values[slot]);
+        }
+      }
+      const std::string body(encoder.Finish());
+      const std::string padded = WithSlack(body);
+      const auto parsed = FrameView::Parse(std::string_view(padded).substr(0, body.size()));
+      BOOST_REQUIRE(parsed);
+      with_ranges += parsed->ranges > 0 ? 1 : 0;
+      const auto view = FrameView::ParseTrusted(body.data(), static_cast<uint32_t>(body.size()),
+                                                encoder.sections_offset());
+      BOOST_REQUIRE_EQUAL(view.ranges, parsed->ranges);
+      page.Store(body, encoder.sections_offset(), view, t, t, t)->commit.store(++commit);
+      BOOST_REQUIRE(replayed
+                        .Replay(
+                            std::string_view(padded).substr(0, body.size()), t, commit,
+                            [](Timestamp) { return false; }, false, &uses, &items)
+                        .ok());
+    };
+    constexpr uint32_t kPieces = 4;
+    for (int row = 0; row < 60; ++row) {
+      const Timestamp t = 1'700'000'000'000 + row * 15'000;
+      const bool late = row % 9 == 8;
+      for (uint32_t p = 0; p < kPieces; ++p) {
+        put(late ? FrameKind::kLate : FrameKind::kPartial, late ? t - 7 * 15'000 - 7'500 : t,
+            p * slots / kPieces, (p + 1) * slots / kPieces);
+      }
+    }
+    BOOST_TEST(with_ranges > 200u);
+    BOOST_TEST(page.states.bits == replayed.states.bits, boost::test_tools::per_element());
+    const SealedCuts nothing;
+    std::vector<uint32_t> all(slots);
+    for (uint32_t slot = 0; slot < slots; ++slot) all[slot] = slot;
+    std::vector<uint32_t> some;
+    for (uint32_t slot = 5; slot < slots; slot += 7) some.push_back(slot);
+    const std::vector<uint32_t> last_piece(all.end() - 20, all.end());
+    for (const Page* read : {&page, &replayed}) {
+      for (const auto& wanted : {all, some, last_piece}) {
+        PageReader reader(*read, {commit, &nothing, {}});
+        model::ColumnBatch batch;
+        std::vector<model::Column> columns(wanted.size());
+        std::vector<model::Column> times(wanted.size());
+        reader.ReadSlots(wanted, &batch, columns.data());
+        reader.ReadSlots(wanted, &batch, times.data(), nullptr, /*times_only=*/true);
+        for (size_t i = 0; i < wanted.size(); ++i) {
+          model::Column one;
+          reader.ReadSlot(wanted[i], &batch, &one);
+          const auto& expected = want[wanted[i]];
+          BOOST_REQUIRE_EQUAL(times[i].timestamps.size(), expected.size());
+          for (const model::Column& column : {one, columns[i]}) {
+            BOOST_REQUIRE_EQUAL(column.values.size(), expected.size());
+            size_t at = 0;
+            for (const auto& [t, bits] : expected) {
+              BOOST_REQUIRE_EQUAL(column.timestamps[at], t);
+              BOOST_REQUIRE_EQUAL(times[i].timestamps[at], t);
+              BOOST_REQUIRE_EQUAL(std::bit_cast<uint64_t>(column.values[at++]), bits);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// Ranges that are not what a writer makes of a set are damage, whatever the rest of the frame says.
+BOOST_AUTO_TEST_CASE(RangesThatOverlapTouchOrLeaveThePageAreRefused) {
+  using Ranges = std::vector<std::pair<uint16_t, uint16_t>>;
+  const auto parses = [](char flags, uint8_t slots, uint8_t items, const Ranges& ranges) {
+    std::string body{flags, static_cast<char>(slots), static_cast<char>(items),
+                     static_cast<char>(ranges.size())};
+    for (const auto& [first, count] : ranges) {
+      body.append(reinterpret_cast<const char*>(&first), sizeof first);
+      body.append(reinterpret_cast<const char*>(&count), sizeof count);
+    }
+    body.append((items + 1u) / 2, '\x33');  // + 1 each
+    const std::string padded = WithSlack(body);
+    return FrameView::Parse(std::string_view(padded).substr(0, body.size())).has_value();
+  };
+  constexpr char kPartial = 0x21;
+  constexpr char kLate = 0x22;
+  BOOST_TEST(parses(kPartial, 100, 9, {{3, 4}, {8, 5}}));
+  BOOST_TEST(parses(kLate, 100, 4, {{96, 4}}));
+  BOOST_TEST(!parses(kPartial, 100, 9, {{3, 5}, {8, 4}}));      // touch
+  BOOST_TEST(!parses(kPartial, 100, 9, {{3, 6}, {8, 3}}));      // overlap
+  BOOST_TEST(!parses(kPartial, 100, 9, {{8, 5}, {3, 4}}));      // descend
+  BOOST_TEST(!parses(kPartial, 100, 4, {{97, 4}}));             // end behind the page
+  BOOST_TEST(!parses(kPartial, 100, 4, {{65535, 4}}));          // so far that 16 bits wrap
+  BOOST_TEST(!parses(kPartial, 100, 4, {{3, 4}, {9, 0}}));      // empty
+  BOOST_TEST(!parses(kPartial, 100, 8, {{3, 4}, {8, 5}}));      // other number of items
+  BOOST_TEST(!parses(kPartial, 100, 0, {}));                    // none
+  BOOST_TEST(!parses(0x20, 100, 9, {{3, 4}, {8, 5}}));          // full
+  BOOST_TEST(!parses(0x23, 100, 9, {{3, 4}, {8, 5}}));          // cover
+  BOOST_TEST(!parses(kPartial | 4, 100, 9, {{3, 4}, {8, 5}}));  // list as well
+  Ranges many;
+  for (uint16_t r = 0; r < 33; ++r) many.push_back({static_cast<uint16_t>(2 * r), 1});
+  BOOST_TEST(!parses(kPartial, 100, 33, many));  // more than a writer makes
+  many.pop_back();
+  BOOST_TEST(parses(kPartial, 100, 32, many));
+}
+
 // A log that is sound by its checksums may still be one that nobody wrote.
 BOOST_AUTO_TEST_CASE(WholeRowsOfALogOnlyGoForward) {
   const auto frame_of = [](FrameKind kind, std::initializer_list<uint32_t> slots) {

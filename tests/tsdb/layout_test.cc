@@ -83,6 +83,32 @@ BOOST_AUTO_TEST_CASE(KeysOfASourceThatIsGoneAreForgottenThoughOthersFollowItsPag
   BOOST_TEST(f.held.empty());
 }
 
+// A source that is being removed while it is read: its page goes on as somebody else's, who writes
+// it in place, and what is read there from then on is not its own.
+BOOST_AUTO_TEST_CASE(AReleasedLayoutIsNotReadAsWhatItsPagesBecome) {
+  for (const bool follower : {false, true}) {
+    Fixture f;
+    const auto base = f.Make(Varied(0));
+    const uint32_t kind = follower ? 1 : 0;
+    const auto gone = f.Make(Varied(kind));
+    const auto stays = f.Make(Varied(kind));
+    if (!follower) f.store.Release(*base);
+    const EpochDomain::Pin pin = f.domain.NewPin();
+    const Layout::PageView view = gone->ViewAt(0, 500);
+    BOOST_TEST((view.own.base != nullptr) == follower);
+    BOOST_TEST((view.page == stays->ViewAt(0, 500).page));
+    BOOST_TEST(gone->Holds(view));
+    f.store.Release(*gone);
+    f.store.ReplaceSlot(*stays, 7, 77'777);
+    // The race: the reader, which has its view already, reads now.
+    BOOST_TEST(view.page->KeyAt(view.own, 7) == 77'777u);
+    BOOST_TEST(!gone->Holds(view));
+    BOOST_TEST(stays->Holds(view));
+    BOOST_TEST(gone->KeyAt(7) == kNoId);
+    BOOST_TEST(stays->KeyAt(7) == 77'777u);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(AnyHistoryReadsAsItWasWritten) {
   const uint64_t seed = std::random_device()();
   BOOST_TEST_MESSAGE("seed " << seed);

@@ -482,10 +482,11 @@ void LayoutStore::Release(Layout& layout) {
   if (list == nullptr) return;
   if (layout.shape_ != nullptr) layout.shape_->store(LayoutShape(), std::memory_order_release);
   layout.shape_ = nullptr;
+  // Before others may write in place to its pages. Readers that saw the old count still find them:
+  // the list stays until the layout dies.
+  layout.slot_count_.store(0, std::memory_order_release);
   for (size_t i = 0; i < list->count; ++i) Drop(list->pages()[i]);
   memory_bytes_ -= list->count * sizeof(LayoutPage*);
-  layout.slot_count_.store(0, std::memory_order_release);
-  // Readers that saw the old count still find the pages: the list stays until the layout dies.
 }
 
 }  // namespace tocsin::tsdb

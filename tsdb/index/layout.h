@@ -247,6 +247,7 @@ class Layout {
     PageView view = ViewAt(slot - in_page, in_page + 1);
     KeyId key = view.page->KeyAt(view.own, in_page);
     while (!Holds(view)) {
+      if (slot >= slot_count()) return kNoId;  // released
       view = ViewAt(slot - in_page, in_page + 1);
       key = view.page->KeyAt(view.own, in_page);
     }
@@ -267,11 +268,12 @@ class Layout {
   }
   // False: the keys read through the view may be another layout's. A page that a layout has left is
   // written in place by those who still have it; so whoever has read keys asks this, and if need be
-  // reads them again through a new view.
+  // reads them again through a new view, as long as there are slots: one that was released has
+  // none, and has left all its pages.
   bool Holds(const PageView& view) const {
     std::atomic_thread_fence(std::memory_order_acquire);
     const PageList* list = pages_.load(std::memory_order_acquire);
-    return list->pages()[view.slot_base / kLayoutPageSlots] == view.page;
+    return list->pages()[view.slot_base / kLayoutPageSlots] == view.page && slot_count() > 0;
   }
   // Where the layout's shape is told from now on, until it is released. Before its first slot.
   void TellShape(std::atomic<LayoutShape>* shape) { shape_ = shape; }

@@ -101,6 +101,7 @@ void PairWalk::AddByPages(SourceId source, const Layout& layout) {
 void PairWalk::AddPage(SourceId source, const Layout& layout, Layout::PageView view) {
   uint32_t list = ListOf(view);
   while (!layout.Holds(view)) {
+    if (layout.slot_count() == 0) return;  // the source was removed
     view = layout.ViewAt(view.slot_base, view.length);
     list = ListOf(view);
   }
