@@ -56,9 +56,7 @@ void AnnotationSink::Add(bool warning, std::string_view message, PositionRange p
   std::string text = warning ? "PromQL warning: " : "PromQL info: ";
   text += message;
   MutexLock lock(mu_);
-  for (const PositionRange place : PlacesOf(position)) {
-    (warning ? warnings_ : infos_).insert(text + Place(place));
-  }
+  (warning ? warnings_ : infos_).insert({std::move(text), position.start, position.end});
 }
 
 void AnnotationSink::Thinned(model::Timestamp until, int64_t bucket_ms) {
@@ -68,7 +66,7 @@ void AnnotationSink::Thinned(model::Timestamp until, int64_t bucket_ms) {
       "of the rollup's resolution, and a function that it keeps the facts for)",
       TimeText(until), FormatDuration(bucket_ms));
   MutexLock lock(mu_);
-  warnings_.insert(std::move(text));
+  general_warnings_.insert(std::move(text));
 }
 
 void AnnotationSink::InvalidQuantile(double value, PositionRange position) {
@@ -179,18 +177,17 @@ void AnnotationSink::ForcedMonotonicity(std::string_view metric, PositionRange p
       "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)",
       metric);
   MutexLock lock(mu_);
-  for (const PositionRange place : PlacesOf(position)) {
-    const auto [it, added] = monotonicity_.try_emplace(
-        text + Place(place), Monotonicity{place, time, time, min_bucket, max_bucket, max_diff, 1});
-    if (added) continue;
-    Monotonicity& all = it->second;
-    all.min_time = std::min(all.min_time, time);
-    all.max_time = std::max(all.max_time, time);
-    all.min_bucket = std::min(all.min_bucket, min_bucket);
-    all.max_bucket = std::max(all.max_bucket, max_bucket);
-    all.max_diff = std::max(all.max_diff, max_diff);
-    ++all.count;
-  }
+  const auto [it, added] =
+      monotonicity_.try_emplace(Note{std::move(text), position.start, position.end},
+                                Monotonicity{time, time, min_bucket, max_bucket, max_diff, 1});
+  if (added) return;
+  Monotonicity& all = it->second;
+  all.min_time = std::min(all.min_time, time);
+  all.max_time = std::max(all.max_time, time);
+  all.min_bucket = std::min(all.min_bucket, min_bucket);
+  all.max_bucket = std::max(all.max_bucket, max_bucket);
+  all.max_diff = std::max(all.max_diff, max_diff);
+  ++all.count;
 }
 
 void AnnotationSink::WhenTaken(std::function<void(AnnotationSink*)> speak) {
@@ -206,19 +203,23 @@ Annotations AnnotationSink::Take() {
   }
   for (const auto& speak : late) speak(this);
   MutexLock lock(mu_);
-  for (const auto& [key, all] : monotonicity_) {
-    const std::string place = Place(all.position);
-    infos_.insert(
-        fmt::format("PromQL info: {}, from buckets {} to {}, with a max diff of {:.2g}, over {} "
-                    "samples from {} to {}{}",
-                    key.substr(0, key.size() - place.size()), FormatFloatGo(all.min_bucket),
-                    FormatFloatGo(all.max_bucket), all.max_diff, all.count, TimeText(all.min_time),
-                    TimeText(all.max_time), place));
+  std::set<std::string> warnings = std::move(general_warnings_);
+  std::set<std::string> infos;
+  const auto say = [this](const std::string& text, int start, int end, std::set<std::string>* all) {
+    for (const PositionRange place : PlacesOf({start, end})) all->insert(text + Place(place));
+  };
+  for (const auto& [text, start, end] : warnings_) say(text, start, end, &warnings);
+  for (const auto& [text, start, end] : infos_) say(text, start, end, &infos);
+  for (const auto& [note, all] : monotonicity_) {
+    say(fmt::format("PromQL info: {}, from buckets {} to {}, with a max diff of {:.2g}, over {} "
+                    "samples from {} to {}",
+                    note.text, FormatFloatGo(all.min_bucket), FormatFloatGo(all.max_bucket),
+                    all.max_diff, all.count, TimeText(all.min_time), TimeText(all.max_time)),
+        note.start, note.end, &infos);
   }
-  monotonicity_.clear();
   Annotations result;
-  result.warnings.assign(warnings_.begin(), warnings_.end());
-  result.infos.assign(infos_.begin(), infos_.end());
+  result.warnings.assign(warnings.begin(), warnings.end());
+  result.infos.assign(infos.begin(), infos.end());
   return result;
 }
 

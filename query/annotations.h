@@ -4,6 +4,7 @@
 // Equal ones are kept once. Thread-safe.
 #pragma once
 
+#include <compare>
 #include <functional>
 #include <map>
 #include <set>
@@ -67,11 +68,16 @@ class AnnotationSink {
   // other as well. Before anything is said; parts inside a part before it.
   void Repeat(PositionRange original, int start);
 
-  Annotations Take();  // sorted
+  Annotations Take();  // once; sorted
 
  private:
+  // What is said, once however often; the further places it is about are found in the end.
+  struct Note {
+    std::string text;
+    int32_t start, end;
+    friend auto operator<=>(const Note&, const Note&) = default;
+  };
   struct Monotonicity {
-    PositionRange position;
     model::Timestamp min_time, max_time;
     double min_bucket, max_bucket, max_diff;
     int64_t count;
@@ -89,9 +95,10 @@ class AnnotationSink {
   const std::string_view query_text_;
   std::vector<Repetition> repetitions_;
   Mutex mu_;
-  std::set<std::string> warnings_ GUARDED_BY(mu_);
-  std::set<std::string> infos_ GUARDED_BY(mu_);
-  std::map<std::string, Monotonicity> monotonicity_ GUARDED_BY(mu_);
+  std::set<std::string> general_warnings_ GUARDED_BY(mu_);  // about no place
+  std::set<Note> warnings_ GUARDED_BY(mu_);
+  std::set<Note> infos_ GUARDED_BY(mu_);
+  std::map<Note, Monotonicity> monotonicity_ GUARDED_BY(mu_);
   std::vector<std::function<void(AnnotationSink*)>> when_taken_ GUARDED_BY(mu_);
 };
 

@@ -10,8 +10,8 @@
 #include "query/functions/window_facts.h"
 #include "query/operators/aggregate.h"
 #include "query/operators/binary.h"
-#include "query/operators/map.h"
 #include "query/operators/count_values.h"
+#include "query/operators/map.h"
 #include "query/operators/rank.h"
 #include "query/operators/scalar.h"
 #include "query/operators/smoothed.h"
@@ -294,10 +294,13 @@ Result<OperatorPtr> Planner::PlanBinary(const Binary& binary, const Grid& grid) 
 Result<OperatorPtr> Planner::PlanSharedAggregate(const Aggregate& aggregate, const Grid& grid) {
   // Keys are made at every level: only of short parts, so that deep nesting stays linear.
   static constexpr size_t kSharedTextMax = 1024;
+  // Bounds the keys of all parts together (3 MiB where parts are nested as deep as can be), and the
+  // places that an annotation may have.
+  static constexpr size_t kSharingQueryMax = 16 * 1024;
   const std::string_view text = TextOf(context_->text, aggregate);
   // An explained query, and one that counts samples by step, tells of each place by itself.
   if (TakesParameter(aggregate.op) || profile_ != nullptr || !context_->samples_per_step.empty() ||
-      text.empty() || text.size() > kSharedTextMax) {
+      context_->text.size() > kSharingQueryMax || text.empty() || text.size() > kSharedTextMax) {
     return PlanAggregate(aggregate, grid);
   }
   std::string key = std::to_string(grid.start_ms) + "/" + std::to_string(grid.step_ms) + "/" +

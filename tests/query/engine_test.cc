@@ -361,6 +361,49 @@ BOOST_AUTO_TEST_CASE(EqualAggregationsAreEvaluatedOnce) {
   }
 }
 
+// What is kept to find equal parts, and the places of an annotation, grow with the text: beyond 16
+// KiB of it every part is evaluated by itself.
+BOOST_AUTO_TEST_CASE(LongQueriesShareNothing) {
+  const FakeQueryable store = ManySeries(3, 4);
+  Engine engine(EngineOptions{});
+  for (const size_t padding : {size_t{0}, size_t{16 * 1024}}) {
+    BOOST_TEST_CONTEXT(padding) {
+      const auto once = engine.Instant(store, "sum(x_total)", 45'000, {});
+      const std::string text = "sum(x_total) + " + std::string(padding, ' ') + "sum(x_total)";
+      const auto twice = engine.Instant(store, text, 45'000, {});
+      BOOST_REQUIRE(once.has_value() && twice.has_value());
+      BOOST_TEST(twice->stats.samples_read == once->stats.samples_read * (padding == 0 ? 1 : 2));
+      BOOST_TEST(std::get<Vector>(twice->value).at(0).value ==
+                 2 * std::get<Vector>(once->value).at(0).value);
+    }
+  }
+}
+
+// One by one in the annotations' own words, however often what they are about is repeated.
+BOOST_AUTO_TEST_CASE(RepeatedPartsAreAnnotatedEach) {
+  FakeQueryable store;
+  for (int i = 0; i < 4; ++i) {
+    for (const char* le : {"1", "2", "+Inf"}) {
+      const double below = le[0] == '2' ? 5 - i : 10;
+      store.Add(Labels::FromPairs({{"__name__", "h_bucket"}, {"le", le}}), i * 15'000, below);
+    }
+  }
+  Engine engine(EngineOptions{});
+  const std::string part = "sum(histogram_quantile(0.5, h_bucket))";
+  const auto once = engine.Range(store, part, 0, 45'000, 15'000, {});
+  BOOST_REQUIRE(once.has_value());
+  BOOST_REQUIRE(once->annotations.infos.size() == 1);
+  const std::string info = once->annotations.infos.front();
+  BOOST_TEST(info.find("over 4 samples") != std::string::npos, info);
+  const auto twice = engine.Range(store, part + "\n+" + part, 0, 45'000, 15'000, {});
+  BOOST_REQUIRE(twice.has_value());
+  BOOST_REQUIRE(twice->annotations.infos.size() == 2);
+  const size_t text_end = info.find(" (1:");
+  BOOST_REQUIRE(text_end != std::string::npos);
+  BOOST_TEST(twice->annotations.infos[0] == info);
+  BOOST_TEST(twice->annotations.infos[1] == info.substr(0, text_end) + " (2:30)");
+}
+
 BOOST_AUTO_TEST_CASE(BoundsStopAQuery) {
   const FakeQueryable store = ManySeries(200, 40);
   const auto run = [&](EngineOptions options, const QueryOptions& query_options) {

@@ -346,6 +346,9 @@ BOOST_AUTO_TEST_CASE(RefusedTextsGiveTheReferencesErrors) {
       BOOST_REQUIRE(!expr.has_value());
       BOOST_TEST(expr.error().message() == c.error);
       BOOST_CHECK(expr.error().code() == Code::kInvalidArgument);
+      const Result<ExprPtr> folded = ParseForEvaluation(c.text, LanguageOptions::All());
+      BOOST_REQUIRE(!folded.has_value());
+      BOOST_TEST(folded.error().message() == c.error);
     }
   }
 }

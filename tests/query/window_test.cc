@@ -316,8 +316,7 @@ bool Close(double a, double b) {
   return std::fabs(a - b) <= 1e-9 * std::max({1.0, std::fabs(a), std::fabs(b)});
 }
 
-void Compare(uint64_t seed, bool finite, Engine* engine) {
-  const std::vector<Point> points = RandomColumn(seed, finite).Make();
+void Compare(uint64_t seed, bool finite, std::vector<Point> points, Engine* engine) {
   FakeQueryable store;
   const model::Labels labels = model::Labels::FromPairs({{"__name__", "x"}});
   for (const Point& p : points) store.Add(labels, p.time, p.value);
@@ -360,8 +359,58 @@ BOOST_AUTO_TEST_CASE(SlidingEqualsNaive) {
   options.language.experimental_functions = true;
   options.threads = 1;
   Engine engine(options);
-  for (uint64_t seed = 1; seed <= 40; ++seed) Compare(seed, true, &engine);
-  for (uint64_t seed = 101; seed <= 120; ++seed) Compare(seed, false, &engine);
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    const bool finite = seed <= 40;
+    Compare(seed, finite, RandomColumn(seed, finite).Make(), &engine);
+  }
+}
+
+// Columns that are known to be constant take ways of their own.
+BOOST_AUTO_TEST_CASE(ConstantsEqualNaive) {
+  EngineOptions options;
+  options.language.experimental_functions = true;
+  options.threads = 1;
+  Engine engine(options);
+  uint64_t seed = 200;
+  for (const double value : {0.0, -0.0, 7.25, -3.0, 1e6, double{NAN}, double{INFINITY}}) {
+    for (int column = 0; column < 4; ++column) {
+      BOOST_TEST_CONTEXT(value) {
+        std::vector<Point> points = RandomColumn(++seed, true).Make();
+        for (Point& p : points) p.value = value;
+        Compare(seed, std::isfinite(value), points, &engine);
+      }
+    }
+  }
+}
+
+// The only reset of a constant counter is the one that its start timestamps tell.
+BOOST_AUTO_TEST_CASE(ConstantsAreResetByStartTimes) {
+  EngineOptions options;
+  options.language.start_timestamps = true;
+  Engine engine(options);
+  FakeQueryable store;
+  const model::Labels labels = model::Labels::FromPairs({{"__name__", "x_total"}});
+  for (int i = 0; i < 8; ++i) store.Add(labels, i * 15'000, 5, i < 4 ? 1 : 50'000);
+  const struct {
+    const char* query;
+    Timestamp at;
+    double value;
+  } kCases[] = {
+      {"increase(x_total[31s])", 45'000, 0},
+      {"increase(x_total[31s])", 60'000, 5 * (15.0 + 15 + 1) / 30},
+      {"resets(x_total[31s])", 60'000, 1},
+      {"irate(x_total[31s])", 60'000, 5.0 / 15},
+      {"irate(x_total[31s])", 75'000, 0},
+  };
+  for (const auto& c : kCases) {
+    BOOST_TEST_CONTEXT(c.query << " at " << c.at) {
+      const auto result = engine.Range(store, c.query, c.at, c.at, 1000, {});
+      BOOST_REQUIRE(result.has_value());
+      const auto& matrix = std::get<Matrix>(result->value);
+      BOOST_REQUIRE(matrix.size() == 1);
+      BOOST_TEST(Close(matrix.front().floats.at(0).value, c.value));
+    }
+  }
 }
 
 // A batch that begins with a series of histograms alone, after one that ended with floats.

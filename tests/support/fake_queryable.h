@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <memory>
 #include <set>
@@ -69,6 +70,7 @@ class FakeQueryable final : public model::Queryable {
         const auto [from, to] = Cut(stored.timestamps);
         column.timestamps = std::span(stored.timestamps).subspan(from, to - from);
         column.values = std::span(stored.values).subspan(from, to - from);
+        column.constant = IsConstant(column.values);
         if (AnyStart(stored.starts)) {
           column.start_timestamps = std::span(stored.starts).subspan(from, to - from);
         }
@@ -91,6 +93,11 @@ class FakeQueryable final : public model::Queryable {
       const auto from = std::lower_bound(times.begin(), times.end(), range_.min_ms);
       const auto to = std::upper_bound(from, times.end(), range_.max_ms);
       return {static_cast<size_t>(from - times.begin()), static_cast<size_t>(to - times.begin())};
+    }
+    static bool IsConstant(std::span<const double> values) {
+      return std::all_of(values.begin(), values.end(), [&](double v) {
+        return std::bit_cast<uint64_t>(v) == std::bit_cast<uint64_t>(values.front());
+      });
     }
     static bool AnyStart(const std::vector<model::Timestamp>& starts) {
       return std::any_of(starts.begin(), starts.end(), [](auto t) { return t != 0; });
