@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "tsdb/database_impl.h"
 #include "tsdb/prometheus/import_staging.h"
+#include "tsdb/readable.h"
 #include "tsdb/snapshot_writer.h"
 
 namespace tocsin::tsdb {
@@ -27,6 +28,7 @@ Status DatabaseImpl::Start() {
   TOCSIN_RETURN_IF_ERROR(CheckMayHoldStore(env_, options_.dir));
   TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(options_.dir));
   TOCSIN_ASSIGN_OR_RETURN_STATUS(lock_, env_.LockFile(JoinPath(options_.dir, "lock")));
+  TOCSIN_RETURN_IF_ERROR(CheckReadable(env_, options_.dir));
   TOCSIN_RETURN_IF_ERROR(budget_env_.CountFiles());
   bool import_ended = false;
   if (const Status ended = ImportStaging(env_, options_.dir).Recover(&import_ended); !ended.ok()) {

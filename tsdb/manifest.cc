@@ -1,8 +1,9 @@
 #include "tsdb/manifest.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
-#include <optional>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
@@ -98,29 +99,37 @@ Status WriteManifest(Env& env, const std::string& directory, const Manifest& man
   return Status::Ok();
 }
 
-Result<Manifest> ReadManifest(Env& env, const std::string& directory, Quarantine& quarantine) {
-  std::optional<Manifest> newest;
+Result<StoredManifest> ReadManifest(Env& env, const std::string& directory) {
+  StoredManifest stored;
+  std::vector<std::string> copies;
+  bool any = false;
   std::map<uint64_t, std::shared_ptr<const Tombstone>> tombstones;
   uint64_t commit = 0;
   for (const std::string_view name : kNames) {
     const std::string path = JoinPath(directory, name);
-    const auto bytes = env.ReadFile(path);
+    auto bytes = env.ReadFile(path);
     if (!bytes && bytes.error().code() == Code::kNotFound) continue;
     auto manifest = bytes ? DecodeManifest(*bytes) : Result<Manifest>(Error(bytes.error()));
     if (!manifest) {
-      if (manifest.error().code() == Code::kUnimplemented) return manifest;
-      quarantine.Put(path, manifest.error().message());
+      const Code code = manifest.error().code();
+      if (code == Code::kUnimplemented || code == Code::kPermissionDenied)
+        return Error(manifest.error());
+      stored.damaged.push_back({path, manifest.error().message()});
       continue;
     }
+    copies.push_back(*std::move(bytes));
     commit = std::max(commit, manifest->commit);
     for (const auto& tombstone : manifest->tombstones) tombstones[tombstone->commit] = tombstone;
-    if (!newest || manifest->sequence > newest->sequence) newest = *std::move(manifest);
+    if (!any || manifest->sequence > stored.manifest.sequence)
+      stored.manifest = *std::move(manifest);
+    any = true;
   }
-  if (!newest) return Manifest();
-  newest->commit = commit;
-  newest->tombstones.clear();
-  for (const auto& [number, tombstone] : tombstones) newest->tombstones.push_back(tombstone);
-  return *std::move(newest);
+  stored.whole = copies.size() == std::size(kNames) && copies.front() == copies.back();
+  stored.manifest.commit = commit;
+  stored.manifest.tombstones.clear();
+  for (const auto& [number, tombstone] : tombstones)
+    stored.manifest.tombstones.push_back(tombstone);
+  return stored;
 }
 
 }  // namespace tocsin::tsdb

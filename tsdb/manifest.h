@@ -16,7 +16,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
-#include "tsdb/quarantine.h"
+#include "tsdb/damage.h"
 #include "tsdb/tombstone.h"
 #include "tsdb/types.h"
 
@@ -48,7 +48,13 @@ Result<Manifest> DecodeManifest(std::string_view bytes);
 // Fails when the first copy could not be replaced. Of the second one a failure is logged: the next
 // change writes it again.
 Status WriteManifest(Env& env, const std::string& directory, const Manifest& manifest);
-// Empty when there is none. Damaged copies are put aside. kUnimplemented as above.
-Result<Manifest> ReadManifest(Env& env, const std::string& directory, Quarantine& quarantine);
+
+struct StoredManifest {
+  Manifest manifest;            // of both copies; empty when there is none
+  bool whole = false;           // two sound copies that say the same: nothing needs to be written
+  std::vector<Damage> damaged;  // copies that cannot be used
+};
+// Changes nothing. kUnimplemented as above; kPermissionDenied.
+Result<StoredManifest> ReadManifest(Env& env, const std::string& directory);
 
 }  // namespace tocsin::tsdb

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "tsdb/database.h"
 #include "tsdb/quarantine.h"
+#include "tsdb/readable.h"
 #include "tsdb/rollup/rollup_file.h"
 #include "tsdb/segment/segment_file.h"
 #include "tsdb/segment/writer.h"
@@ -276,6 +277,7 @@ Result<RepairReport> RepairStore(Env& env, const std::string& dir,
   TOCSIN_TRY(CheckIsStore(env, dir));
   {
     TOCSIN_ASSIGN_OR_RETURN(const auto lock, env.LockFile(JoinPath(dir, "lock")));
+    TOCSIN_TRY(CheckReadable(env, dir));
     TOCSIN_TRY(RepairSegments(env, dir, &report, progress));
     TOCSIN_TRY(RepairRollups(env, dir, &report));
   }

@@ -47,7 +47,9 @@ std::shared_ptr<Version> WithoutSegments(const Version& from,
 Result<SegmentStore::Found> SegmentStore::Find() {
   Found found;
   TOCSIN_ASSIGN_OR_RETURN(const std::vector<std::string> names, env_.ListDir(directory_));
-  TOCSIN_ASSIGN_OR_RETURN(found.manifest, ReadManifest(env_, directory_, quarantine_));
+  TOCSIN_ASSIGN_OR_RETURN(found.stored, ReadManifest(env_, directory_));
+  // Put aside when it is known that no file is of a newer version.
+  std::vector<Damage> damaged = found.stored.damaged;
   std::vector<Version::Segment> sound;
   std::set<SegmentId> replaced;
   for (const std::string& name : names) {
@@ -65,7 +67,7 @@ Result<SegmentStore::Found> SegmentStore::Find() {
     }
     if (!segment) {
       if (segment.error().code() == Code::kUnimplemented) return Error(segment.error());
-      quarantine_.Put(path, segment.error().message());
+      damaged.push_back({path, segment.error().message()});
       found.damaged.insert(name);
       continue;
     }
@@ -79,13 +81,14 @@ Result<SegmentStore::Found> SegmentStore::Find() {
         .push_back(std::move(segment));
   }
   found.present.insert(replaced.begin(), replaced.end());
+  for (const Damage& damage : damaged) quarantine_.Put(damage.path, damage.reason);
   return found;
 }
 
 std::shared_ptr<Version> SegmentStore::VersionOf(Found found) const {
   auto version = std::make_shared<Version>();
   version->segments = std::move(found.kept);
-  version->tombstones = std::move(found.manifest.tombstones);
+  version->tombstones = std::move(found.stored.manifest.tombstones);
   Describe(version.get());
   return version;
 }
@@ -105,9 +108,14 @@ Status SegmentStore::Open() {
   }
   FindLosses(found, /*log=*/true);
   MutexLock lock(change_mutex_);
-  sequence_ = found.manifest.sequence;
-  commit_ = opened_commit_ = found.manifest.commit;
+  const StoredManifest stored = found.stored;
+  sequence_ = stored.manifest.sequence;
+  commit_ = opened_commit_ = stored.manifest.commit;
   const std::shared_ptr<Version> version = VersionOf(std::move(found));
+  if (IsStored(stored, *version)) {
+    versions_.Publish(version);
+    return Status::Ok();
+  }
   // On a full disk the old manifest stays: the losses are told once more.
   if (const Status status = Change(version, nullptr); !status.ok()) {
     LogError("tsdb", "the manifest cannot be written", {{"dir", directory_}, {"err", status}});
@@ -116,18 +124,25 @@ Status SegmentStore::Open() {
   return Status::Ok();
 }
 
+bool SegmentStore::IsStored(const StoredManifest& stored, const Version& version) const {
+  if (!stored.whole) return false;
+  Manifest manifest = ManifestOf(version, commit_);
+  manifest.sequence = sequence_;
+  return EncodeManifest(manifest) == EncodeManifest(stored.manifest);
+}
+
 Status SegmentStore::OpenReadOnly() {
   auto found = Find();
   if (!found && found.error().code() == Code::kNotFound) return Status::Ok();
   if (!found) return std::move(found).error();
   FindLosses(*found, /*log=*/false);
-  opened_commit_ = found->manifest.commit;
+  opened_commit_ = found->stored.manifest.commit;
   versions_.Publish(VersionOf(*std::move(found)));
   return Status::Ok();
 }
 
 void SegmentStore::FindLosses(const Found& found, bool log) {
-  for (const Manifest::Segment& segment : found.manifest.segments) {
+  for (const Manifest::Segment& segment : found.stored.manifest.segments) {
     if (found.present.contains(segment.id)) continue;
     const bool is_damaged = found.damaged.contains(segment.name);
     const std::string path = JoinPath(directory_, segment.name);

@@ -44,7 +44,7 @@ class SegmentStore {
         matcher_cache_(std::make_shared<MatcherCache>(kMatcherCacheBytesMax)) {}
 
   // Opens what is there. Fails only when the directory cannot be read or made, or a file is of a
-  // newer version.
+  // newer version; then nothing was changed. Nor is anything when all is as the manifest says.
   Status Open();
   // The same without changing anything in the directory, which may be absent. Then only Current.
   Status OpenReadOnly();
@@ -101,7 +101,7 @@ class SegmentStore {
  private:
   // What is there.
   struct Found {
-    Manifest manifest;
+    StoredManifest stored;
     std::vector<Version::Segment> kept;
     std::vector<Version::Segment> replaced;  // others stand for them
     std::vector<std::string> unfinished;     // paths of files whose writers did not end
@@ -110,6 +110,8 @@ class SegmentStore {
   };
   Result<Found> Find();
   std::shared_ptr<Version> VersionOf(Found found) const;
+  // The manifest on disk says just that already.
+  bool IsStored(const StoredManifest& stored, const Version& version) const REQUIRES(change_mutex_);
   // Writes the manifest, then makes the version current.
   Status Change(std::shared_ptr<Version> version, std::weak_ptr<const Version>* old_version)
       REQUIRES(change_mutex_);

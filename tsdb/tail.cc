@@ -59,6 +59,7 @@ Result<model::TailProgress> DatabaseTail::Next(size_t max_samples, model::TailVi
     }
     position_ = std::max(position_, next);
   }
+  for (const auto& follower : followers_) follower->TakeLosses(&progress);
   head_.tails().CountLost(progress.lost_samples);
   return progress;
 }

@@ -39,6 +39,13 @@ void PrintSkipped(const tsdb::ImportReport& report, const Console& console) {
   Skipped lines(console);
   for (const auto& [name, why] : report.refused_blocks)
     console.out(fmt::format("  left out: block {}: {}\n", name, why));
+  for (const std::string& name : report.head_snapshots) {
+    console.out(report.lacks_log()
+                    ? fmt::format("  left out: {}: the log, which its samples would be read from, "
+                                  "is not there\n",
+                                  name)
+                    : fmt::format("  not read: {}: the log has its samples, too\n", name));
+  }
   lines.Line(report.superseded_blocks, "blocks that a compaction has replaced already");
   lines.Line(report.counts.repeated.equal, "samples that were there twice");
   lines.Line(report.counts.repeated.unequal,

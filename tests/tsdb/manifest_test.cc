@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/forwarding_env.h"
 #include "tests/tsdb/delete_store.h"
 #include "tsdb/manifest.h"
 
@@ -16,6 +17,29 @@ namespace tocsin::tsdb::manifest_test {
 namespace {
 
 using namespace delete_store;  // NOLINT: the words of these tests
+
+// Another user's file.
+class DenyingEnv final : public ForwardingEnv {
+ public:
+  using ForwardingEnv::ForwardingEnv;
+  std::string denied;
+
+  Result<std::unique_ptr<RandomAccessFile>> NewRandomAccessFile(const std::string& path) override {
+    if (path == denied) return Error(Denial());
+    return ForwardingEnv::NewRandomAccessFile(path);
+  }
+  Result<std::unique_ptr<MappedFile>> MapFile(const std::string& path) override {
+    if (path == denied) return Error(Denial());
+    return ForwardingEnv::MapFile(path);
+  }
+  Result<std::string> ReadFileUpTo(const std::string& path, uint64_t limit) override {
+    if (path == denied) return Error(Denial());
+    return ForwardingEnv::ReadFileUpTo(path, limit);
+  }
+
+ private:
+  Status Denial() const { return Status(Code::kPermissionDenied, "open " + denied); }
+};
 
 }  // namespace
 
@@ -82,6 +106,69 @@ BOOST_AUTO_TEST_CASE(ASegmentThatNoManifestKnowsIsAdopted) {
   store.Open();
   BOOST_TEST(store.Text() == all);
   BOOST_TEST(store.memory.Exists("/db/segments/manifest"));
+}
+
+// A start that finds all as it left it writes no manifest; one copy that is behind is enough for
+// both to be written.
+BOOST_AUTO_TEST_CASE(AManifestIsWrittenOnlyWhenItSaysSomethingElse) {
+  Store store;
+  BOOST_REQUIRE(store.Put("a", "j", 0, 1));
+  BOOST_REQUIRE(store.db->Compact().ok());
+  store.Delete(Named("a"));
+  const std::string stale = *store.memory.ReadFile("/db/segments/manifest.copy");
+  store.Close();
+  const auto sequence = [&store](std::string_view name) {
+    return DecodeManifest(*store.memory.ReadFile("/db/segments/" + std::string(name)))->sequence;
+  };
+  const uint64_t before = sequence("manifest");
+  store.Open();
+  BOOST_TEST(sequence("manifest") == before);
+  BOOST_TEST(store.Text().empty());
+  BOOST_REQUIRE(store.Put("b", "j", 1000, 1));
+  BOOST_REQUIRE(store.db->Compact().ok());
+  store.Close();
+  BOOST_REQUIRE(store.memory.WriteFileAtomically("/db/segments/manifest.copy", stale).ok());
+  store.Open();
+  BOOST_TEST(sequence("manifest") > before + 1);
+  BOOST_TEST(sequence("manifest") == sequence("manifest.copy"));
+  // The next change goes on from there.
+  store.Delete(Named("b"));
+  BOOST_TEST(store.Text().empty());
+  store.Open();
+  BOOST_TEST(store.Text().empty());
+}
+
+// As after an import by another user: what may not be read is not damaged, and stays where it is.
+BOOST_AUTO_TEST_CASE(AFileThatMayNotBeReadFailsTheStartAndIsNotPutAside) {
+  Store store;
+  for (int i = 0; i < 50; ++i) BOOST_REQUIRE(store.Put("a", "j", i * 1000, i));
+  BOOST_REQUIRE(store.db->Compact().ok());
+  BOOST_REQUIRE(store.db->OpenNamedTail("remote"));
+  BOOST_REQUIRE(store.Put("a", "j", 60'000, 7));
+  const std::string all = store.Text();
+  store.Close();
+  DenyingEnv env(store.memory);
+  DatabaseOptions options = store.options;
+  options.env = &env;
+  int files = 0;
+  for (const std::string directory : {"/db/segments", "/db/wal", "/db/tails"}) {
+    const std::vector<std::string> names = *store.memory.ListDir(directory);
+    for (const std::string& name : names) {
+      env.denied = JoinPath(directory, name);
+      const auto opened = Database::Open(options);
+      BOOST_TEST_CONTEXT(env.denied) {
+        BOOST_REQUIRE(!opened);
+        BOOST_TEST((opened.error().code() == Code::kPermissionDenied));
+        BOOST_TEST(opened.error().message().find(env.denied) != std::string::npos);
+        BOOST_TEST(store.memory.Exists(env.denied));
+        BOOST_TEST(!store.memory.Exists("/db/quarantine"));
+      }
+      ++files;
+    }
+  }
+  BOOST_TEST(files > 7);
+  store.Open();
+  BOOST_TEST(store.Text() == all);
 }
 
 BOOST_AUTO_TEST_CASE(ManifestsAreReadBackAndDamageIsTold) {

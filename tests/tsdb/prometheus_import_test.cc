@@ -324,6 +324,40 @@ BOOST_AUTO_TEST_CASE(ExemplarsOfTheLogComeOverOnceAndStay) {
   BOOST_TEST(ExemplarsOf(env) == want);
 }
 
+// A head snapshot repeats the log; without the log something is missing, and nobody shall think
+// that all of it came over.
+BOOST_AUTO_TEST_CASE(HeadSnapshotsAreToldAndMissedOnlyWithoutTheLog) {
+  LogBytes log;
+  log.Record(LogBytes::Series(7, Series("up", "a")));
+  log.Record(LogBytes::Value(2, 7, kDay + 5000, 3));
+  for (const bool with_log : {true, false}) {
+    MemEnv env{1};
+    BOOST_REQUIRE(env.CreateDirs("/prometheus/chunk_snapshot.000001.0000000100").ok());
+    BOOST_REQUIRE(env.CreateDirs("/prometheus/chunk_snapshot.000002.0000000100.tmp").ok());
+    ImportOptions options;
+    options.from = "/prometheus";
+    options.dir = "/store";
+    BOOST_TEST((ImportPrometheus(env, options).error().code() == Code::kNotFound));
+    if (with_log) {
+      BOOST_REQUIRE(env.CreateDirs("/prometheus/wal").ok());
+      BOOST_REQUIRE(env.WriteFileAtomically("/prometheus/wal/00000000", log.bytes()).ok());
+    } else {
+      Import(env, OneSample("a"));
+      ExportOptions blocks;
+      blocks.to = "/prometheus";
+      BOOST_REQUIRE(ExportBlocks(env, *OpenStore(env, true)->Pin(), blocks));
+      BOOST_REQUIRE(env.RemoveTree("/store").ok());
+    }
+    const auto report = ImportPrometheus(env, options);
+    BOOST_REQUIRE_MESSAGE(report, (report ? "" : report.error().ToString()));
+    BOOST_TEST(
+        (report->head_snapshots == std::vector<std::string>{"chunk_snapshot.000001.0000000100"}));
+    BOOST_TEST(report->lacks_log() == !with_log);
+    BOOST_TEST(report->damaged() == !with_log);
+    BOOST_TEST(report->counts.float_samples == 1u);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(BlocksComeBackAndTheirDeletionsCount) {
   MemEnv env{1};
   std::vector<std::unique_ptr<BufferedStore>> stores;

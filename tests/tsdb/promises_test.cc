@@ -1,4 +1,5 @@
 // Promises of the storage (tests/README.md) that no other test holds it to.
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <boost/test/unit_test.hpp>
@@ -16,6 +17,7 @@
 #include "tests/tsdb/read_columns.h"
 #include "tsdb/database.h"
 #include "tsdb/manifest.h"
+#include "tsdb/repair.h"
 #include "tsdb/segment/meta.h"
 #include "tsdb/wal/log_format.h"
 
@@ -173,8 +175,8 @@ BOOST_AUTO_TEST_CASE(R11RetentionTouchesNothingWithinItsTime) {
 }
 
 // Each kind of file, made to be of the version after this program's: the start fails, says so, and
-// leaves all data as it is, for the newer program to go on with. (A manifest of this program's own
-// version may have been written anew by then.)
+// leaves every file as it is, for the newer program to go on with: also those that it would have
+// put aside or removed.
 BOOST_AUTO_TEST_CASE(R12AnOlderProgramRefusesNewerFilesLoudlyAndLeavesThemAlone) {
   MemEnv memory;
   {
@@ -193,16 +195,33 @@ BOOST_AUTO_TEST_CASE(R12AnOlderProgramRefusesNewerFilesLoudlyAndLeavesThemAlone)
     BOOST_REQUIRE(target.Row(*db, memory.NowMs() + 1000, 2).status.ok());
     BOOST_REQUIRE(db->DeleteSeries({{model::Matcher::Equal("__name__", "m0")}}, {kNow, kNow}).ok());
     BOOST_REQUIRE(db->FlushWal(false).ok());
+    BOOST_REQUIRE(db->OpenNamedTail("remote"));
   }
-  std::map<std::string, std::string> files;
-  for (const char* directory : {"/db", "/db/wal", "/db/segments", "/db/rollups"}) {
-    const std::vector<std::string> names =
-        memory.ListDir(directory).value_or(std::vector<std::string>());
-    for (const std::string& name : names) {
-      const std::string path = JoinPath(directory, name);
-      if (!memory.Stat(path)->is_directory && name != "lock") files[path] = *memory.ReadFile(path);
+  const std::vector<std::string> directories = {"/db",         "/db/wal",   "/db/segments",
+                                                "/db/rollups", "/db/tails", "/db/import"};
+  const auto files_of = [&directories](Env& env) {
+    std::map<std::string, std::string> files;
+    for (const std::string& directory : directories) {
+      const std::vector<std::string> names =
+          env.ListDir(directory).value_or(std::vector<std::string>());
+      for (const std::string& name : names) {
+        const std::string path = JoinPath(directory, name);
+        if (env.Stat(path)->is_directory) {
+          BOOST_TEST(std::count(directories.begin(), directories.end(), path) == 1, path);
+        } else if (name != "lock") {
+          files[path] = *env.ReadFile(path);
+        }
+      }
     }
+    return files;
+  };
+  std::map<std::string, std::string> files = files_of(memory);
+  std::string segment;
+  for (const auto& [path, bytes] : files) {
+    if (path.ends_with(".seg")) segment = bytes;
   }
+  files["/db/import/L2-x.seg"] = segment;
+  files["/db/import/complete"] = "";
   const auto make_newer = [](const std::string& path, std::string* bytes) {
     if (path.ends_with(".seg") || path.ends_with(".rol")) {
       (*bytes)[8] = (*bytes)[bytes->size() - 16] = kSegmentFormatVersion + 1;
@@ -215,6 +234,8 @@ BOOST_AUTO_TEST_CASE(R12AnOlderProgramRefusesNewerFilesLoudlyAndLeavesThemAlone)
     } else if (path.find("manifest") != std::string::npos) {
       (*bytes)[12] = kManifestFormatVersion + 1;
       SetFixed32(*bytes, 8, Crc32c(std::string_view(*bytes).substr(12)));
+    } else if (path.find("/tails/") != std::string::npos) {
+      ++(*bytes)[4];
     } else {
       return false;
     }
@@ -232,9 +253,14 @@ BOOST_AUTO_TEST_CASE(R12AnOlderProgramRefusesNewerFilesLoudlyAndLeavesThemAlone)
     }
     if (!newer) continue;
     kinds.insert(manifest ? "manifest" : victim.substr(victim.size() - 3));
+    disk["/db/segments/junk.seg"] = "damaged";
+    disk["/db/segments/unfinished.tmp"] = "damaged";
+    disk["/db/rollups/junk.rol"] = "damaged";
+    disk["/db/wal/00-00000001.log.tmp"] = "damaged";
+    disk.erase("/db/seed");
     BOOST_TEST_CONTEXT(victim) {
       MemEnv env;
-      for (const char* directory : {"/db", "/db/wal", "/db/segments", "/db/rollups"})
+      for (const std::string& directory : directories)
         BOOST_REQUIRE(env.CreateDirs(directory).ok());
       for (const auto& [path, bytes] : disk)
         BOOST_REQUIRE(env.WriteFileAtomically(path, bytes).ok());
@@ -243,14 +269,13 @@ BOOST_AUTO_TEST_CASE(R12AnOlderProgramRefusesNewerFilesLoudlyAndLeavesThemAlone)
       BOOST_REQUIRE(!opened);
       BOOST_TEST((opened.error().code() == Code::kUnimplemented));
       BOOST_TEST(opened.error().message().find("version") != std::string::npos);
-      for (const auto& [path, bytes] : disk) {
-        if (!manifest && path.find("manifest") != std::string::npos) continue;
-        const auto left = env.ReadFile(path);
-        BOOST_REQUIRE_MESSAGE(left && *left == bytes, path);
-      }
+      BOOST_TEST((files_of(env) == disk));
+      const auto repaired = RepairStore(env, "/db", [](uint64_t, uint64_t) {});
+      BOOST_TEST((!repaired && repaired.error().code() == Code::kUnimplemented));
+      BOOST_TEST((files_of(env) == disk));
     }
   }
-  BOOST_TEST((kinds == std::set<std::string>{"log", "manifest", "rol", "seg"}));
+  BOOST_TEST((kinds == std::set<std::string>{"log", "manifest", "ote", "rol", "seg"}));
 }
 
 // Scrapes go on at the times that the clock shows, whatever was done to it; the ones that come out

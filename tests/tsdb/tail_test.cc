@@ -305,6 +305,40 @@ BOOST_AUTO_TEST_CASE(ATailThatLagsBehindTheBoundCountsItsGap) {
   BOOST_TEST(life.db->counters().tail_lost_samples == progress->lost_samples);
 }
 
+// A row that is pushed in pieces is a frame each; a lost one of them is no lost row.
+BOOST_AUTO_TEST_CASE(LostPiecesOfRowsCountAsPieces) {
+  Life life(79, false);
+  life.options.tail_log_bytes_max = 4 * 10'000;
+  life.Open();
+  auto tail = *life.db->OpenTail(0);
+  uint64_t committed = 0;
+  const auto push_in_pieces = [&life, &committed] {
+    life.env.SetNowMs(life.t += 1000);
+    for (const model::Slot slot : life.sources[1].slots) {
+      auto batch = life.db->NewBatch();
+      batch->BeginRow(*life.sources[1].writer, life.t, RowKind::kPartial);
+      batch->Set(slot, static_cast<double>(life.random()), model::kRowTimestamp);
+      BOOST_REQUIRE(batch->Commit({}).status.ok());
+      ++committed;
+    }
+  };
+  for (int step = 0; step < 20; ++step) push_in_pieces();
+  BOOST_REQUIRE(life.db->FlushWal(false).ok());
+  Collector collector;
+  auto progress = tail->Next(SIZE_MAX, collector);
+  BOOST_REQUIRE(progress);
+  uint64_t given = progress->samples;
+  for (int step = 0; step < 800; ++step) {
+    push_in_pieces();
+    if (step % 50 == 49) BOOST_REQUIRE(life.db->Compact().ok());
+  }
+  progress = tail->Next(SIZE_MAX, collector);
+  BOOST_REQUIRE(progress);
+  given += progress->samples;
+  BOOST_TEST(progress->gaps > 0u);
+  BOOST_TEST(given + progress->lost_samples == committed);
+}
+
 // What a named tail was given, and what it was told is lost, is what was committed: over restarts
 // and crashes, whatever the log keeps. Rows sample every slot, so that lost ones can be counted
 // exactly.

@@ -19,10 +19,12 @@ void ExemplarRing::Add(SourceId source, model::Slot slot, const model::Exemplar&
       return;
     break;
   }
+  ++counts_[source];
   if (entries_.size() < capacity_) {
     entries_.push_back({source, slot, exemplar, commit});
     return;
   }
+  Forget(entries_[next_].source);
   entries_[next_] = {source, slot, exemplar, commit};
   next_ = (next_ + 1) % capacity_;
 }
@@ -40,14 +42,20 @@ void ExemplarRing::Remove(const Predicate& gone) {
   std::rotate(entries_.begin(), entries_.begin() + static_cast<ptrdiff_t>(next_), entries_.end());
   next_ = 0;
   std::erase_if(entries_, [&](const Entry& entry) {
-    return gone(entry.source, entry.slot, entry.exemplar, entry.commit);
+    if (!gone(entry.source, entry.slot, entry.exemplar, entry.commit)) return false;
+    Forget(entry.source);
+    return true;
   });
+}
+
+void ExemplarRing::Forget(SourceId source) {
+  const auto count = counts_.find(source);
+  if (--count->second == 0) counts_.erase(count);
 }
 
 bool ExemplarRing::Has(SourceId source) const {
   MutexLock lock(mutex_);
-  return std::any_of(entries_.begin(), entries_.end(),
-                     [source](const Entry& entry) { return entry.source == source; });
+  return counts_.contains(source);
 }
 
 size_t ExemplarRing::size() const {

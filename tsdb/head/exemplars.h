@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <unordered_map>
 #include <vector>
 
 #include "base/mutex.h"
@@ -29,6 +30,7 @@ class ExemplarRing {
       std::function<bool(SourceId, model::Slot, const model::Exemplar&, uint64_t commit)>;
   void Remove(const Predicate& gone);
   size_t size() const;
+  // At once, however full the ring is: asked every second for each source that may leave.
   bool Has(SourceId source) const;
 
  private:
@@ -39,9 +41,13 @@ class ExemplarRing {
     uint64_t commit;
   };
 
+  // One entry of the source goes.
+  void Forget(SourceId source) REQUIRES(mutex_);
+
   const size_t capacity_;
   mutable Mutex mutex_;
   std::vector<Entry> entries_ GUARDED_BY(mutex_);
+  std::unordered_map<SourceId, size_t> counts_ GUARDED_BY(mutex_);  // of those that have some
   size_t next_ GUARDED_BY(mutex_) = 0;  // place of the oldest once the ring is full
 };
 

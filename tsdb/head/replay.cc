@@ -79,6 +79,9 @@ Result<LogInventory> ListLogs(Env& env, const std::string& directory, bool read_
     file.path = JoinPath(directory, name);
     auto opened = env.NewRandomAccessFile(file.path);
     if (!opened) {
+      // May not be read, which is no damage; or dropped by the daemon beside us.
+      if (opened.error().code() == Code::kPermissionDenied) return Error(opened.error());
+      if (opened.error().code() == Code::kNotFound && read_only) continue;
       inventory.unreadable.emplace_back(file.path, opened.error().message());
       continue;
     }

@@ -43,7 +43,8 @@ struct LogInventory {
   // Without any sound block: path and reason, to be put aside.
   std::vector<std::pair<std::string, std::string>> unreadable;
 };
-// kUnimplemented when a file was written by a newer version of Tocsin. No directory is no files.
+// kUnimplemented when a file was written by a newer version of Tocsin, kPermissionDenied when one
+// may not be read. No directory is no files.
 // Removes what was being written when a crash came, but when `read_only`: then it may be the work
 // of a daemon beside us.
 Result<LogInventory> ListLogs(Env& env, const std::string& directory, bool read_only);

@@ -9,6 +9,7 @@
 #include "tsdb/database.h"
 #include "tsdb/prometheus/import_staging.h"
 #include "tsdb/quarantine.h"
+#include "tsdb/readable.h"
 #include "tsdb/segment_store.h"
 #include "tsdb/store_directory.h"
 
@@ -17,6 +18,8 @@ namespace {
 
 using model::TimeRange;
 using model::Timestamp;
+
+constexpr std::string_view kHeadSnapshotPrefix = "chunk_snapshot.";
 
 std::string DayText(Timestamp day) { return FormatTime(day).substr(0, 10); }
 
@@ -47,6 +50,7 @@ class Importer {
     TOCSIN_RETURN_IF_ERROR(env_.CreateDirs(options_.dir));
     {
       TOCSIN_ASSIGN_OR_RETURN_STATUS(const auto lock, Lock());
+      TOCSIN_RETURN_IF_ERROR(CheckReadable(env_, options_.dir));
       TOCSIN_RETURN_IF_ERROR(staging.Recover(&report_.finished_earlier));
     }
     TOCSIN_ASSIGN_OR_RETURN_STATUS(commit_, SealAndNumber(env_, options_.dir));
@@ -188,6 +192,8 @@ Result<FoundBlocks> FindBlocks(Env& env, const std::string& directory, TimeRange
   // The directory of one block stands for itself.
   const bool is_block = std::binary_search(names.begin(), names.end(), kBlockMetaFile);
   for (const std::string& name : is_block ? std::vector<std::string>{directory} : names) {
+    if (name.starts_with(kHeadSnapshotPrefix) && !name.ends_with(".tmp"))
+      report->head_snapshots.push_back(name);
     if (!is_block && !IsUlid(name)) continue;
     const std::string path = JoinPath(directory, name);
     auto meta = ReadBlockMeta(env, path);
@@ -225,10 +231,11 @@ Result<FoundBlocks> FindBlocks(Env& env, const std::string& directory, TimeRange
 }  // namespace
 
 bool ImportReport::damaged() const {
-  return !refused_blocks.empty() || counts.skipped.damaged() || head.wal.damaged_places > 0 ||
-         head.wbl.damaged_places > 0 || head.damaged_chunk_files > 0 || head.damaged_records > 0 ||
-         head.unknown_records > 0 || head.chunks_without_series > 0 ||
-         head.samples_without_series > 0 || head.samples_outside_time > 0;
+  return !refused_blocks.empty() || lacks_log() || counts.skipped.damaged() ||
+         head.wal.damaged_places > 0 || head.wbl.damaged_places > 0 ||
+         head.damaged_chunk_files > 0 || head.damaged_records > 0 || head.unknown_records > 0 ||
+         head.chunks_without_series > 0 || head.samples_without_series > 0 ||
+         head.samples_outside_time > 0;
 }
 
 Status ImportStores(Env& env, const ImportOptions& options, SampleStores stores,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <utility>
 
 #include "base/bytes.h"
@@ -217,9 +218,20 @@ ShardFollower::FollowedPage* ShardFollower::PageOf(const Staged& staged) const {
   return staged.source->pages[staged.page].get();
 }
 
+uint64_t ShardFollower::SamplesInFrame(const FrameView& view, const Page& page) {
+  if (view.kind == FrameKind::kFull) return SamplesInRow(page);
+  return view.kind == FrameKind::kCover ? view.slots : view.items;
+}
+
+// A row may come in many frames, of a few series each: lost ones are as long as those that were
+// read, as long as whole rows where none was.
 void ShardFollower::CountLost(uint64_t frames, const FollowedPage& page) {
   ++gaps_;
-  lost_samples_ += frames * SamplesInRow(page.page);
+  lost_samples_ += page.frames == 0
+                       ? frames * SamplesInRow(page.page)
+                       : static_cast<uint64_t>(std::llround(static_cast<double>(frames) *
+                                                            static_cast<double>(page.samples) /
+                                                            static_cast<double>(page.frames)));
 }
 
 void ShardFollower::ApplyState(const Staged& staged) {
@@ -270,19 +282,24 @@ void ShardFollower::Take(model::TailVisitor& visitor, model::TailProgress* progr
   poisoned_ = false;
   batch_.reset();
   progress->samples += samples_;
+}
+
+void ShardFollower::TakeLosses(model::TailProgress* progress) {
   progress->gaps += std::exchange(gaps_, 0);
   progress->lost_samples += std::exchange(lost_samples_, 0);
 }
 
 void ShardFollower::GiveFrame(const Staged& staged, model::TailVisitor* visitor) {
   FollowedPage* page = PageOf(staged);
+  const auto view = FrameView::Parse(BytesOf(staged));
   if (page == nullptr || !page->known) {
+    if (visitor == nullptr) return;  // given before
     ++gaps_;
+    if (view) lost_samples_ += view->kind == FrameKind::kPartial ? view->items : view->slots;
     return;
   }
   Page& state = page->page;
   if (staged.sequence <= state.sequence) return;  // known already
-  const auto view = FrameView::Parse(BytesOf(staged));
   if (poisoned_ || state.broken || staged.sequence != state.sequence + 1 || !view) {
     // The next state record counts what is missing from here on.
     state.broken = true;
@@ -291,6 +308,8 @@ void ShardFollower::GiveFrame(const Staged& staged, model::TailVisitor* visitor)
   ApplyFrame(*view, &state.states);
   state.Resize(std::max(state.slots(), view->slots));
   ++state.sequence;
+  ++page->frames;
+  page->samples += SamplesInFrame(*view, state);
   if (visitor != nullptr) GiveItems(*view, staged, *page, *visitor);
 }
 

@@ -50,6 +50,8 @@ class ShardFollower {
   std::optional<uint64_t> Peek();
   // Gives that batch.
   void Take(model::TailVisitor& visitor, model::TailProgress* progress);
+  // The losses that were met since the last time; with or without a batch behind them.
+  void TakeLosses(model::TailProgress* progress);
   const Status& status() const { return status_; }
 
  private:
@@ -59,6 +61,9 @@ class ShardFollower {
     bool known = false;                                      // a state record came
     std::vector<std::shared_ptr<const model::Labels>> keys;  // by slot; null: none
     std::vector<uint64_t> series;
+    // Of the frames that were read, for what those that were not may have held.
+    uint64_t frames = 0;
+    uint64_t samples = 0;
   };
   struct FollowedSource {
     model::Labels labels;
@@ -87,6 +92,7 @@ class ShardFollower {
   void GiveItems(const FrameView& view, const Staged& staged, FollowedPage& page,
                  model::TailVisitor& visitor);
   void GiveExemplar(const Staged& staged, model::TailVisitor& visitor);
+  static uint64_t SamplesInFrame(const FrameView& view, const Page& page);
   void CountLost(uint64_t frames, const FollowedPage& page);
   std::string_view BytesOf(const Staged& staged) const {
     return std::string_view(bytes_).substr(staged.offset, staged.size);
