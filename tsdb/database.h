@@ -133,7 +133,8 @@ struct DatabaseCounters {
   uint64_t replay_torn_tails = 0;      // log files that end within a write, as after a power cut
   uint64_t replay_lost_frames = 0;     // frames dropped for a gap before them, or without commit
   // Samples in frames that were lost. Of a frame that cannot be read they are as many as its page
-  // has live series: for pushes, which bring parts of a row, more than there were.
+  // has live series: for pushes, which bring parts of a row, more than there were. Where nothing
+  // behind the damage tells how many there were, guessed from its bytes.
   uint64_t replay_lost_samples = 0;
   uint64_t replay_missing_log_files = 0;
   // In the gaps of tails that fell behind what the log keeps; counted like replay_lost_samples.

@@ -41,6 +41,39 @@ bool SaysPreviousIsSynced(LogReader& reader, uint32_t number) {
   return sync && sync->number + 1 == number;
 }
 
+// The file has rows, not only a checkpoint.
+bool HasRows(Env& env, const LogFileInfo& file) {
+  auto opened = env.NewRandomAccessFile(file.path);
+  if (!opened) return false;
+  LogReader reader(**opened, file.bytes);
+  std::string_view record;
+  bool after_damage = false;
+  while (reader.Next(&record, &after_damage)) {
+    if (static_cast<RecordType>(record.front()) == RecordType::kFrame) return true;
+  }
+  return false;
+}
+
+// Every process run begins a file in each shard before its first row. So shards that have none of a
+// run of which others have rows miss their newest file. `newest_epoch`: of the file begun last.
+uint64_t ShardsWithoutRun(Env& env, const std::vector<LogInventory::Shard>& shards,
+                          uint64_t newest_epoch) {
+  uint64_t without = 0;
+  bool has_rows = false;
+  for (const LogInventory::Shard& shard : shards) {
+    const bool has_file =
+        std::any_of(shard.files.begin(), shard.files.end(),
+                    [&](const LogFileInfo& file) { return file.epoch == newest_epoch; });
+    without += has_file || shard.files.empty() ? 0 : 1;
+  }
+  if (without == 0) return 0;  // else the files are looked into
+  for (const LogInventory::Shard& shard : shards) {
+    for (const LogFileInfo& file : shard.files)
+      has_rows = has_rows || (file.epoch == newest_epoch && HasRows(env, file));
+  }
+  return has_rows ? without : 0;
+}
+
 void Cut(Env& env, uint64_t bytes, LogFileInfo* file) {
   if (const Status status = env.Truncate(file->path, bytes); !status.ok()) {
     LogWarn("tsdb", "a torn log file cannot be cut", {{"err", status}});
@@ -62,6 +95,8 @@ Result<LogInventory> ListLogs(Env& env, const std::string& directory, bool read_
   uint32_t shard_count = 0;
   std::vector<LogInventory::Shard> shards(kShardsMax);
   std::array<bool, kShardsMax> has_file{};
+  uint64_t newest_epoch = 0;
+  model::Timestamp newest_base_ms = model::kMinTimestamp;
   for (const std::string& name : *names) {
     uint32_t shard = 0;
     uint32_t number = 0;
@@ -98,6 +133,11 @@ Result<LogInventory> ListLogs(Env& env, const std::string& directory, bool read_
           file.path, file.bytes < kLogBlockHeaderBytes ? "" : "no sound block in the file");
       continue;
     }
+    file.epoch = reader.header()->epoch;
+    if (reader.header()->base_ms > newest_base_ms) {
+      newest_base_ms = reader.header()->base_ms;
+      newest_epoch = file.epoch;
+    }
     file.previous_synced = SaysPreviousIsSynced(reader, number);
     shard_count = std::max<uint32_t>(shard_count, reader.header()->shard_count);
     shards[shard].files.push_back(std::move(file));
@@ -116,6 +156,7 @@ Result<LogInventory> ListLogs(Env& env, const std::string& directory, bool read_
     for (size_t i = 1; i < shard.files.size(); ++i)
       inventory.missing_files += shard.files[i].number - shard.files[i - 1].number - 1;
   }
+  inventory.missing_files += ShardsWithoutRun(env, shards, newest_epoch);
   inventory.shards = std::move(shards);
   return inventory;
 }
@@ -174,12 +215,20 @@ void Replay::ReplayFiles(ShardReplay& replay, size_t shard, size_t begin, size_t
     if (stop != nullptr && stop->load(std::memory_order_relaxed)) return;
     std::vector<LogFileInfo>& files = inventory_.shards[shard].files;
     LogFileInfo& file = files[i];
-    const bool whole = i + 1 < files.size() && files[i + 1].previous_synced &&
-                       files[i + 1].number == file.number + 1;
+    const auto place = i + 1 == files.size() ? ShardReplay::Place::kNewest
+                       : files[i + 1].previous_synced && files[i + 1].number == file.number + 1
+                           ? ShardReplay::Place::kBeforeWhole
+                           : ShardReplay::Place::kBefore;
+    const uint64_t frames_before = result->lost_frames;
+    const uint64_t samples_before = result->lost_samples;
     if (auto opened = env_.NewRandomAccessFile(file.path); !opened) {
       result->damaged_files.emplace_back(file.path, opened.error().message());
-    } else if (!replay.ReplayFile(**opened, whole, &file)) {
-      result->damaged_files.emplace_back(file.path, "damage inside, skipped");
+    } else if (!replay.ReplayFile(**opened, place, &file)) {
+      result->damaged_files.emplace_back(
+          file.path,
+          "damage inside, skipped, from byte " + std::to_string(replay.damaged_at().value_or(0)) +
+              " on; " + std::to_string(result->lost_frames - frames_before) + " rows with " +
+              std::to_string(result->lost_samples - samples_before) + " samples are lost");
     }
     // The next file will say that this one is on the disk: it had better be sound.
     if (replay.torn_at() && i + 1 == files.size() && !inventory_.read_only)

@@ -44,8 +44,9 @@ uint64_t SyncedBytes(const RandomAccessFile& bytes, const LogFileInfo& file) {
 
 }  // namespace
 
-bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, bool whole, LogFileInfo* file) {
+bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, Place place, LogFileInfo* file) {
   torn_at_.reset();
+  damaged_at_.reset();
   LogReader reader(bytes, file->bytes);
   if (!reader.header()) return true;
   base_ms_ = reader.header()->base_ms;
@@ -57,7 +58,7 @@ bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, bool whole, LogFileI
   DropPending();
   poisoned_ = false;
   std::optional<uint64_t> synced;
-  if (whole) synced = file->bytes;
+  if (place == Place::kBeforeWhole) synced = file->bytes;
   const auto was_synced = [&] {
     if (!synced) synced = SyncedBytes(bytes, *file);
     return reader.damage_offset() < *synced;
@@ -67,6 +68,8 @@ bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, bool whole, LogFileI
   bool sound = true;
   bool torn = false;
   uint64_t damaged_places = 0;
+  const uint64_t samples_before = result_.samples;
+  const uint64_t lost_before = result_.lost_samples;
   while (reader.Next(&record, &after_damage)) {
     // Behind what was synced anything may be missing: the log ends at the first hole.
     torn = after_damage && !was_synced();
@@ -75,6 +78,7 @@ bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, bool whole, LogFileI
     if (after_damage) poisoned_ = true;
     const Status status = Apply(record, file);
     if (status.ok()) continue;
+    if (!damaged_at_) damaged_at_ = reader.position();
     // Bytes with a good checksum that make no sense: counted as damage, like lost ones.
     sound = false;
     ++result_.damaged_places;
@@ -87,14 +91,32 @@ bool ShardReplay::ReplayFile(const RandomAccessFile& bytes, bool whole, LogFileI
     damaged_places += torn ? 0 : 1;
   }
   DropPending();
-  first_file_ = false;
   result_.damaged_places += damaged_places;
+  if (!damaged_at_ || reader.first_damage().value_or(UINT64_MAX) < *damaged_at_)
+    damaged_at_ = reader.first_damage();
   if (torn) {
     ++result_.torn_tails;
     torn_at_ = reader.damage_offset();
-    LogInfo("tsdb", "log file ends within a write; what was being written is cut",
-            {{"file", file->path}, {"at", reader.damage_offset()}, {"bytes", file->bytes}});
+    // Files behind this one have states that tell.
+    if (after_damage && place == Place::kNewest) CountBehindEnd(reader, record);
   }
+  if (place == Place::kNewest && reader.lost_end_bytes() > 0) {
+    // Nothing behind tells what was there: as many as bytes before it had.
+    const uint64_t samples = result_.samples - samples_before;
+    const uint64_t read = std::max<uint64_t>(file->bytes - reader.lost_end_bytes(), 1);
+    const uint64_t lost =
+        std::max<uint64_t>(samples * reader.lost_end_bytes() / read, torn ? 0 : 1);
+    result_.lost_frames += lost > 0 ? 1 : 0;
+    result_.lost_samples += lost;
+  }
+  if (torn) {
+    LogInfo("tsdb", "log file ends within a write; what was being written is cut",
+            {{"file", file->path},
+             {"at", *torn_at_},
+             {"bytes", file->bytes},
+             {"lost_samples", result_.lost_samples - lost_before}});
+  }
+  first_file_ = false;
   if (!reader.status().ok()) LogWarn("tsdb", "log file: read fails", {{"err", reader.status()}});
   return sound && damaged_places == 0;
 }
@@ -217,9 +239,7 @@ void ShardReplay::Commit(const LoggedCommit& commit, LogFileInfo* file) {
           ApplyFrame(pending, commit.commit, file);
           break;
         }
-        // A part of its batch is gone. Its page must not go on as if it had been read.
-        CountLost(pending, PageOf(pending));
-        if (Page* page = PageOf(pending)) page->broken = true;
+        Lose(pending, PageOf(pending));  // a part of its batch is gone
         break;
       case RecordType::kState:
         ApplyState(pending);
@@ -259,42 +279,36 @@ Page* ShardReplay::PageOf(const Pending& pending) {
 void ShardReplay::ApplyState(const Pending& pending) {
   Page* page = PageOf(pending);
   if (page == nullptr) return;
+  const bool was_broken = page->broken;
   const uint32_t before = page->sequence;
   const bool may_be_first = before == 0 && first_file_;
   const auto last_ms = may_be_first ? std::vector<model::Timestamp>() : page->LastTimestamps();
   const model::Timestamp last_full_ms = page->last_full_ms;
   page->broken = !ApplyStateRecord(BytesOf(pending), base_ms_, page).ok();
   if (page->restored_sequence == UINT32_MAX) page->restored_sequence = page->sequence;
-  if (page->broken || page->sequence <= before || may_be_first) return;
+  if (page->broken || may_be_first) return;
   // The state counts frames that never came: a file before, or its end, is gone, although each file
-  // begins with the states of all that is alive. Their samples are not stored, so a copy that is
-  // sent again must not be taken for a duplicate.
-  CountMissing(page->sequence - before, *page);
+  // begins with the states of all that is alive; or frames that were lost. Their samples are not
+  // stored, so a copy that is sent again must not be taken for a duplicate.
+  if (page->sequence > before) {
+    CountMissing(page->sequence - before, *page);
+  } else if (!was_broken) {
+    return;
+  }
   page->RewindHistory(last_ms, last_full_ms);
 }
 
 void ShardReplay::ApplyFrame(const Pending& pending, uint64_t commit, LogFileInfo* file) {
   Page* page = PageOf(pending);
-  if (page == nullptr || page->broken) {
-    CountLost(pending, page);
-    return;
-  }
+  if (page == nullptr || page->broken) return Lose(pending, page);
   if (pending.sequence <= page->sequence) return;  // known already
-  if (pending.sequence != page->sequence + 1) {
-    page->broken = true;
-    CountLost(pending, page);
-    return;
-  }
+  if (pending.sequence != page->sequence + 1) return Lose(pending, page);
   const auto sealed = [&](model::Timestamp window_ms) {
     return sealed_.CoversWindow(window_ms, commit);
   };
   const Status status = page->Replay(BytesOf(pending), pending.row_ms, commit, sealed,
                                      /*rows_only=*/older_, &file->uses, &result_.samples);
-  if (!status.ok()) {
-    page->broken = true;
-    CountLost(pending, page);
-    return;
-  }
+  if (!status.ok()) return Lose(pending, page);
   ++result_.rows;
   head_.RaiseNewest(pending.row_ms);
 }
@@ -310,7 +324,39 @@ uint64_t SamplesInRow(const Page& page) {
 
 }  // namespace
 
-void ShardReplay::CountLost(const Pending& pending, const Page* page) {
+void ShardReplay::Lose(const Pending& pending, Page* page) {
+  // Of a page without any state or frame so far nobody can tell what is missing before this one.
+  if (page != nullptr && (page->sequence != 0 || !first_file_)) {
+    if (pending.sequence <= page->sequence) return;  // known already
+    CountMissing(pending.sequence - page->sequence - 1, *page);
+    page->sequence = pending.sequence;
+  }
+  if (page != nullptr) page->broken = true;
+  CountFrame(pending, page);
+}
+
+void ShardReplay::CountBehindEnd(LogReader& reader, std::string_view first_record) {
+  std::unordered_map<Page*, uint32_t> newest;
+  std::string_view record = first_record;
+  bool after_damage = false;
+  do {
+    if (static_cast<RecordType>(record.front()) != RecordType::kFrame) continue;
+    if (!Stage(RecordType::kFrame, record.substr(1)).ok()) continue;
+    const Pending& pending = pending_.back();
+    if (Page* page = PageOf(pending)) {
+      uint32_t& sequence = newest.try_emplace(page, page->sequence).first->second;
+      sequence = std::max(sequence, pending.sequence);
+    } else {
+      CountFrame(pending, nullptr);
+    }
+    DropPending();
+  } while (reader.Next(&record, &after_damage));
+  for (const auto& [page, sequence] : newest) {
+    if (sequence > page->sequence) CountMissing(sequence - page->sequence, *page);
+  }
+}
+
+void ShardReplay::CountFrame(const Pending& pending, const Page* page) {
   ++result_.lost_frames;
   const auto view = FrameView::Parse(BytesOf(pending));
   if (!view) return;
@@ -331,7 +377,9 @@ void ShardReplay::TakeOlder() {
     for (const auto& page : pages) {
       if (page->number >= source->page_count()) continue;  // nothing alive is in it
       Page& live = source->writable_page(page->number);
-      if (live.restored_sequence != UINT32_MAX && live.restored_sequence > page->sequence)
+      // Without any state or frame read there is nothing to count from.
+      if (page->sequence != 0 && live.restored_sequence != UINT32_MAX &&
+          live.restored_sequence > page->sequence)
         CountMissing(live.restored_sequence - page->sequence, live);
       head_.TakeOlderRuns(*page, &live);
     }

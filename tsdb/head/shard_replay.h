@@ -50,9 +50,16 @@ class ShardReplay {
   ShardReplay(Head& head, const SealedCuts& sealed, Into into, ReplayResult* result)
       : head_(head), sealed_(sealed), older_(into == Into::kOlderPages), result_(*result) {}
 
-  // False when the file has damage inside. `whole`: the next file says that all of it was on the
-  // disk.
-  bool ReplayFile(const RandomAccessFile& bytes, bool whole, LogFileInfo* file);
+  // What is known of a file beside its bytes.
+  enum class Place : uint8_t {
+    kNewest,
+    kBefore,      // another follows
+    kBeforeWhole  // and says that all of this one was on the disk
+  };
+  // False when the file has damage inside.
+  bool ReplayFile(const RandomAccessFile& bytes, Place place, LogFileInfo* file);
+  // Of the file read last: where its first damage begins.
+  std::optional<uint64_t> damaged_at() const { return damaged_at_; }
   // Of the file read last: where a write was cut short; nothing behind it counts.
   std::optional<uint64_t> torn_at() const { return torn_at_; }
   // The highest commit number read.
@@ -80,14 +87,18 @@ class ShardReplay {
   void ApplyFrame(const Pending& pending, uint64_t commit, LogFileInfo* file);
   void ApplyState(const Pending& pending);
   void DropPending();
-  // A frame that could be read and must not be used.
-  void CountLost(const Pending& pending, const Page* page);
+  // A frame that could be read and must not be used. Its number, and those that are missing before
+  // it, are then accounted for: the page's sequence is its.
+  void Lose(const Pending& pending, Page* page);
+  void CountFrame(const Pending& pending, const Page* page);
   // Frames of the page that never came.
   void CountMissing(uint64_t frames, const Page& page);
   Source* Find(SourceId id) const {
     const auto found = sources_.find(id);
     return found == sources_.end() ? nullptr : found->second;
   }
+  // What is sound behind the place where the log ends does not count, but is counted.
+  void CountBehindEnd(LogReader& reader, std::string_view first_record);
   // Null when the source has no such page.
   Page* PageOf(const Pending& pending);
   std::string_view BytesOf(const Pending& pending) const {
@@ -108,6 +119,7 @@ class ShardReplay {
   bool poisoned_ = false;  // a part of the batch being read was lost
   bool first_file_ = true;
   std::optional<uint64_t> torn_at_;
+  std::optional<uint64_t> damaged_at_;
   uint64_t last_commit_ = 0;
   std::vector<StagedMark> marks_;
   // Into::kOlderPages.

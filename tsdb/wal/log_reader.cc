@@ -16,6 +16,39 @@ bool OnlyZeros(std::string_view bytes) {
   return bytes.find_first_not_of('\0') == std::string_view::npos;
 }
 
+struct Fragment {
+  bool whole = false;  // header and as many bytes as it says are there
+  bool sound = false;
+  uint16_t length = 0;
+  uint16_t first_record = kNoRecord;
+};
+Fragment ReadFragment(std::string_view rest) {
+  Fragment fragment;
+  ByteReader reader(rest);
+  const uint32_t crc = reader.Fixed32();
+  fragment.length = reader.Fixed16();
+  fragment.first_record = reader.Fixed16();
+  fragment.whole = reader.ok() && fragment.length <= reader.remaining();
+  fragment.sound = fragment.whole && fragment.length > 0 &&
+                   crc == Crc32c(rest.substr(4, size_t{4} + fragment.length));
+  return fragment;
+}
+
+// The next sound fragment of a block whose rest begins with an unsound one, reached by the lengths
+// that are written there: most damage hits the bytes, not the length. `rest.size()`: there is none.
+size_t NextSoundFragment(std::string_view rest) {
+  size_t at = 0;
+  while (at < rest.size()) {
+    const Fragment fragment = ReadFragment(rest.substr(at));
+    if (fragment.sound) return at;
+    if (!fragment.whole || fragment.length == 0) break;
+    at += kLogFragmentHeaderBytes + fragment.length;
+  }
+  return rest.size();
+}
+
+uint64_t NextBlock(uint64_t position) { return (position / kLogBlockBytes + 1) * kLogBlockBytes; }
+
 }  // namespace
 
 LogReader::LogReader(std::string_view bytes) : window_(bytes), size_(bytes.size()) { FindHeader(); }
@@ -76,15 +109,16 @@ void LogReader::SwitchFile(const RandomAccessFile& file) {
   window_ = {};
 }
 
-void LogReader::Damage(bool torn) {
+void LogReader::Damage(bool torn, uint64_t next) {
   if (!in_damage_) {
     may_be_torn_ = torn;
     damage_offset_ = position_;
+    if (!first_damage_) first_damage_ = position_;
   }
   in_damage_ = true;
   synchronised_ = false;
   fragment_ = {};
-  position_ = std::min<uint64_t>(size_, (position_ / kLogBlockBytes + 1) * kLogBlockBytes);
+  position_ = std::min<uint64_t>(size_, next);
 }
 
 // Nothing sound follows the last damage.
@@ -92,6 +126,7 @@ void LogReader::EndOfFile() {
   if (!in_damage_) return;
   in_damage_ = false;
   report_damage_ = true;
+  lost_end_bytes_ = OnlyZerosFrom(damage_offset_) ? 0 : size_ - damage_offset_;
   if (may_be_torn_) {
     torn_tail_ = true;
   } else {
@@ -108,7 +143,8 @@ bool LogReader::NextFragment() {
       bool newer = false;
       const auto header = ReadBlockHeader(RestOfBlock(position_), &block, &newer);
       if (!header || header != header_ || block != position_ / kLogBlockBytes) {
-        Damage(size_ - position_ < kLogBlockHeaderBytes || OnlyZerosFrom(position_));
+        Damage(size_ - position_ < kLogBlockHeaderBytes || OnlyZerosFrom(position_),
+               NextBlock(position_));
         continue;
       }
       position_ += kLogBlockHeaderBytes;
@@ -120,19 +156,20 @@ bool LogReader::NextFragment() {
       continue;
     }
     const std::string_view rest = RestOfBlock(position_);
-    ByteReader reader(rest);
-    const uint32_t crc = reader.Fixed32();
-    const uint16_t length = reader.Fixed16();
-    const uint16_t first = reader.Fixed16();
-    if (!reader.ok() || length == 0 || length > reader.remaining() ||
-        crc != Crc32c(rest.substr(4, size_t{4} + length))) {
-      const bool cut = !reader.ok() || length > reader.remaining();
-      Damage((cut && position_ + room == size_) || OnlyZerosFrom(position_));
+    const Fragment fragment = ReadFragment(rest);
+    if (!fragment.sound) {
+      const size_t skipped = NextSoundFragment(rest);
+      if (skipped < rest.size()) {
+        Damage(/*torn=*/false, position_ + skipped);
+        continue;
+      }
+      Damage((!fragment.whole && position_ + room == size_) || OnlyZerosFrom(position_),
+             NextBlock(position_));
       continue;
     }
-    fragment_ = rest.substr(kLogFragmentHeaderBytes, length);
-    first_record_ = first;
-    position_ += kLogFragmentHeaderBytes + length;
+    fragment_ = rest.substr(kLogFragmentHeaderBytes, fragment.length);
+    first_record_ = fragment.first_record;
+    position_ += kLogFragmentHeaderBytes + fragment.length;
     if (in_damage_) {
       in_damage_ = false;
       ++damaged_places_;

@@ -1,4 +1,5 @@
-// LogReader: the records of one log file, read a few blocks at a time, skipping what is damaged.
+// LogReader: the records of one log file, read a few blocks at a time, skipping what is damaged: a
+// fragment where its length still leads to a sound one, else the rest of its block.
 //
 //   LogReader reader(file, size);                       // or LogReader reader(bytes);
 //   while (reader.Next(&record, &after_damage)) …       // record: type byte and payload
@@ -44,8 +45,11 @@ class LogReader {
   uint64_t damaged_places() const { return damaged_places_; }
   // The file ends within a fragment, or in zeros: what a crash in the middle of a write leaves.
   bool torn_tail() const { return torn_tail_; }
-  // Where the last run of skipped bytes began.
+  // Where the last run of skipped bytes began, and the first one.
   uint64_t damage_offset() const { return damage_offset_; }
+  std::optional<uint64_t> first_damage() const { return first_damage_; }
+  // After Next returned false: bytes at the end of which nothing is sound, zeros alone not counted.
+  uint64_t lost_end_bytes() const { return lost_end_bytes_; }
   // Bytes behind the fragment that was read last.
   uint64_t position() const { return position_; }
   const Status& status() const { return status_; }
@@ -64,7 +68,8 @@ class LogReader {
   // The record's length; false when the stream breaks off.
   bool ReadLength(uint64_t* length);
   bool Assemble(uint64_t length, std::string_view* record);
-  void Damage(bool torn);
+  // Goes on at `next`.
+  void Damage(bool torn, uint64_t next);
   void EndOfFile();
 
   const RandomAccessFile* file_ = nullptr;
@@ -84,6 +89,8 @@ class LogReader {
   bool may_be_torn_ = false;  // the damage is what a crash may leave at the end
   bool torn_tail_ = false;
   uint64_t damage_offset_ = 0;
+  std::optional<uint64_t> first_damage_;
+  uint64_t lost_end_bytes_ = 0;
   uint16_t first_record_ = kNoRecord;
   std::string assembled_;
   std::string unpacked_;

@@ -49,6 +49,7 @@ struct LogFileInfo {
   std::string path;
   uint64_t bytes = 0;
   uint64_t last_commit = 0;  // no batch in it has a higher number
+  uint64_t epoch = 0;        // of the process run that wrote it; set for files found at start
   // Its first record says that the file before is on the disk whole.
   bool previous_synced = false;
   uint32_t rewrites = 0;  // how often another file with the same bytes took its place
