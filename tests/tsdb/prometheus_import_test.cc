@@ -315,8 +315,16 @@ BOOST_AUTO_TEST_CASE(ExemplarsOfTheLogComeOverOnceAndStay) {
   // Nobody scrapes these sources here; others that have nothing leave the head after an hour.
   {
     const auto database = OpenStore(env, false);
-    for (int i = 0; i < 4; ++i) {
+    // The log moves on meanwhile, and slots that nobody claims are given to others.
+    const auto other = *database->OpenSource({model::OriginKind::kPush, "o"}, Labels());
+    const model::Slot slot = *other->AddSlot(Labels::FromPairs({{"__name__", "o"}}));
+    for (int i = 0; i < 6; ++i) {
       env.AdvanceMs(kIdleSourceMs);
+      const auto batch = database->NewBatch();
+      batch->BeginRow(*other, env.NowMs(), model::RowKind::kPartial);
+      batch->Set(slot, i, model::kRowTimestamp);
+      BOOST_REQUIRE(batch->Commit({}).status.ok());
+      BOOST_REQUIRE(database->Compact().ok());
       BOOST_REQUIRE(database->RunMaintenance().ok());
     }
     BOOST_REQUIRE(database->Close().ok());

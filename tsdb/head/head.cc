@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -152,6 +153,10 @@ size_t Head::RecycleSlots() {
     const uint32_t oldest_log = shard->log.enabled() ? shard->log.oldest_number() : UINT32_MAX;
     MutexLock lock(shard->mutex);
     for (Source* source : shard->sources) {
+      const bool has_exemplars = exemplars_.Has(source->id);
+      // Nobody claims these, and their exemplars stay.
+      if (has_exemplars && source->origin == ImportOrigin()) continue;
+      std::set<model::Slot> freed;
       for (uint32_t p = 0; p < source->page_count(); ++p) {
         Page& page = source->writable_page(p);
         const Run* run = page.first_run();
@@ -176,6 +181,7 @@ size_t Head::RecycleSlots() {
             page.ForgetHistory(at);
             page.relabelled.push_back(at);
             source->free_slots.push_back(slot);
+            freed.insert(slot);
             --source->live_slots;
             ++recycled;
             it = page.released_slots.erase(it);
@@ -183,6 +189,13 @@ size_t Head::RecycleSlots() {
           }
           ++it;
         }
+      }
+      // Before another key gets the slot: they would be taken for its exemplars.
+      if (has_exemplars && !freed.empty()) {
+        exemplars_.Remove(
+            [source, &freed](SourceId id, model::Slot slot, const model::Exemplar&, uint64_t) {
+              return id == source->id && freed.contains(slot);
+            });
       }
     }
   }
