@@ -51,8 +51,8 @@ class TailVisitor {
 };
 
 struct TailProgress {
-  uint64_t samples = 0;       // given
-  uint64_t gaps = 0;          // places where rows were lost: damage, or log that was not kept
+  uint64_t samples = 0;  // given
+  uint64_t gaps = 0;     // places where rows were lost: damage, or log that was not kept
   // In them. Of rows that nobody can read an estimate: parts of rows are taken to be as long as
   // those that were given are on average; rows of pages of which nothing was given, as their page
   // has live series.

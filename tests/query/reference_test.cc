@@ -8,14 +8,14 @@
 namespace tocsin::query {
 namespace {
 
-void CheckInOrder(std::string_view script) { CheckScript(script, true); }
+void CheckDelayed(std::string_view script) { CheckScript(script, true); }
 
 BOOST_AUTO_TEST_SUITE(ReferenceTest)
 
 // The left end is exact there; how far to reach to the right is judged by the samples alone, and a
 // single one does not reach at all.
 BOOST_AUTO_TEST_CASE(AKnownStartDoesNotShortenTheReachToTheRight) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   c_total{k="known"}@st  _ _ -30s -90s -150s -210s _
   c_total{k="known"}     _ _ 1 2 3 4 _
@@ -34,7 +34,7 @@ eval instant at 6m rate(c_total{k="short"}[5m])
 }
 
 BOOST_AUTO_TEST_CASE(HistogramsWithAKnownStartBeginAtZero) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   h@st _ _ -30s -90s
   h    _ _ {{sum:60 count:60 buckets:[60]}} {{sum:90 count:90 buckets:[90]}}
@@ -52,7 +52,7 @@ eval instant at 4m rate(over[4m])
 }
 
 BOOST_AUTO_TEST_CASE(ANanSpoilsTheMedianDeviation) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 10s
   m 1 2 NaN 4 5
 
@@ -66,7 +66,7 @@ eval instant at 40s mad_over_time(m[15s])
 
 // A comparison that keeps nothing still finds that the match was ambiguous.
 BOOST_AUTO_TEST_CASE(AmbiguousMatchesAreFoundBeforeComparisonsFilter) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   many{job="j", a="1"} 0 0 1
   many{job="j", a="2"} 1 1 5
@@ -88,7 +88,7 @@ eval instant at 0 many > on(job) group_left one
 // timestamp() looks samples of a selector up itself, at the time of the `@`, among those that the
 // storage was asked for, which are those of the shifted time.
 BOOST_AUTO_TEST_CASE(TimestampLooksForBothTimesBesideAt) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 10s
   m 0+1x20
 
@@ -125,7 +125,7 @@ eval range from 0 to 20s step 10s timestamp(m @ end() offset 10s)
 }
 
 BOOST_AUTO_TEST_CASE(DeltaLooksAtTheEndsOfAHistogramRangeOnly) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   g {{schema:1 count:1 sum:1 buckets:[1] counter_reset_hint:gauge}} {{schema:-53 count:9 sum:9 custom_values:[5] buckets:[9] counter_reset_hint:gauge}} {{schema:1 count:3 sum:3 buckets:[3] counter_reset_hint:gauge}}
   f {{schema:1 count:1 sum:1 buckets:[1] counter_reset_hint:gauge}} {{schema:0 count:9 sum:9 buckets:[9] counter_reset_hint:gauge}} {{schema:1 count:3 sum:3 buckets:[3] counter_reset_hint:gauge}}
@@ -141,7 +141,7 @@ eval instant at 2m delta(f[2m1ms])
 
 // Floats in the lookback beside an extended window count as in it.
 BOOST_AUTO_TEST_CASE(ExtendedWindowsDoNotMixFloatsAndHistograms) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   m 1 2 {{count:1 sum:1 buckets:[1]}} {{count:3 sum:3 buckets:[3]}}
 
@@ -154,7 +154,7 @@ eval instant at 3m increase(m[1m30s] smoothed)
 }
 
 BOOST_AUTO_TEST_CASE(ExtendedRatesCheckAllHistogramsOfTheWindow) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 30s
   mixed {{count:1 sum:1 buckets:[1]}} {{schema:-53 sum:1 count:1 custom_values:[5 10] buckets:[1]}} {{sum:5 count:4 buckets:[1 2 1]}}
   gauge {{count:1 sum:1 buckets:[1]}} {{count:2 sum:2 buckets:[2] counter_reset_hint:gauge}} {{count:3 sum:3 buckets:[3]}}
@@ -179,7 +179,7 @@ eval instant at 1m delta(plain[1m] smoothed)
 
 // Without a next sample the last one is held, but says nothing of a reset any more.
 BOOST_AUTO_TEST_CASE(AHeldSmoothedHistogramLosesItsHint) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 15s
   h {{count:5 sum:5 buckets:[5]}} {{count:2 sum:2 buckets:[2] counter_reset_hint:reset}}
 
@@ -189,7 +189,7 @@ eval instant at 20s h smoothed
 }
 
 BOOST_AUTO_TEST_CASE(AnnotationsOfParametersNameTheExtremes) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   x{a="1"} 1 2 3
   x{a="2"} 3 2 1
@@ -220,7 +220,7 @@ eval range from 0 to 1m step 1m topk(0, h)
 }
 
 BOOST_AUTO_TEST_CASE(AnnotationsStandWhereTheReferencePutsThem) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   mix 1 2 {{count:1 sum:1 buckets:[1]}} 3
   odd 1 2 3 4
@@ -258,7 +258,7 @@ eval instant at 0 histogram_quantile(0.5, b)
 }
 
 BOOST_AUTO_TEST_CASE(CountValuesWithoutMayDropItsOwnLabel) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   x{a="1", v="p"} 1
   x{a="1", v="q"} 2
@@ -277,7 +277,7 @@ eval instant at 0 count_values without(v) ("__name__", x)
 
 // What comes after a misfit is not looked at any more; histograms behind floats neither.
 BOOST_AUTO_TEST_CASE(SumsStopAtTheFirstMisfit) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   x{n="1"} 1
   x{n="2"} {{count:1 sum:1 buckets:[1]}}
@@ -295,7 +295,7 @@ eval instant at 0 sum(y)
 }
 
 BOOST_AUTO_TEST_CASE(SmoothingFactorsAreCheckedWhereThereIsSomething) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   x 1 2 3
 
@@ -311,7 +311,7 @@ eval instant at 20m double_exponential_smoothing(x[3m], 2, 0.5)
 
 // A range between two steps of its sub-query is empty whatever is selected.
 BOOST_AUTO_TEST_CASE(SubqueriesMayHaveNoStepInTheirRange) {
-  CheckInOrder(R"(
+  CheckDelayed(R"(
 load 1m
   x{a="1"} 1+1x10
   target_info{a="1", b="2"} 1x10

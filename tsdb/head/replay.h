@@ -37,10 +37,10 @@ struct LogInventory {
   struct Shard {
     std::vector<LogFileInfo> files;  // ascending by number
   };
-  std::vector<Shard> shards;   // by number; as many as the files' headers say
+  std::vector<Shard> shards;  // by number; as many as the files' headers say
   // Between others, all of a shard, or all that a shard had of the last process run.
   uint64_t missing_files = 0;
-  bool read_only = false;      // a replay changes no file
+  bool read_only = false;  // a replay changes no file
   // Without any sound block: path and reason, to be put aside.
   std::vector<std::pair<std::string, std::string>> unreadable;
 };
