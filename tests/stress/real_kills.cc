@@ -33,6 +33,12 @@ constexpr model::Timestamp kStartMs = 1'767'225'600'000 + int64_t{20} * 60 * 60 
 constexpr int kBroken = 3;    // exit code of a child that found a broken promise
 constexpr int kFinished = 4;  // of one that wrote all rows
 
+// What a life that was killed left of a snapshot that it was taking, too.
+Status RemoveSnapshot(const std::string& dir) {
+  TOCSIN_RETURN_IF_ERROR(Env::Default().RemoveTree(dir + ".tmp"));
+  return Env::Default().RemoveTree(dir);
+}
+
 // The process' files, and a clock that follows the rows: an hour of samples takes seconds.
 class FastClockEnv final : public ForwardingEnv {
  public:
@@ -189,7 +195,7 @@ class Child {
   // Under load, and restored: it has what was acknowledged before it.
   Status TakeSnapshot() {
     const std::string dir = options_.dir + ".snapshot";
-    TOCSIN_RETURN_IF_ERROR(env_.RemoveTree(dir));
+    TOCSIN_RETURN_IF_ERROR(RemoveSnapshot(dir));
     const auto before = expected_->Copy();
     TOCSIN_RETURN_IF_ERROR(database_->Snapshot(dir, /*skip_head=*/false));
     const auto after = expected_->Copy();
@@ -304,9 +310,7 @@ Status RunRealKills(const RealKillsOptions& options) {
   const bool idle = shared->batches.load() == 0;
   munmap(memory, bytes);
   if (idle) return Status(Code::kCorruption, "the run did not do its work");
-  if (Status status = Env::Default().RemoveTree(options.dir + ".snapshot"); !status.ok()) {
-    return status;
-  }
+  TOCSIN_RETURN_IF_ERROR(RemoveSnapshot(options.dir + ".snapshot"));
   return Env::Default().RemoveTree(options.dir);
 }
 
