@@ -280,19 +280,21 @@ def load(urls, seed, end_ms):
                 raise SystemExit(f"{url} refused the data: {status} {body}")
 
 
-@contextlib.contextmanager
-def servers():
-    """Debian's Prometheus and Tocsin on loopback."""
-    from daemon import BINARY, free_port, http, wait_until
+def tocsin_command(features=""):
+    from daemon import BINARY
 
-    binary = os.environ.get("TOCSIN_BINARY", BINARY)
+    command = [os.environ.get("TOCSIN_BINARY", BINARY), "serve", "--web.enable-remote-write-receiver"]
+    return command + [f"--enable-feature={features}"] if features else command
+
+
+@contextlib.contextmanager
+def servers(commands):
+    """Runs each command (by name) on a loopback port and an empty store; their addresses, once all are ready."""
+    from daemon import free_port, http, wait_until
+
     with tempfile.TemporaryDirectory() as directory:
         with open(os.path.join(directory, "empty.yml"), "w") as f:
             f.write("global: {scrape_interval: 1h}\n")
-        commands = {
-            "prometheus": ["prometheus", "--web.enable-remote-write-receiver", "--enable-feature=promql-at-modifier,promql-negative-offset,native-histograms"],
-            "tocsin": [binary, "serve", "--web.enable-remote-write-receiver"],
-        }
         running, urls = [], []
         try:
             for name, command in commands.items():
@@ -316,6 +318,12 @@ def servers():
                 process.wait(20)
 
 
+def both():
+    """Debian's Prometheus and Tocsin."""
+    prometheus = ["prometheus", "--web.enable-remote-write-receiver", "--enable-feature=promql-at-modifier,promql-negative-offset,native-histograms"]
+    return servers({"prometheus": prometheus, "tocsin": tocsin_command()})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
@@ -323,7 +331,7 @@ def main():
     parser.add_argument("--broken", type=int, default=1000, help="queries with a typing error")
     args = parser.parse_args()
     end_ms = (int(time.time()) // 60 - 5) * 60_000
-    with servers() as urls:
+    with both() as urls:
         load(urls, args.seed, end_ms)
         differ = Differ(*urls, end_ms)
         found = differ.run(args.seed, args.queries) + differ.run_broken(args.seed, args.broken)

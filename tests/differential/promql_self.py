@@ -9,15 +9,12 @@ the language. Ends with 1 when something differs.
 """
 
 import argparse
-import contextlib
 import json
 import math
 import os
 import random
 import re
-import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -105,31 +102,8 @@ class SelfCheck:
         return found
 
 
-@contextlib.contextmanager
 def server():
-    from daemon import BINARY, free_port, http, wait_until
-
-    with tempfile.TemporaryDirectory() as directory:
-        with open(os.path.join(directory, "empty.yml"), "w") as f:
-            f.write("global: {scrape_interval: 1h}\n")
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        command = [os.environ.get("TOCSIN_BINARY", BINARY), "serve", "--web.enable-remote-write-receiver", f"--enable-feature={FEATURES}"]
-        command += [f"--config.file={directory}/empty.yml", f"--storage.tsdb.path={directory}/data", f"--web.listen-address=127.0.0.1:{port}"]
-        with open(os.path.join(directory, "log"), "wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-
-            def ready():
-                with contextlib.suppress(OSError):
-                    return http("GET", url + "/-/ready", timeout=2).status == 200
-                return False
-
-            wait_until(ready, 30, what=url)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(20)
+    return promql_diff.servers({"tocsin": promql_diff.tocsin_command(FEATURES)})
 
 
 def main():
@@ -138,7 +112,7 @@ def main():
     parser.add_argument("--queries", type=int, default=1000)
     args = parser.parse_args()
     end_ms = (int(time.time()) // 60 - 5) * 60_000
-    with server() as url:
+    with server() as (url,):
         promql_diff.load([url], args.seed, end_ms)
         check = SelfCheck(url, end_ms)
         found = check.run(args.seed, args.queries)

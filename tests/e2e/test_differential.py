@@ -18,7 +18,7 @@ def test_random_queries_answer_as_prometheus_does(seed):
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed")
     end_ms = (int(time.time()) // 60 - 5) * 60_000
-    with promql_diff.servers() as urls:
+    with promql_diff.both() as urls:
         promql_diff.load(urls, seed, end_ms)
         differ = promql_diff.Differ(*urls, end_ms)
         found = differ.run(seed, 400) + differ.run_broken(seed, 300)
@@ -30,7 +30,7 @@ def test_random_queries_answer_as_prometheus_does(seed):
 
 def test_ranges_answer_as_their_steps_do():
     end_ms = (int(time.time()) // 60 - 5) * 60_000
-    with promql_self.server() as url:
+    with promql_self.server() as (url,):
         promql_diff.load([url], 3, end_ms)
         check = promql_self.SelfCheck(url, end_ms)
         found = check.run(3, 150)
